@@ -1,0 +1,78 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fail.h"
+
+int
+fail_set(struct fail *f, int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	f->status = status;
+	va_start(ap, fmt);
+	vsnprintf(f->msg, sizeof(f->msg), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int
+fail_sys(struct fail *f, int status, const char *fmt, ...)
+{
+	int saved = errno;
+	va_list ap;
+	size_t n;
+
+	f->status = status;
+	va_start(ap, fmt);
+	vsnprintf(f->msg, sizeof(f->msg), fmt, ap);
+	va_end(ap);
+	n = strlen(f->msg);
+	snprintf(f->msg + n, sizeof(f->msg) - n, ": %s", strerror(saved));
+	return -1;
+}
+
+int
+fail_in(struct fail *f, const char *what)
+{
+	char msg[sizeof(f->msg)];
+
+	memcpy(msg, f->msg, sizeof(msg));
+	snprintf(f->msg, sizeof(f->msg), "%.200s: %.300s", what, msg);
+	return -1;
+}
+
+char *
+fail_show(char *dst, size_t size, const char *s, size_t max)
+{
+	size_t i, n = 0, len = strnlen(s, max + 1);
+	int url = 0;
+
+	if (size == 0)
+		return dst;
+	for (i = 0; i < len && i < max && n + 4 < size; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c == ':' && len - i > 3 && memcmp(s + i, "://", 3) == 0)
+			url = 1;
+		else if (url && (c <= ' ' || c == '"' || c == '\''))
+			url = 0;
+		if (url && c == '?') {
+			/* Skip to the end of the URL, keep what follows. */
+			dst[n++] = '?';
+			while (i + 1 < len && (unsigned char)s[i + 1] > ' ' &&
+			    s[i + 1] != '"' && s[i + 1] != '\'')
+				i++;
+			url = 0;
+			continue;
+		}
+		dst[n++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+	}
+	if (i < len && n + 4 <= size) {
+		memcpy(dst + n, "...", 3);
+		n += 3;
+	}
+	dst[n] = '\0';
+	return dst;
+}

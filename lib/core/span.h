@@ -1,0 +1,65 @@
+#ifndef TL_CORE_SPAN_H
+#define TL_CORE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/buf.h"
+#include "core/fail.h"
+
+/*
+ * Where a JSON value lies in a text: the bytes themselves, never a tree.
+ *
+ * span_parse() checks a whole text against RFC 8259, strictly: UTF-8 without
+ * overlong forms or surrogates, no lone surrogate escapes, no raw control
+ * characters, no byte order mark, nothing after the value, arrays and objects
+ * nested SPAN_DEPTH deep at most.  Numbers are checked in form and never
+ * evaluated, so 1e400 passes.  All other functions take spans of a text that
+ * passed it, and are fast because of that.
+ *
+ * A span owns nothing and lives as long as the text it points into.
+ */
+struct span {
+	const char	*at;	/* first byte of the value, no white space */
+	size_t		 len;	/* of the value, in bytes */
+};
+
+#define SPAN_DEPTH	128	/* as the published client has it; WIRE.md 15.2 */
+
+/* Check a text and find its value.  Failing is EX_DATAERR with the offset. */
+int	span_parse(struct span *, const char *text, size_t len, struct fail *);
+
+static inline char
+span_first(const struct span *s)
+{
+	return s->len == 0 ? '\0' : s->at[0];
+}
+
+#define span_is_object(s)	(span_first(s) == '{')
+#define span_is_array(s)	(span_first(s) == '[')
+#define span_is_string(s)	(span_first(s) == '"')
+#define span_is_null(s)		(span_first(s) == 'n')
+
+/*
+ * The member of an object, by name.  Names are compared after undoing escapes.
+ * 1 and the value's span if it is there; 0 if it is absent or if obj is no
+ * object; -1 (EX_DATAERR) if it is there twice: two readers could disagree on
+ * which one counts.
+ */
+int	span_get(const struct span *obj, const char *name, struct span *value,
+	    struct fail *);
+
+/*
+ * Walk an object or array in order: start with *pos NULL; 1 and the next
+ * value (and its name with the quotes, if name is not NULL), 0 at the end.
+ */
+int	span_next(const struct span *container, const char **pos,
+	    struct span *name, struct span *value);
+
+/* Append a string's characters, escapes undone, as UTF-8. */
+int	span_string(const struct span *, struct buf *, struct fail *);
+
+/* Whether a string value, escapes undone, is this text. */
+bool	span_equals(const struct span *, const char *text);
+
+#endif

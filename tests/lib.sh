@@ -1,0 +1,161 @@
+# shellcheck shell=sh
+# What every test sources: TAP, a fresh folder, and words to say what is right.
+#
+#	given TEXT		stdin of the next try (default: empty)
+#	try NAME COMMAND...	run it; status, stdout and stderr are kept
+#	exits N			its status
+#	gives TEXT		stdout, exactly (a final newline is added)
+#	holds TEXT		stdout holds it
+#	says TEXT		stderr holds it
+#	silent out|err		nothing there
+#	ok NAME COMMAND...	a check of its own: COMMAND succeeds
+#	is NAME GOT WANTED	two strings are the same
+#	skip WHY		end the whole file, skipped
+#
+# Each check is one TAP line.  The folder $T is new, the working directory, and
+# removed at the end; what runs in the background is registered with later().
+
+set -u
+umask 022
+T=$(mktemp -d "${TMPDIR:-/tmp}/tl-test.XXXXXX") || exit 1
+here=$(cd "${0%/*}" && pwd)
+# shellcheck disable=SC2034
+data=$here/data
+PATH=${TL_BIN:?run me through make check}:$PATH
+export PATH
+cd "$T" || exit 1
+HOME=$T/home
+mkdir "$HOME"
+export HOME
+unset TENSORLAKE_API_URL TENSORLAKE_API_KEY TENSORLAKE_PAT TL_TOKEN_FILE \
+	TENSORLAKE_ORGANIZATION_ID TENSORLAKE_PROJECT_ID INDEXIFY_NAMESPACE \
+	TENSORLAKE_SANDBOX_PROXY_URL DOCKER_CONFIG TL_SIGN_DIALECT \
+	SOURCE_DATE_EPOCH http_proxy https_proxy HTTP_PROXY HTTPS_PROXY \
+	ALL_PROXY all_proxy XDG_STATE_HOME
+
+n=0 failed=0 name= status= at_exit=
+: >in
+: >out
+: >err
+
+later () {
+	at_exit="$*
+$at_exit"
+}
+
+finish () {
+	code=$?
+	trap - EXIT
+	eval "$at_exit"
+	cd /
+	rm -rf "$T"
+	if [ "$code" -ne 0 ] && [ "$failed" -eq 0 ]; then
+		echo "# ended early with $code"
+	fi
+	if [ -z "${skipped-}" ]; then
+		echo "1..$n"
+		[ "$failed" -eq 0 ] || code=1
+	fi
+	exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+skip () {
+	echo "1..0 # SKIP $*"
+	skipped=1
+	exit 0
+}
+
+pass_ () {
+	n=$((n + 1))
+	echo "ok $n - $1"
+}
+
+fail_ () {
+	n=$((n + 1))
+	failed=$((failed + 1))
+	echo "not ok $n - $1"
+	shift
+	for line; do
+		printf '%s\n' "$line" | head -c 2000 | sed 's/^/#   /'
+	done
+}
+
+given () {
+	printf '%s' "$1" >in
+}
+
+file () {
+	printf '%s' "$2" >"$1"
+}
+
+try () {
+	name=$1
+	shift
+	"$@" <in >out 2>err
+	status=$?
+	: >in
+}
+
+exits () {
+	if [ "$status" -eq "$1" ]; then
+		pass_ "$name: exits $1"
+	else
+		fail_ "$name: exits $1" "status $status" "$(cat err)"
+	fi
+}
+
+gives () {
+	printf '%s\n' "$1" >want
+	if cmp -s want out; then
+		pass_ "$name: the right output"
+	else
+		fail_ "$name: the right output" "wanted: $1" "got: $(cat out)" \
+		    "$(cat err)"
+	fi
+}
+
+holds () {
+	if grep -Fqe "$1" out; then
+		pass_ "$name: gives $1"
+	else
+		fail_ "$name: gives $1" "got: $(cat out)" "$(cat err)"
+	fi
+}
+
+says () {
+	if grep -Fqe "$1" err; then
+		pass_ "$name: says $1"
+	else
+		fail_ "$name: says $1" "stderr: $(cat err)"
+	fi
+}
+
+silent () {
+	if [ -s "$1" ]; then
+		fail_ "$name: nothing on std$1" "got: $(cat "$1")"
+	else
+		pass_ "$name: nothing on std$1"
+	fi
+}
+
+ok () {
+	name=$1
+	shift
+	if "$@" >out 2>err </dev/null; then
+		pass_ "$name"
+	else
+		fail_ "$name" "status $? of: $*" "$(cat out err)"
+	fi
+}
+
+is () {
+	if [ "$2" = "$3" ]; then
+		pass_ "$1"
+	else
+		fail_ "$1" "got:    $2" "wanted: $3"
+	fi
+}
