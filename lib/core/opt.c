@@ -1,0 +1,66 @@
+#include <err.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "core/opt.h"
+
+void
+opt_help(const char *usage)
+{
+	if (fputs(usage, stdout) == EOF || fflush(stdout) == EOF)
+		err(EX_IOERR, "stdout");
+	exit(0);
+}
+
+void
+opt_version(const char *name)
+{
+	if (printf("%s %s\n", name, TL_VERSION) < 0 || fflush(stdout) == EOF)
+		err(EX_IOERR, "stdout");
+	exit(0);
+}
+
+void
+opt_usage(const char *usage)
+{
+	fprintf(stderr, "%.*s\n", (int)strcspn(usage, "\n"), usage);
+	exit(EX_USAGE);
+}
+
+uint64_t
+opt_number(const char *option, const char *arg, uint64_t min, uint64_t max)
+{
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(arg, &end, 10);
+	/* strtoull() takes blanks and signs; a count has neither. */
+	if (arg[0] < '0' || arg[0] > '9' || *end != '\0' || errno != 0 ||
+	    n < min || n > max)
+		errx(EX_USAGE, "%s %.40s: not a number from %ju to %ju",
+		    option, arg, (uintmax_t)min, (uintmax_t)max);
+	return n;
+}
+
+void
+opt_fail(const struct fail *f)
+{
+	errx(f->status, "%s", f->msg);
+}
+
+void
+opt_output(const struct buf *b)
+{
+	struct fail f;
+
+	if (buf_write(b, STDOUT_FILENO, "stdout", &f) == -1)
+		opt_fail(&f);
+	/* NFS and friends report a full disk only here. */
+	if (close(STDOUT_FILENO) == -1)
+		err(EX_IOERR, "stdout");
+}

@@ -1,0 +1,34 @@
+#ifndef TL_CORE_OPT_H
+#define TL_CORE_OPT_H
+
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/fail.h"
+
+/*
+ * What main() does at its two ends, the same in every program.  Unlike the
+ * rest of the library these print and exit: only main() calls them.
+ *
+ * A program has one usage text, "usage: tl-x [-v] ...\n" and a few lines on
+ * its options, and lists OPT_COMMON in its long options.
+ */
+#define OPT_COMMON							\
+	{ "help", no_argument, NULL, 'h' },				\
+	{ "version", no_argument, NULL, 'V' },				\
+	{ "verbose", no_argument, NULL, 'v' }
+
+/* -h: the text on stdout, 0.  -V: "NAME VERSION", 0. */
+_Noreturn void	opt_help(const char *usage);
+_Noreturn void	opt_version(const char *name);
+/* Anything wrong on the command line: the text's first line, EX_USAGE. */
+_Noreturn void	opt_usage(const char *usage);
+/* A number given to an option, within bounds; EX_USAGE names the option. */
+uint64_t	opt_number(const char *option, const char *arg, uint64_t min,
+		    uint64_t max);
+/* "NAME: the line", and out with its status. */
+_Noreturn void	opt_fail(const struct fail *);
+/* The whole result on stdout, or a failed run: EX_IOERR. */
+void		opt_output(const struct buf *);
+
+#endif
