@@ -1,0 +1,58 @@
+#ifndef TL_BUILD_CLOUD_H
+#define TL_BUILD_CLOUD_H
+
+#include <stdbool.h>
+
+#include "core/buf.h"
+#include "core/fail.h"
+#include "core/http.h"
+
+/*
+ * Where requests go and as whom: the addresses of WIRE.md section 1.1 and the
+ * credentials and scope of 1.2 and 3, out of the environment.
+ */
+struct cloud {
+	char	*api;		/* A: platform-api, as given */
+	char	*lifecycle;	/* B: derived from it */
+	bool	 lifecycle_ns;	/* B's paths carry /v1/namespaces/{ns} */
+	char	*ns;		/* lifecycle namespace, "default" */
+	char	*token;		/* key or PAT */
+	bool	 pat;
+	char	*org, *project;	/* NULL if not configured */
+};
+
+#define CLOUD_INIT	{ NULL, NULL, false, NULL, NULL, false, NULL, NULL }
+
+/*
+ * TENSORLAKE_API_URL, TENSORLAKE_API_KEY or TENSORLAKE_PAT (or the file named
+ * by TL_TOKEN_FILE, which must not be readable by others),
+ * TENSORLAKE_ORGANIZATION_ID, TENSORLAKE_PROJECT_ID, INDEXIFY_NAMESPACE.
+ * Empty is unset.  No credential, a PAT without both ids, or an API host for
+ * which the lifecycle host is unknown: EX_CONFIG, with what to set.
+ */
+int	cloud_load(struct cloud *, struct fail *);
+void	cloud_free(struct cloud *);
+
+/* A's URL: api + "/platform/v1/" or the long scoped prefix, + rest. */
+int	cloud_platform_url(const struct cloud *, struct buf *, const char *rest,
+	    struct fail *);
+/* B's URL: .../sandboxes + rest ("" or "/{id}"). */
+int	cloud_lifecycle_url(const struct cloud *, struct buf *,
+	    const char *rest, struct fail *);
+
+/*
+ * The headers of every request (WIRE.md 1.3): User-Agent, a fresh traceparent
+ * and, with a PAT, the scope.  extra (NULL-terminated, or NULL) is appended.
+ * The strings live in head; use head->list in an http_request.
+ */
+#define CLOUD_HEADERS	16
+struct cloud_headers {
+	const char	*list[CLOUD_HEADERS + 1];
+	char		 trace[96];
+	char		*org, *project;
+};
+int	cloud_headers(const struct cloud *, struct cloud_headers *,
+	    const char *const *extra, struct fail *);
+void	cloud_headers_free(struct cloud_headers *);
+
+#endif
