@@ -1,0 +1,648 @@
+#include <arpa/inet.h>
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "core/http.h"
+
+#define CONNECT_MS	10000L
+#define REDIRECTS	10L
+#define STALL_S		60L
+#define POLL_MS		1000	/* how late a stall or deadline is noticed */
+
+struct transfer {
+	struct transfer			*next;
+	CURL				*easy;
+	struct curl_slist		*headers;
+	const struct http_request	*req;
+	struct http_reply		*reply;
+	struct http			*http;
+	size_t				 body_at;	/* sent of req->body */
+	int64_t				 begun;		/* monotonic, ms */
+	int64_t				 moved;		/* last byte, ms */
+	curl_off_t			 bytes;		/* both ways, then */
+	bool				 finished;	/* not yet reported */
+	char				 error[CURL_ERROR_SIZE];
+	char				 shown[256];	/* "GET http://..." */
+};
+
+struct http {
+	CURLM		*multi;
+	struct transfer	*list;
+	bool		 plain;
+	bool		 verbose;
+	int64_t		 deadline;	/* 0: none */
+};
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void
+global(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct http *
+http_new(struct fail *f)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct http *h;
+
+	pthread_once(&once, global);
+	if ((h = calloc(1, sizeof(*h))) == NULL ||
+	    (h->multi = curl_multi_init()) == NULL) {
+		free(h);
+		fail_set(f, EX_OSERR, "out of memory");
+		return NULL;
+	}
+	return h;
+}
+
+/* Take a transfer out of the list and libcurl, and free it. */
+static void
+drop(struct http *h, struct transfer *t)
+{
+	struct transfer **p;
+
+	for (p = &h->list; *p != t; p = &(*p)->next)
+		;
+	*p = t->next;
+	curl_multi_remove_handle(h->multi, t->easy);
+	curl_easy_cleanup(t->easy);
+	curl_slist_free_all(t->headers);
+	free(t);
+}
+
+void
+http_free(struct http *h)
+{
+	if (h == NULL)
+		return;
+	while (h->list != NULL)
+		drop(h, h->list);
+	curl_multi_cleanup(h->multi);
+	free(h);
+}
+
+void
+http_allow_plain(struct http *h)
+{
+	h->plain = true;
+}
+
+void
+http_verbose(struct http *h)
+{
+	h->verbose = true;
+}
+
+void
+http_deadline(struct http *h, int64_t monotonic_ms)
+{
+	h->deadline = monotonic_ms;
+}
+
+void
+http_reply_clear(struct http_reply *r)
+{
+	buf_clear(&r->body);
+	r->status = 0;
+	r->type[0] = r->etag[0] = '\0';
+	r->retry_after_s = -1;
+	r->sent = r->bad_type = false;
+	r->f = NULL;
+	r->fail.status = 0;
+	r->fail.msg[0] = '\0';
+}
+
+void
+http_reply_free(struct http_reply *r)
+{
+	buf_free(&r->body);
+}
+
+bool
+http_is_loopback(const char *url)
+{
+	CURLU *u = curl_url();
+	struct in_addr a;
+	char *host = NULL;
+	bool yes = false;
+
+	if (u != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+		yes = strcasecmp(host, "localhost") == 0 ||
+		    strcmp(host, "[::1]") == 0 ||
+		    (inet_pton(AF_INET, host, &a) == 1 &&
+		    (ntohl(a.s_addr) >> 24) == 127);
+	curl_free(host);
+	curl_url_cleanup(u);
+	return yes;
+}
+
+int
+http_escape(struct buf *b, const char *s, struct fail *f)
+{
+	static const char keep[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789-_.~";
+
+	for (; *s != '\0'; s++)
+		if (strchr(keep, *s) != NULL) {
+			if (buf_add(b, s, 1, f) == -1)
+				return -1;
+		} else if (buf_addf(b, f, "%%%02X", (unsigned char)*s) == -1)
+			return -1;
+	return 0;
+}
+
+/* Copy a header's value, white space trimmed, if line is that header. */
+static void
+header_value(const char *line, size_t n, const char *name, char *dst,
+    size_t size)
+{
+	size_t len = strlen(name);
+
+	if (n <= len || strncasecmp(line, name, len) != 0 || line[len] != ':')
+		return;
+	line += len + 1;
+	n -= len + 1;
+	while (n > 0 && (*line == ' ' || *line == '\t')) {
+		line++;
+		n--;
+	}
+	while (n > 0 && strchr(" \t\r\n", line[n - 1]) != NULL)
+		n--;
+	if (n >= size)
+		n = size - 1;
+	memcpy(dst, line, n);
+	dst[n] = '\0';
+}
+
+static size_t
+on_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	struct http_reply *r = t->reply;
+
+	n *= size;
+	/* A redirect or 100 Continue had headers of its own. */
+	if (n > 5 && memcmp(p, "HTTP/", 5) == 0)
+		r->type[0] = r->etag[0] = '\0';
+	header_value(p, n, "Content-Type", r->type, sizeof(r->type));
+	header_value(p, n, "ETag", r->etag, sizeof(r->etag));
+	return n;
+}
+
+static size_t
+on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	struct http_reply *r = t->reply;
+	const struct http_request *q = t->req;
+
+	n *= size;
+	if (r->status == 0) {
+		curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &r->status);
+		r->bad_type = q->type != NULL && r->status / 100 == 2 &&
+		    strcasestr(r->type, q->type) == NULL;
+	}
+	if (q->sink != NULL && r->status / 100 == 2 && !r->bad_type) {
+		if (q->sink(q->arg, p, n, &r->fail) == -1)
+			return 0;
+		return n;
+	}
+	/* An error page longer than the ceiling is cut, an answer is not. */
+	if (r->status / 100 != 2 && n > r->body.max - r->body.len) {
+		buf_add(&r->body, p, r->body.max - r->body.len, &r->fail);
+		return n;
+	}
+	if (buf_add(&r->body, p, n, &r->fail) == -1) {
+		fail_set(&r->fail, EX_PROTOCOL, "%s: answer of %s", t->shown,
+		    "more than the allowed size");
+		return 0;
+	}
+	return n;
+}
+
+static size_t
+on_read(char *p, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	const struct http_request *q = t->req;
+	ssize_t got;
+
+	n *= size;
+	if (q->read != NULL) {
+		got = q->read(q->arg, p, n, &t->reply->fail);
+		return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
+	}
+	if (n > q->body_len - t->body_at)
+		n = q->body_len - t->body_at;
+	memcpy(p, (const char *)q->body + t->body_at, n);
+	t->body_at += n;
+	return n;
+}
+
+static int
+on_seek(void *arg, curl_off_t at, int origin)
+{
+	struct transfer *t = arg;
+
+	if (at != 0 || origin != SEEK_SET)
+		return CURL_SEEKFUNC_CANTSEEK;
+	t->body_at = 0;
+	if (t->req->read == NULL)
+		return CURL_SEEKFUNC_OK;
+	if (t->req->rewind == NULL || t->req->rewind(t->req->arg) == -1)
+		return CURL_SEEKFUNC_CANTSEEK;
+	return CURL_SEEKFUNC_OK;
+}
+
+/*
+ * Called about once a second and whenever something moved.  libcurl's own
+ * low-speed limit is an average, under which a quiet stream with a heartbeat
+ * now and then would count as stalled.
+ */
+static int
+on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow,
+    curl_off_t ultotal, curl_off_t ulnow)
+{
+	struct transfer *t = arg;
+	long stall = t->req->stall_s == 0 ? STALL_S : t->req->stall_s;
+	int64_t now = now_ms();
+
+	(void)dltotal;
+	(void)ultotal;
+	if (dlnow + ulnow != t->bytes) {
+		t->bytes = dlnow + ulnow;
+		t->moved = now;
+	}
+	if (t->http->deadline != 0 && now >= t->http->deadline) {
+		fail_set(&t->reply->fail, EX_TEMPFAIL,
+		    "%s: the deadline has passed", t->shown);
+		return 1;
+	}
+	if (stall > 0 && now - t->moved >= stall * 1000) {
+		fail_set(&t->reply->fail, EX_TEMPFAIL,
+		    "%s: no byte for %ld s", t->shown, stall);
+		return 1;
+	}
+	return 0;
+}
+
+static int
+add_header(struct transfer *t, const char *line)
+{
+	struct curl_slist *l = curl_slist_append(t->headers, line);
+
+	if (l == NULL)
+		return -1;
+	t->headers = l;
+	return 0;
+}
+
+static int
+set_headers(struct transfer *t)
+{
+	const struct http_request *q = t->req;
+	char *line;
+	size_t i;
+	int r;
+
+	/* No 100-continue: every server here takes the body at once. */
+	if (add_header(t, "Expect:") == -1 ||
+	    add_header(t, q->json != NULL ? "Content-Type: application/json" :
+	    "Content-Type:") == -1)
+		return -1;
+	if (q->bearer != NULL) {
+		if (asprintf(&line, "Authorization: Bearer %s",
+		    q->bearer) == -1)
+			return -1;
+		r = add_header(t, line);
+		explicit_bzero(line, strlen(line));
+		free(line);
+		if (r == -1)
+			return -1;
+	}
+	if (q->host != NULL) {
+		if (asprintf(&line, "Host: %s", q->host) == -1)
+			return -1;
+		r = add_header(t, line);
+		free(line);
+		if (r == -1)
+			return -1;
+	}
+	if (q->no_expect_len && add_header(t, "Content-Length:") == -1)
+		return -1;
+	for (i = 0; q->headers != NULL && q->headers[i] != NULL; i++)
+		if (add_header(t, q->headers[i]) == -1)
+			return -1;
+	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+	return 0;
+}
+
+static void
+set_body(struct transfer *t)
+{
+	const struct http_request *q = t->req;
+	CURL *e = t->easy;
+	bool post = strcmp(q->method, "POST") == 0;
+	bool put = strcmp(q->method, "PUT") == 0;
+
+	if (q->json != NULL || (q->body != NULL && post)) {
+		curl_easy_setopt(e, CURLOPT_POST, 1L);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
+		    (curl_off_t)(q->json != NULL ? strlen(q->json) :
+		    q->body_len));
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS,
+		    q->json != NULL ? q->json : q->body);
+	} else if (q->body != NULL || q->read != NULL) {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		if (q->read == NULL)
+			curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE,
+			    (curl_off_t)q->body_len);
+		else if (q->read_size != HTTP_LEN_UNKNOWN)
+			curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE,
+			    (curl_off_t)q->read_size);
+		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+		curl_easy_setopt(e, CURLOPT_READDATA, t);
+		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
+		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
+		post = false;
+	} else if (post) {
+		curl_easy_setopt(e, CURLOPT_POST, 1L);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, 0L);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, "");
+	} else if (strcmp(q->method, "HEAD") == 0)
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+	/*
+	 * A custom method would survive a 303, so only where libcurl has no
+	 * word of its own for it.
+	 */
+	if ((q->json != NULL && !post) || (put && q->body == NULL &&
+	    q->read == NULL && q->json == NULL) || (!post && !put &&
+	    strcmp(q->method, "GET") != 0 && strcmp(q->method, "HEAD") != 0) ||
+	    (q->read != NULL && strcmp(q->method, "POST") == 0))
+		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method);
+}
+
+int
+http_start(struct http *h, const struct http_request *q, struct http_reply *r,
+    struct fail *f)
+{
+	const char *ca = getenv("TL_CA_BUNDLE");
+	bool local = q->unix_path != NULL || http_is_loopback(q->url);
+	struct transfer *t;
+	char url[200];
+	CURL *e;
+
+	http_reply_clear(r);
+	if (r->body.max == 0)
+		r->body.max = q->reply_max != 0 ? q->reply_max : BUF_SMALL_MAX;
+	fail_show(url, sizeof(url), q->url, sizeof(url));
+	if (strncasecmp(q->url, "http://", 7) != 0 &&
+	    strncasecmp(q->url, "https://", 8) != 0)
+		return fail_set(f, EX_CONFIG, "%s: not an http(s) address",
+		    url);
+	if (q->bearer != NULL && !local && !h->plain &&
+	    strncasecmp(q->url, "https://", 8) != 0)
+		return fail_set(f, EX_CONFIG, "%s: a token would go over plain "
+		    "http; use https, or --insecure-http", url);
+	if ((t = calloc(1, sizeof(*t))) == NULL ||
+	    (e = t->easy = curl_easy_init()) == NULL) {
+		free(t);
+		return fail_set(f, EX_OSERR, "out of memory");
+	}
+	t->http = h;
+	t->req = q;
+	t->reply = r;
+	t->begun = t->moved = now_ms();
+	snprintf(t->shown, sizeof(t->shown), "%s %s", q->method, url);
+	t->next = h->list;
+	h->list = t;
+
+	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+	curl_easy_setopt(e, CURLOPT_URL, q->url);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, q->timeout_ms);
+	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
+	if (!q->no_redirect) {
+		curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
+		curl_easy_setopt(e, CURLOPT_MAXREDIRS, REDIRECTS);
+	}
+	if (ca == NULL || *ca == '\0')
+		ca = getenv("SSL_CERT_FILE");
+	if (ca != NULL && *ca != '\0')
+		curl_easy_setopt(e, CURLOPT_CAINFO, ca);
+	if (q->unix_path != NULL)
+		curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, q->unix_path);
+	if (local)
+		curl_easy_setopt(e, CURLOPT_PROXY, "");
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(e, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(e, CURLOPT_XFERINFODATA, t);
+	curl_easy_setopt(e, CURLOPT_NOPROGRESS, 0L);
+	set_body(t);
+	if (set_headers(t) == -1) {
+		drop(h, t);
+		return fail_set(f, EX_OSERR, "out of memory");
+	}
+	if (curl_multi_add_handle(h->multi, e) != CURLM_OK) {
+		drop(h, t);
+		return fail_set(f, EX_SOFTWARE, "%s: libcurl refused it", url);
+	}
+	if (h->verbose)
+		fprintf(stderr, "> %s\n", t->shown);
+	return 0;
+}
+
+/* Turn libcurl's result into the reply's. */
+static void
+finish(struct transfer *t, CURLcode code)
+{
+	struct http_reply *r = t->reply;
+	curl_off_t wait = 0, sent = 0;
+	long status = 0;
+	char why[160];
+
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &wait);
+	curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+	r->status = status;
+	r->sent = status != 0 || sent > 0;
+	if (wait > 0)
+		r->retry_after_s = (long)wait;
+	if (code == CURLE_OK) {
+		r->fail.status = 0;
+		if (t->req->type != NULL && status / 100 == 2 &&
+		    strcasestr(r->type, t->req->type) == NULL)
+			r->bad_type = true;
+	} else if (r->fail.status == 0) {
+		fail_show(why, sizeof(why), t->error[0] != '\0' ? t->error :
+		    curl_easy_strerror(code), sizeof(why));
+		switch (code) {
+		case CURLE_UNSUPPORTED_PROTOCOL:
+		case CURLE_WEIRD_SERVER_REPLY:
+		case CURLE_TOO_MANY_REDIRECTS:
+		case CURLE_BAD_CONTENT_ENCODING:
+			fail_set(&r->fail, EX_PROTOCOL, "%s: %s", t->shown,
+			    why);
+			break;
+		case CURLE_URL_MALFORMAT:
+		case CURLE_SSL_CACERT_BADFILE:
+		case CURLE_PEER_FAILED_VERIFICATION:
+			fail_set(&r->fail, EX_CONFIG, "%s: %s", t->shown, why);
+			break;
+		case CURLE_OUT_OF_MEMORY:
+			fail_set(&r->fail, EX_OSERR, "out of memory");
+			break;
+		default:
+			fail_set(&r->fail, EX_TEMPFAIL, "%s: %s", t->shown,
+			    why);
+		}
+	}
+	if (t->http->verbose)
+		fprintf(stderr, "< %s: %ld%s%s (%lld ms)\n", t->shown, status,
+		    code == CURLE_OK ? "" : " ",
+		    code == CURLE_OK ? "" : r->fail.msg,
+		    (long long)(now_ms() - t->begun));
+	t->finished = true;
+}
+
+/* The reply of a finished transfer, if there is one. */
+static struct http_reply *
+reap(struct http *h)
+{
+	struct http_reply *r;
+	struct transfer *t;
+
+	for (t = h->list; t != NULL; t = t->next)
+		if (t->finished) {
+			r = t->reply;
+			drop(h, t);
+			return r;
+		}
+	return NULL;
+}
+
+int
+http_wait(struct http *h, int timeout_ms, struct http_reply **out,
+    struct fail *f)
+{
+	int64_t end = now_ms() + timeout_ms;
+	int left, ms;
+	CURLMcode m;
+	CURLMsg *msg;
+
+	if (h->list == NULL)
+		return fail_set(f, EX_SOFTWARE, "no request under way");
+	for (;;) {
+		if ((m = curl_multi_perform(h->multi, &left)) != CURLM_OK)
+			return fail_set(f, EX_SOFTWARE, "libcurl: %s",
+			    curl_multi_strerror(m));
+		while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
+			struct transfer *t;
+
+			if (msg->msg != CURLMSG_DONE)
+				continue;
+			curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
+			    &t);
+			finish(t, msg->data.result);
+		}
+		if ((*out = reap(h)) != NULL)
+			return 1;
+		ms = POLL_MS;
+		if (timeout_ms >= 0 && end - now_ms() < ms)
+			ms = (int)(end - now_ms());
+		if (ms <= 0)
+			return 0;
+		m = curl_multi_poll(h->multi, NULL, 0, ms, NULL);
+		if (m != CURLM_OK)
+			return fail_set(f, EX_SOFTWARE, "libcurl: %s",
+			    curl_multi_strerror(m));
+	}
+}
+
+void
+http_cancel(struct http *h, struct http_reply *r)
+{
+	struct transfer *t;
+
+	for (t = h->list; t != NULL; t = t->next)
+		if (t->reply == r) {
+			drop(h, t);
+			return;
+		}
+}
+
+int
+http_do(struct http *h, const struct http_request *q, struct http_reply *r,
+    struct fail *f)
+{
+	struct http_reply *done;
+
+	if (http_start(h, q, r, f) == -1)
+		return -1;
+	do {
+		if (http_wait(h, -1, &done, f) == -1) {
+			http_cancel(h, r);
+			return -1;
+		}
+	} while (done != r);
+	if (r->fail.status == 0)
+		return 0;
+	*f = r->fail;
+	return -1;
+}
+
+int
+http_refused(const struct http_reply *r, const char *what, struct fail *f)
+{
+	char words[300];
+	int status;
+
+	switch (r->status) {
+	case 401:
+	case 403:
+		status = EX_NOPERM;
+		break;
+	case 408:
+	case 429:
+	case 502:
+	case 503:
+	case 504:
+		status = EX_TEMPFAIL;
+		break;
+	default:
+		status = r->status < 400 ? EX_PROTOCOL : EX_UNAVAILABLE;
+	}
+	fail_show(words, sizeof(words),
+	    r->body.data != NULL ? r->body.data : "", 240);
+	return fail_set(f, status, "%s: refused (%ld)%s%s%s", what, r->status,
+	    words[0] != '\0' ? ": " : "", words,
+	    r->status == 401 ? " (is the key right?)" : "");
+}

@@ -1,0 +1,355 @@
+#include <jv.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "core/json.h"
+
+/*
+ * The member, or 0 where it is absent or null and may be; -1 where it must be
+ * there or stands twice.
+ */
+static int
+member(const struct span *obj, const char *name, enum json_want want,
+    struct span *value, struct fail *f)
+{
+	int r = span_get(obj, name, value, f);
+
+	if (r == -1)
+		return -1;
+	if (r == 1 && !span_is_null(value))
+		return 1;
+	if (want == JSON_MAY)
+		return 0;
+	return fail_set(f, EX_DATAERR, "%s: %s", name,
+	    r == 0 ? "missing" : "null");
+}
+
+int
+json_string(const struct span *obj, const char *name, enum json_want want,
+    char **out, struct fail *f)
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	struct span value;
+	int r;
+
+	if ((r = member(obj, name, want, &value, f)) != 1)
+		return r;
+	if (!span_is_string(&value))
+		return fail_set(f, EX_DATAERR, "%s: not a string", name);
+	if (span_string(&value, &text, f) == -1 ||
+	    buf_add(&text, "", 0, f) == -1) {
+		buf_free(&text);
+		return fail_in(f, name);
+	}
+	if (memchr(text.data, '\0', text.len) != NULL) {
+		buf_free(&text);
+		return fail_set(f, EX_DATAERR, "%s: holds a NUL", name);
+	}
+	*out = text.data;
+	return 1;
+}
+
+int
+json_digits(const struct span *s, uint64_t *out)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	if (s->len == 0 || s->len > 20)
+		return -1;
+	for (i = 0; i < s->len; i++) {
+		unsigned d = (unsigned char)s->at[i] - (unsigned)'0';
+
+		if (d > 9 || n > (UINT64_MAX - d) / 10)
+			return -1;
+		n = n * 10 + d;
+	}
+	*out = n;
+	return 0;
+}
+
+int
+json_u64(const struct span *obj, const char *name, enum json_want want,
+    uint64_t *out, struct fail *f)
+{
+	struct span value;
+	int r;
+
+	if ((r = member(obj, name, want, &value, f)) != 1)
+		return r;
+	if (json_digits(&value, out) == -1)
+		return fail_set(f, EX_DATAERR,
+		    "%s: not a whole number from 0 to 2^64-1", name);
+	return 1;
+}
+
+int
+json_i64(const struct span *obj, const char *name, enum json_want want,
+    int64_t *out, struct fail *f)
+{
+	struct span value, digits;
+	uint64_t n;
+	int r, minus;
+
+	if ((r = member(obj, name, want, &value, f)) != 1)
+		return r;
+	minus = span_first(&value) == '-';
+	digits.at = value.at + minus;
+	digits.len = value.len - (size_t)minus;
+	if (json_digits(&digits, &n) == -1 ||
+	    n > (uint64_t)INT64_MAX + (uint64_t)minus)
+		return fail_set(f, EX_DATAERR,
+		    "%s: not a whole number of 64 bits", name);
+	*out = minus ? (n == 0 ? 0 : -(int64_t)(n - 1) - 1) : (int64_t)n;
+	return 1;
+}
+
+int
+json_double(const struct span *obj, const char *name, enum json_want want,
+    double *out, struct fail *f)
+{
+	struct span value;
+	char first;
+	jv v;
+	int r;
+
+	if ((r = member(obj, name, want, &value, f)) != 1)
+		return r;
+	/* jv_parse takes "nan"; the span has passed a stricter reader. */
+	first = span_first(&value);
+	if (first != '-' && (first < '0' || first > '9'))
+		return fail_set(f, EX_DATAERR, "%s: not a number", name);
+	v = jv_parse_sized(value.at, (int)value.len);
+	if (jv_get_kind(v) != JV_KIND_NUMBER) {
+		jv_free(v);
+		return fail_set(f, EX_DATAERR, "%s: not a number", name);
+	}
+	*out = jv_number_value(v);
+	jv_free(v);
+	return 1;
+}
+
+int
+json_bool(const struct span *obj, const char *name, enum json_want want,
+    bool *out, struct fail *f)
+{
+	struct span value;
+	int r;
+
+	if ((r = member(obj, name, want, &value, f)) != 1)
+		return r;
+	if (span_first(&value) != 't' && span_first(&value) != 'f')
+		return fail_set(f, EX_DATAERR, "%s: not true or false", name);
+	*out = span_first(&value) == 't';
+	return 1;
+}
+
+int
+json_sub(const struct span *obj, const char *name, enum json_want want,
+    char kind, struct span *out, struct fail *f)
+{
+	struct span value;
+	int r;
+
+	if ((r = member(obj, name, want, &value, f)) != 1)
+		return r;
+	if (span_first(&value) != kind)
+		return fail_set(f, EX_DATAERR, "%s: not %s", name,
+		    kind == '{' ? "an object" : "an array");
+	*out = value;
+	return 1;
+}
+
+static void
+put(struct jout *j, const char *p, size_t n)
+{
+	if (!j->failed && buf_add(j->b, p, n, &j->f) == -1)
+		j->failed = true;
+}
+
+/* Before a value or a key: the comma that the one before it left due. */
+static void
+lead(struct jout *j)
+{
+	if (j->comma)
+		put(j, ",", 1);
+	j->comma = false;
+}
+
+static void
+quote(struct jout *j, const char *s, size_t n)
+{
+	size_t i, from = 0;
+	char esc[8];
+
+	put(j, "\"", 1);
+	for (i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c >= 0x20 && c != '"' && c != '\\')
+			continue;
+		put(j, s + from, i - from);
+		from = i + 1;
+		if (c == '"' || c == '\\')
+			snprintf(esc, sizeof(esc), "\\%c", c);
+		else if (c == '\n')
+			snprintf(esc, sizeof(esc), "\\n");
+		else if (c == '\t')
+			snprintf(esc, sizeof(esc), "\\t");
+		else if (c == '\r')
+			snprintf(esc, sizeof(esc), "\\r");
+		else
+			snprintf(esc, sizeof(esc), "\\u%04x", c);
+		put(j, esc, strlen(esc));
+	}
+	put(j, s + from, n - from);
+	put(j, "\"", 1);
+}
+
+static void
+opening(struct jout *j, char open, char close)
+{
+	lead(j);
+	if (j->depth == JOUT_DEPTH) {
+		if (!j->failed)
+			fail_set(&j->f, EX_SOFTWARE, "JSON nested too deep");
+		j->failed = true;
+		return;
+	}
+	put(j, &open, 1);
+	j->close[j->depth++] = close;
+}
+
+void
+jout_object(struct jout *j)
+{
+	opening(j, '{', '}');
+}
+
+void
+jout_array(struct jout *j)
+{
+	opening(j, '[', ']');
+}
+
+void
+jout_close(struct jout *j)
+{
+	if (j->depth == 0) {
+		if (!j->failed)
+			fail_set(&j->f, EX_SOFTWARE, "JSON closed too often");
+		j->failed = true;
+		return;
+	}
+	put(j, &j->close[--j->depth], 1);
+	j->comma = true;
+}
+
+void
+jout_key(struct jout *j, const char *name)
+{
+	lead(j);
+	quote(j, name, strlen(name));
+	put(j, ":", 1);
+}
+
+void
+jout_stringn(struct jout *j, const char *s, size_t n)
+{
+	lead(j);
+	quote(j, s, n);
+	j->comma = true;
+}
+
+void
+jout_string(struct jout *j, const char *s)
+{
+	jout_stringn(j, s, strlen(s));
+}
+
+static void
+plain(struct jout *j, const char *s, size_t n)
+{
+	lead(j);
+	put(j, s, n);
+	j->comma = true;
+}
+
+void
+jout_u64(struct jout *j, uint64_t n)
+{
+	char s[24];
+
+	plain(j, s, (size_t)snprintf(s, sizeof(s), "%ju", (uintmax_t)n));
+}
+
+void
+jout_i64(struct jout *j, int64_t n)
+{
+	char s[24];
+
+	plain(j, s, (size_t)snprintf(s, sizeof(s), "%jd", (intmax_t)n));
+}
+
+void
+jout_double(struct jout *j, double d)
+{
+	char s[40];
+	int digits;
+
+	if (!isfinite(d)) {
+		if (!j->failed)
+			fail_set(&j->f, EX_SOFTWARE, "not a JSON number");
+		j->failed = true;
+		return;
+	}
+	for (digits = 1; digits <= 17; digits++) {
+		snprintf(s, sizeof(s), "%.*g", digits, d);
+		if (strtod(s, NULL) == d)
+			break;
+	}
+	if (strpbrk(s, ".e") == NULL)
+		strcat(s, ".0");
+	plain(j, s, strlen(s));
+}
+
+void
+jout_bool(struct jout *j, bool b)
+{
+	plain(j, b ? "true" : "false", b ? 4 : 5);
+}
+
+void
+jout_null(struct jout *j)
+{
+	plain(j, "null", 4);
+}
+
+void
+jout_span(struct jout *j, const struct span *s)
+{
+	plain(j, s->at, s->len);
+}
+
+void
+jout_member(struct jout *j, const char *key, const char *string)
+{
+	if (string == NULL)
+		return;
+	jout_key(j, key);
+	jout_string(j, string);
+}
+
+int
+jout_end(struct jout *j, struct fail *f)
+{
+	if (!j->failed && j->depth != 0)
+		return fail_set(f, EX_SOFTWARE, "JSON left open");
+	if (!j->failed)
+		return 0;
+	*f = j->f;
+	return -1;
+}
