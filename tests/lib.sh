@@ -11,6 +11,9 @@
 #	ok NAME COMMAND...	a check of its own: COMMAND succeeds
 #	is NAME GOT WANTED	two strings are the same
 #	skip WHY		end the whole file, skipped
+#	peer SCRIPT		a server that answers by SCRIPT (peer.py): sets
+#				$URL, empties ./log, ends the one before
+#	seen FILTER		jq over the requests it logged, as one array
 #
 # Each check is one TAP line.  The folder $T is new, the working directory, and
 # removed at the end; what runs in the background is registered with later().
@@ -158,4 +161,41 @@ is () {
 	else
 		fail_ "$1" "got:    $2" "wanted: $3"
 	fi
+}
+
+peer_pid=
+
+peer_end () {
+	[ -z "$peer_pid" ] || {
+		kill "$peer_pid" 2>/dev/null
+		wait "$peer_pid" 2>/dev/null
+	}
+	peer_pid=
+}
+
+peer () {
+	[ -n "${peer_used-}" ] || later peer_end
+	peer_used=1
+	peer_end
+	rm -f ready log
+	: >log
+	printf '%s' "$1" >script.json
+	"$here/peer.py" --script script.json --log log --ready ready 2>peer.err &
+	peer_pid=$!
+	tries=0
+	while [ ! -s ready ]; do
+		tries=$((tries + 1))
+		if [ "$tries" -gt 500 ] || ! kill -0 "$peer_pid" 2>/dev/null
+		then
+			echo "Bail out! peer.py: $(cat peer.err)"
+			exit 1
+		fi
+		sleep 0.02
+	done
+	# shellcheck disable=SC2034
+	URL=$(cat ready)
+}
+
+seen () {
+	jq -rs "$1" log
 }
