@@ -11,7 +11,7 @@
  */
 struct sandbox {
 	char	*id;
-	char	*proxy_url;
+	char	*proxy_url;	/* or NULL: not running yet */
 	char	*route_hint;	/* or NULL */
 };
 
@@ -45,5 +45,14 @@ int	sandbox_call(struct sandbox_call *, const struct sandbox *,
 	    const struct cloud *, const char *method, const char *path,
 	    const char *const *extra, struct fail *);
 void	sandbox_call_free(struct sandbox_call *);
+
+/*
+ * Whether a server's word may stand in a header line: visible ASCII, 255 bytes
+ * at most, none of the bytes in not.  An id goes into a path as well.
+ */
+#define SANDBOX_ID_NOT	"/?#%\\\"@:"
+bool	sandbox_word(const char *, const char *not);
+/* An http(s) URL with a host and no user name, or EX_DATAERR naming what. */
+int	sandbox_check_url(const char *url, const char *what, struct fail *);
 
 #endif
