@@ -12,8 +12,8 @@
  *
  * span_parse() checks a whole text against RFC 8259, strictly: UTF-8 without
  * overlong forms or surrogates, no lone surrogate escapes, no raw control
- * characters, no byte order mark, nothing after the value, arrays and objects
- * nested SPAN_DEPTH deep at most.  Numbers are checked in form and never
+ * characters, no byte order mark, nothing after the value, at most SPAN_DEPTH
+ * arrays and objects open at once.  Numbers are checked in form and never
  * evaluated, so 1e400 passes.  All other functions take spans of a text that
  * passed it, and are fast because of that.
  *
@@ -24,9 +24,17 @@ struct span {
 	size_t		 len;	/* of the value, in bytes */
 };
 
-#define SPAN_DEPTH	128	/* as the published client has it; WIRE.md 15.2 */
+/*
+ * As the published client has it (WIRE.md 15.2): the 128th level is refused.
+ * The root counts, so 126 levels inside a member of the root object pass and
+ * 127 do not; a bare value has no level.
+ */
+#define SPAN_DEPTH	127
 
-/* Check a text and find its value.  Failing is EX_DATAERR with the offset. */
+/*
+ * Check a text and find its value.  Failing is EX_DATAERR with the offset, and
+ * never shows the text.
+ */
 int	span_parse(struct span *, const char *text, size_t len, struct fail *);
 
 static inline char

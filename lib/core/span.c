@@ -1,0 +1,573 @@
+#include <stdint.h>
+#include <string.h>
+#include <sysexits.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "core/span.h"
+
+/* Characters that the wide scan leaves to it: most strings are short. */
+#define SCALAR_START	16
+
+struct reader {
+	const char	*text;
+	const char	*end;
+	struct fail	*f;
+	size_t		 depth;
+	char		 open[SPAN_DEPTH];	/* '{' or '[', outermost first */
+};
+
+static const char *
+cut(struct reader *r)
+{
+	fail_set(r->f, EX_DATAERR, "not JSON: ends early, at byte %zu",
+	    (size_t)(r->end - r->text));
+	return NULL;
+}
+
+/* Where and what; never the text itself, which may be a key to something. */
+static const char *
+bad(struct reader *r, const char *p, const char *what)
+{
+	if (p >= r->end)
+		return cut(r);
+	fail_set(r->f, EX_DATAERR, "not JSON at byte %zu: %s",
+	    (size_t)(p - r->text), what);
+	return NULL;
+}
+
+static inline const char *
+blanks(const char *p, const char *end)
+{
+	while (p < end &&
+	    (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+		p++;
+	return p;
+}
+
+static inline bool
+special(char c, bool checked)
+{
+	return c == '"' || c == '\\' || (!checked && (signed char)c < 0x20);
+}
+
+#ifdef __SSE2__
+/* The same for 16 bytes at once. */
+static inline __m128i
+special16(const char *p, bool checked)
+{
+	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i slash = _mm_cmpeq_epi8(x, _mm_set1_epi8('\\'));
+
+	if (checked)
+		return _mm_or_si128(slash,
+		    _mm_cmpeq_epi8(x, _mm_set1_epi8('"')));
+	/*
+	 * A signed comparison finds control bytes and bytes past 0x7f at once.
+	 * Flipping bit 1 moves the quote (0x22) to 0x20, just behind the
+	 * control bytes, and none of them out: one comparison finds it too.
+	 */
+	x = _mm_xor_si128(x, _mm_set1_epi8(0x02));
+	return _mm_or_si128(slash, _mm_cmplt_epi8(x, _mm_set1_epi8(0x21)));
+}
+#endif
+
+/*
+ * The first byte inside a string that is not a plain character; in text that
+ * was checked only quotes and backslashes matter.
+ */
+static inline const char *
+scan(const char *p, const char *end, bool checked)
+{
+	const char *near = end - p > SCALAR_START ? p + SCALAR_START : end;
+
+	for (; p < near; p++)
+		if (special(*p, checked))
+			return p;
+#ifdef __SSE2__
+	for (; end - p >= 64; p += 64) {
+		__m128i a = special16(p, checked);
+		__m128i b = special16(p + 16, checked);
+		__m128i c = special16(p + 32, checked);
+		__m128i d = special16(p + 48, checked);
+
+		if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(a, b),
+		    _mm_or_si128(c, d))) != 0)
+			break;
+	}
+	for (; end - p >= 16; p += 16) {
+		int m = _mm_movemask_epi8(special16(p, checked));
+
+		if (m != 0)
+			return p + __builtin_ctz((unsigned)m);
+	}
+#endif
+	while (p < end && !special(*p, checked))
+		p++;
+	return p;
+}
+
+static int
+hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Four hex digits at p, or -1. */
+static int
+hex4(const char *p, const char *end)
+{
+	int i, n, v = 0;
+
+	if (end - p < 4)
+		return -1;
+	for (i = 0; i < 4; i++) {
+		if ((n = hex(p[i])) == -1)
+			return -1;
+		v = v << 4 | n;
+	}
+	return v;
+}
+
+/* Behind an escape that starts at p. */
+static const char *
+escape(struct reader *r, const char *p)
+{
+	const char *end = r->end;
+	int u, v;
+
+	if (end - p < 2)
+		return cut(r);
+	switch (p[1]) {
+	case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r':
+	case 't':
+		return p + 2;
+	case 'u':
+		break;
+	default:
+		return bad(r, p, "no such escape");
+	}
+	if ((u = hex4(p + 2, end)) == -1)
+		return bad(r, p, "\\u wants four hexadecimal digits");
+	if (u < 0xd800 || u > 0xdfff)
+		return p + 6;
+	/* RFC 8259 section 8.2: half a pair has no meaning. */
+	if (u >= 0xdc00 || end - p < 12 || p[6] != '\\' || p[7] != 'u' ||
+	    (v = hex4(p + 8, end)) < 0xdc00 || v > 0xdfff)
+		return bad(r, p, "half a surrogate pair");
+	return p + 12;
+}
+
+/* Behind a character of several bytes (RFC 3629 section 4) at p. */
+static const char *
+utf8(struct reader *r, const char *p)
+{
+	const unsigned char *s = (const unsigned char *)p;
+	unsigned char low = 0x80, high = 0xbf;
+	int i, n;
+
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		n = 1;
+	else if (s[0] >= 0xe0 && s[0] <= 0xef)
+		n = 2;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		n = 3;
+	else
+		return bad(r, p, "not UTF-8");
+	if (s[0] == 0xe0)
+		low = 0xa0;		/* shorter forms exist */
+	else if (s[0] == 0xed)
+		high = 0x9f;		/* surrogates */
+	else if (s[0] == 0xf0)
+		low = 0x90;
+	else if (s[0] == 0xf4)
+		high = 0x8f;		/* past U+10FFFF */
+	for (i = 1; i <= n; i++) {
+		if (p + i == r->end)
+			return cut(r);
+		if (s[i] < low || s[i] > high)
+			return bad(r, p, "not UTF-8");
+		low = 0x80;
+		high = 0xbf;
+	}
+	return p + n + 1;
+}
+
+/* Behind the string whose opening quote is at p. */
+static const char *
+string(struct reader *r, const char *p)
+{
+	for (p++;;) {
+		p = scan(p, r->end, false);
+		if (p == r->end)
+			return cut(r);
+		if (*p == '"')
+			return p + 1;
+		if (*p == '\\')
+			p = escape(r, p);
+		else if ((unsigned char)*p < 0x20)
+			return bad(r, p, "a control character in a string");
+		else
+			p = utf8(r, p);
+		if (p == NULL)
+			return NULL;
+	}
+}
+
+static inline const char *
+digits(struct reader *r, const char *p)
+{
+	if (p == r->end || *p < '0' || *p > '9')
+		return bad(r, p, "a number wants a digit here");
+	while (p < r->end && *p >= '0' && *p <= '9')
+		p++;
+	return p;
+}
+
+static const char *
+number(struct reader *r, const char *p)
+{
+	if (*p == '-')
+		p++;
+	if (p < r->end && *p == '0')
+		p++;
+	else if ((p = digits(r, p)) == NULL)
+		return NULL;
+	if (p < r->end && *p == '.' && (p = digits(r, p + 1)) == NULL)
+		return NULL;
+	if (p < r->end && (*p == 'e' || *p == 'E')) {
+		p++;
+		if (p < r->end && (*p == '+' || *p == '-'))
+			p++;
+		return digits(r, p);
+	}
+	return p;
+}
+
+static const char *
+word(struct reader *r, const char *p, const char *w, size_t n)
+{
+	size_t i;
+
+	for (i = 1; i < n; i++) {
+		if (p + i == r->end)
+			return cut(r);
+		if (p[i] != w[i])
+			return bad(r, p, "no such word");
+	}
+	return p + n;
+}
+
+/* A member's name and its colon. */
+static const char *
+member(struct reader *r, const char *p)
+{
+	p = blanks(p, r->end);
+	if (p == r->end || *p != '"')
+		return bad(r, p, "expected a member's name");
+	if ((p = string(r, p)) == NULL)
+		return NULL;
+	p = blanks(p, r->end);
+	if (p == r->end || *p != ':')
+		return bad(r, p, "expected a colon");
+	return p + 1;
+}
+
+/* Behind the value that starts at or after p; not recursive. */
+static const char *
+value(struct reader *r, const char *p)
+{
+	const char *end = r->end;
+	char top;
+
+	for (;;) {
+		/* A value starts here. */
+		p = blanks(p, end);
+		if (p == end)
+			return cut(r);
+		switch (*p) {
+		case '{':
+		case '[':
+			if (r->depth == SPAN_DEPTH)
+				return bad(r, p, "nested too deep");
+			top = r->open[r->depth++] = *p;
+			p = blanks(p + 1, end);
+			if (p < end && *p == (top == '{' ? '}' : ']')) {
+				r->depth--;
+				p++;
+				break;
+			}
+			if (top == '{' && (p = member(r, p)) == NULL)
+				return NULL;
+			continue;
+		case '"':
+			p = string(r, p);
+			break;
+		case 't':
+			p = word(r, p, "true", 4);
+			break;
+		case 'f':
+			p = word(r, p, "false", 5);
+			break;
+		case 'n':
+			p = word(r, p, "null", 4);
+			break;
+		case '-': case '0': case '1': case '2': case '3': case '4':
+		case '5': case '6': case '7': case '8': case '9':
+			p = number(r, p);
+			break;
+		default:
+			return bad(r, p, "expected a value");
+		}
+		if (p == NULL)
+			return NULL;
+
+		/* A value ended here, and maybe what it is in. */
+		for (;;) {
+			if (r->depth == 0)
+				return p;
+			top = r->open[r->depth - 1];
+			p = blanks(p, end);
+			if (p == end)
+				return cut(r);
+			if (*p == ',')
+				break;
+			if (*p != (top == '{' ? '}' : ']'))
+				return bad(r, p, top == '{' ?
+				    "expected a comma or }" :
+				    "expected a comma or ]");
+			r->depth--;
+			p++;
+		}
+		p++;
+		if (top == '{' && (p = member(r, p)) == NULL)
+			return NULL;
+	}
+}
+
+int
+span_parse(struct span *s, const char *text, size_t len, struct fail *f)
+{
+	struct reader r = { .text = text, .f = f };
+	const char *p, *start;
+
+	if (len == 0)
+		return fail_set(f, EX_DATAERR, "empty, expected JSON");
+	r.end = text + len;
+	start = blanks(text, r.end);
+	if ((p = value(&r, start)) == NULL)
+		return -1;
+	s->at = start;
+	s->len = (size_t)(p - start);
+	p = blanks(p, r.end);
+	if (p != r.end) {
+		bad(&r, p, "text after the value");
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * From here on the text is known to be good, so ends are only looked for where
+ * a wide load could pass them.
+ */
+
+static const char *
+skip_string(const char *p, const char *end)
+{
+	for (p++; (p = scan(p, end, true)) < end && *p != '"';)
+		p += 2;
+	return p + 1;
+}
+
+static const char *
+skip(const char *p, const char *end)
+{
+	size_t depth = 0;
+
+	do {
+		switch (*p) {
+		case '"':
+			p = skip_string(p, end);
+			break;
+		case '{':
+		case '[':
+			depth++;
+			p++;
+			break;
+		case '}':
+		case ']':
+			depth--;
+			p++;
+			break;
+		case ' ': case '\n': case '\r': case '\t': case ',': case ':':
+			p++;
+			break;
+		default:
+			/* A number or a word: up to what cannot be in one. */
+			while (p < end && *p != ',' && *p != ']' &&
+			    *p != '}' && *p != ' ' && *p != '\n' &&
+			    *p != '\r' && *p != '\t')
+				p++;
+		}
+	} while (depth > 0 && p < end);
+	return p;
+}
+
+int
+span_next(const struct span *c, const char **pos, struct span *name,
+    struct span *v)
+{
+	const char *end = c->at + c->len, *p = *pos;
+
+	if (!span_is_object(c) && !span_is_array(c))
+		return 0;
+	p = blanks(p == NULL ? c->at + 1 : p, end);
+	if (*p == ',')
+		p = blanks(p + 1, end);
+	if (*p == '}' || *p == ']')
+		return 0;
+	if (name != NULL)
+		name->len = 0;
+	if (span_is_object(c)) {
+		const char *n = p;
+
+		p = skip_string(p, end);
+		if (name != NULL) {
+			name->at = n;
+			name->len = (size_t)(p - n);
+		}
+		p = blanks(p, end);
+		p = blanks(p + 1, end);
+	}
+	v->at = p;
+	*pos = skip(p, end);
+	v->len = (size_t)(*pos - p);
+	return 1;
+}
+
+/* One character, escapes undone, as 1 to 4 bytes; how many bytes it took. */
+static size_t
+character(const char *p, char out[4], size_t *n)
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	unsigned u;
+	size_t took = 6;
+
+	*n = 1;
+	if (*p != '\\') {
+		out[0] = *p;
+		return 1;
+	}
+	if (p[1] != 'u') {
+		out[0] = to[strchr(from, p[1]) - from];
+		return 2;
+	}
+	u = (unsigned)hex4(p + 2, p + 6);
+	if (u >= 0xd800 && u <= 0xdbff) {
+		u = 0x10000 + ((u - 0xd800) << 10) +
+		    ((unsigned)hex4(p + 8, p + 12) - 0xdc00);
+		took = 12;
+	}
+	if (u < 0x80) {
+		out[0] = (char)u;
+	} else if (u < 0x800) {
+		out[0] = (char)(0xc0 | u >> 6);
+		out[1] = (char)(0x80 | (u & 0x3f));
+		*n = 2;
+	} else if (u < 0x10000) {
+		out[0] = (char)(0xe0 | u >> 12);
+		out[1] = (char)(0x80 | (u >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (u & 0x3f));
+		*n = 3;
+	} else {
+		out[0] = (char)(0xf0 | u >> 18);
+		out[1] = (char)(0x80 | (u >> 12 & 0x3f));
+		out[2] = (char)(0x80 | (u >> 6 & 0x3f));
+		out[3] = (char)(0x80 | (u & 0x3f));
+		*n = 4;
+	}
+	return took;
+}
+
+int
+span_string(const struct span *s, struct buf *b, struct fail *f)
+{
+	const char *p, *end;
+	size_t n;
+
+	if (!span_is_string(s))
+		return fail_set(f, EX_DATAERR, "not a string");
+	/* No escape is shorter than what it stands for. */
+	if (buf_room(b, s->len - 2, f) == -1)
+		return -1;
+	for (p = s->at + 1, end = s->at + s->len - 1; p < end;) {
+		const char *stop = scan(p, end, true);
+
+		memcpy(b->data + b->len, p, (size_t)(stop - p));
+		b->len += (size_t)(stop - p);
+		p = stop;
+		if (p < end) {
+			char c[4];
+
+			p += character(p, c, &n);
+			memcpy(b->data + b->len, c, n);
+			b->len += n;
+		}
+	}
+	b->data[b->len] = '\0';
+	return 0;
+}
+
+bool
+span_equals(const struct span *s, const char *text)
+{
+	size_t len = strlen(text), n;
+	const char *p, *end;
+	char c[4];
+
+	if (!span_is_string(s) || s->len - 2 < len)
+		return false;
+	if (s->len - 2 == len)
+		/* The same length: equal bytes, or an escape makes it less. */
+		return memcmp(s->at + 1, text, len) == 0 &&
+		    memchr(text, '\\', len) == NULL;
+	for (p = s->at + 1, end = s->at + s->len - 1; p < end;) {
+		p += character(p, c, &n);
+		if (len < n || memcmp(text, c, n) != 0)
+			return false;
+		text += n;
+		len -= n;
+	}
+	return len == 0;
+}
+
+int
+span_get(const struct span *obj, const char *name, struct span *v,
+    struct fail *f)
+{
+	struct span n, member_value;
+	const char *pos = NULL;
+	int found = 0;
+
+	if (!span_is_object(obj))
+		return 0;
+	while (span_next(obj, &pos, &n, &member_value)) {
+		if (!span_equals(&n, name))
+			continue;
+		if (found++)
+			return fail_set(f, EX_DATAERR,
+			    "%s: there twice, and readers would disagree on "
+			    "which one counts", name);
+		*v = member_value;
+	}
+	return found;
+}
