@@ -1,0 +1,52 @@
+#!/bin/sh
+# A client that nobody here wrote: npm's tensorlake 0.5.89 builds the sample
+# image on our region, by its native module (the JavaScript around it wants a
+# newer Node than Debian has)
+
+. "${0%/*}/../lib.sh"
+sample=$here/../data/sample
+
+command -v npm >/dev/null || skip 'npm is absent'
+[ "$(id -u)" -eq 0 ] || skip 'a sandbox needs root'
+case $(uname -m) in
+x86_64) arch=linux-x64 ;;
+aarch64) arch=linux-arm64 ;;
+*) skip "the client is not published for $(uname -m)" ;;
+esac
+
+mkdir client
+npm install --prefix client --no-audit --no-fund --no-save --silent \
+    --cache "$T/npm" tensorlake@0.5.89 >npm.log 2>&1 || {
+	sed 's/^/# /' npm.log
+	skip 'npm could not install tensorlake@0.5.89'
+}
+module=client/node_modules/tensorlake/dist/native/$arch/tensorlake-node.node
+
+TL_REGION_DIR=$T/region
+export TL_REGION_DIR
+later tl-region down --purge
+tl-region up 2>up.err || {
+	fail_ 'the region starts' "$(cat up.err)"
+	exit
+}
+eval "$(tl-region env)"
+
+try 'the published client' node "$here/build.cjs" "$module" \
+    "$sample/Dockerfile" published
+exits 0
+cp out template.json
+is 'it registered the image' "$(jq -r .name template.json)" published
+is 'the platform knows it' "$(curl -fsS -H @- \
+    "$TENSORLAKE_API_URL/platform/v1/sandbox-templates/by-name/published" \
+    <<EOT | jq -r .id
+Authorization: Bearer $TENSORLAKE_API_KEY
+EOT
+)" "$(jq -r .id template.json)"
+
+try 'ours beside it' tl-build --work work -n ours "$sample/Dockerfile"
+exits 0
+same='del(.id, .name, .snapshotId, .snapshotUri, .createdAt, .snapshotSizeBytes)'
+is 'and registered the same but for names' "$(jq -cS "$same" out)" \
+    "$(jq -cS "$same" template.json)"
+
+is 'no sandbox is left' "$(find "$TL_REGION_DIR/sandboxes" -name owner.json)" ''
