@@ -76,7 +76,7 @@ struct exchange {
 	uint64_t		 seen;		/* bytes of body */
 	bool			 begun;
 	bool			 queued;
-	bool			 broken;	/* out of memory at its start */
+	bool			 broken;	/* out of memory */
 	bool			 malformed;	/* a header */
 	bool			 stream;
 	bool			 linger;
@@ -496,8 +496,8 @@ serve_error(struct serve_request *r, unsigned status, const char *code,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	json_text(quoted, sizeof(quoted), text);
-	n = snprintf(body, sizeof(body), "{\"error\": \"%s\", \"code\": \"%s\"}\n",
-	    quoted, code);
+	n = snprintf(body, sizeof(body),
+	    "{\"error\": \"%s\", \"code\": \"%s\"}\n", quoted, code);
 	serve_reply(r, status, "application/json", body, (size_t)n);
 }
 
@@ -937,7 +937,8 @@ listen_tcp(struct serve *s, const struct serve_options *o, struct fail *f)
 	}
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
+	    sizeof(one)) == -1 ||
 	    bind(fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
 	    listen(fd, SOMAXCONN) == -1 ||
 	    getsockname(fd, (struct sockaddr *)&ss, &len) == -1) {

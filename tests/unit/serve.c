@@ -4,10 +4,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -18,6 +15,7 @@
 #include <unistd.h>
 
 #include "region/serve.h"
+#include "raw.h"
 #include "unit.h"
 
 static atomic_int begun, gone, freed, streaming;
@@ -100,7 +98,8 @@ done(struct serve_request *r, void *arg)
 	(void)arg;
 	if (strcmp(r->path, "/headers") == 0) {
 		serve_headers(r, echo_header, &e);
-		buf_addf(&e.b, &e.f, "|%u|%s", serve_header_count(r, "x-twice"),
+		buf_addf(&e.b, &e.f, "|%u|%s",
+		    serve_header_count(r, "x-twice"),
 		    serve_header(r, "X-TWICE") == NULL ? "none" :
 		    serve_header(r, "X-TWICE"));
 		serve_add_header(r, "X-Answer", "a");
@@ -131,7 +130,8 @@ done(struct serve_request *r, void *arg)
 		buf_addf(&e.b, &e.f, "%d %s %s", n, seg[0], seg[1]);
 		serve_reply(r, 200, NULL, e.b.data, e.b.len);
 	} else {
-		buf_addf(&e.b, &e.f, "%s|%s|%s|", r->target, r->path, r->query);
+		buf_addf(&e.b, &e.f, "%s|%s|%s|", r->target, r->path,
+		    r->query);
 		n = serve_query(r, "a b", &e.b, &e.f);
 		buf_addf(&e.b, &e.f, "|%d|%s", n, r->method);
 		serve_reply(r, 200, NULL, e.b.data, e.b.len);
@@ -151,70 +151,6 @@ request_gone(struct serve_request *r, void *arg)
 }
 
 static const struct serve_ops ops = { begin, body, done, request_gone };
-
-static int
-dial(const char *url)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	sa.sin_port = htons((uint16_t)atoi(strrchr(url, ':') + 1));
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == -1) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static void
-say(int fd, const char *s)
-{
-	if (send(fd, s, strlen(s), MSG_NOSIGNAL) == -1)
-		perror("# send");
-}
-
-/* What arrives until the end, or until it holds want, within 5 s. */
-static size_t
-hear(int fd, char *buf, size_t size, const char *want)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	size_t n = 0;
-	ssize_t r;
-
-	while (n < size - 1 && poll(&p, 1, 5000) == 1 &&
-	    (r = recv(fd, buf + n, size - 1 - n, 0)) > 0) {
-		n += (size_t)r;
-		buf[n] = '\0';
-		if (want != NULL && strstr(buf, want) != NULL)
-			break;
-	}
-	buf[n] = '\0';
-	return n;
-}
-
-static char got[4 << 20];
-
-/* One connection, one request of raw bytes, all of the answer. */
-static const char *
-ask(const char *url, const char *raw)
-{
-	int fd = dial(url);
-
-	say(fd, raw);
-	hear(fd, got, sizeof(got), NULL);
-	close(fd);
-	return got;
-}
-
-static bool
-has(const char *s)
-{
-	if (strstr(got, s) != NULL)
-		return true;
-	printf("# got: %.600s\n", got);
-	return false;
-}
 
 static bool
 soon(atomic_int *what, int value)
@@ -265,7 +201,8 @@ headers(const char *url)
 	UNIT_CHECK(has("X_Twice=three;Empty=;"), "a spelling of its own");
 	UNIT_CHECK(has("|2|one"), "counted whatever the case");
 	UNIT_CHECK(has("X-Space=a;"), "blanks around a value are not its own");
-	UNIT_CHECK(has("X-Answer: a\r\nX-Answer: b\r\n"), "headers of an answer");
+	UNIT_CHECK(has("X-Answer: a\r\nX-Answer: b\r\n"),
+	    "headers of an answer");
 	UNIT_CHECK(has("\r\nDate: "), "dated");
 	ask(url, "GET /headers HTTP/1.1\r\nHost: x\r\nX-Twice : a\r\n\r\n");
 	UNIT_CHECK(has("HTTP/1.1 400"),
@@ -302,7 +239,8 @@ bodies(const char *url)
 	    "Transfer-Encoding: chunked\r\n\r\n6\r\n012345\r\n"
 	    "5\r\n6789a\r\n0\r\n\r\n");
 	UNIT_CHECK(has("HTTP/1.1 413"), "a chunked body too long");
-	ask(url, "POST /keep HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	ask(url, "POST /keep HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	    "\r\n");
 	UNIT_CHECK(has("HTTP/1.1 200") && has("Content-Length: 0"),
 	    "neither length nor chunks is an empty body");
 	ask(url, "POST /keep HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
@@ -317,7 +255,8 @@ bodies(const char *url)
 	ask(url, "POST /keep HTTP/1.1\r\nHost: x\r\n"
 	    "Transfer-Encoding: gzip\r\n\r\nabc");
 	UNIT_CHECK(has("HTTP/1.1 501"), "a coding that is unknown");
-	ask(url, "POST /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	ask(url, "POST /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	    "\r\n");
 	UNIT_CHECK(has("HTTP/1.1 500"), "a handler that gives no answer");
 
 	atomic_store(&body_seen, 0);
@@ -351,7 +290,8 @@ bodies(const char *url)
 	for (i = 0; i < 3; i++) {
 		say(fd, i == 1 ? "POST /early HTTP/1.1\r\nHost: x\r\n\r\n" :
 		    "DELETE /early HTTP/1.1\r\nHost: x\r\n"
-		    "Content-Length: 25\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n");
+		    "Content-Length: 25\r\n\r\nGET /smuggled HTTP/1.1\r\n"
+		    "\r\n");
 		hear(fd, got, sizeof(got), "\"}\n");
 		UNIT_CHECK(has("HTTP/1.1 403") && has("\r\n\r\n{\"error\": "
 		    "\"no \\\"entry?\\\"\", \"code\": \"forbidden\"}\n") &&
@@ -415,7 +355,8 @@ answers(const char *url)
 	ask(url, GET("/file"));
 	UNIT_CHECK(has("HTTP/1.1 206") && has("Content-Length: 5") &&
 	    has("\r\n\r\ncdefg"), "a piece of a file");
-	ask(url, "HEAD /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	ask(url, "HEAD /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	    "\r\n");
 	UNIT_CHECK(has("Content-Length: 5") && strstr(got, "cdefg") == NULL,
 	    "HEAD has the length and no body");
 	ask(url, GET("/peer"));
@@ -546,7 +487,8 @@ main(void)
 	    "a ready file that cannot be");
 	UNIT_CHECK(serve_run(s, "ready", &f) == 0, "runs until told to end");
 	pthread_join(thread, NULL);
-	UNIT_CHECK(access("ready", F_OK) == -1, "and takes its ready file away");
+	UNIT_CHECK(access("ready", F_OK) == -1,
+	    "and takes its ready file away");
 	serve_stop(s);
 	UNIT_CHECK(hear(fd, got, sizeof(got), NULL) == 0, "all are sent home");
 	close(fd);
