@@ -1,0 +1,64 @@
+#!/bin/sh
+# tl-region: up, status, env, down, and what stands in its way
+
+. "${0%/*}/lib.sh"
+. "${0%/*}/region.sh"
+
+try 'no verb' tl-region
+exits 64
+silent out
+try 'env before up' tl-region env
+exits 69
+says 'not up'
+try 'status before up' tl-region status
+exits 69
+try 'down before up is done already' tl-region down
+exits 0
+
+region
+is 'the state is private' "$(stat -c %a "$TL_REGION_DIR")" 700
+find "$TL_REGION_DIR" -type f -perm /077 ! -path '*/store/*' >open
+is 'and so are its files' "$(cat open)" ''
+try 'status' tl-region status
+exits 0
+is 'four daemons' "$(grep -c ' up pid ' out)" 4
+try 'env' tl-region env
+exits 0
+holds 'export TENSORLAKE_API_URL=http://127.0.0.1:'
+try 'up again' tl-region up
+exits 75
+says 'already up'
+
+# The key is in no argument of any process.
+key=$(cat "$TL_REGION_DIR/key")
+cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -F "$key" >argv
+is 'no process has the key as an argument' "$(cat argv)" ''
+
+port=${TENSORLAKE_API_URL##*:}
+try 'a busy port' tl-region --dir "$T/other" up --port "$port"
+exits 69
+says "$port"
+later tl-region --dir "$T/other" down --purge
+is 'leaves nothing running' "$(tl-region --dir "$T/other" status |
+    grep -c ' down')" 4
+
+(exec 3<>/dev/null; PATH=/usr/bin:/bin; mkdir half
+cp "$TL_BIN/tl-region" "$TL_BIN/tl-stored" half/
+half/tl-region --dir "$T/third" up 2>err)
+is 'a missing program is named' "$(grep -c 'not found' err)" 1
+tl-region --dir "$T/third" down --purge
+
+kept=$key
+try 'down' tl-region down
+exits 0
+is 'no socket stays' "$(find "$TL_REGION_DIR" -type s)" ''
+tl-region up 2>/dev/null
+is 'the key is the same after a restart' "$(cat "$TL_REGION_DIR/key")" "$kept"
+eval "$(tl-region env)"
+is 'the template busybox is known' "$(curl -fsS -H @- \
+    "$TENSORLAKE_API_URL/platform/v1/sandbox-templates/by-name/busybox" \
+    <<END | jq -r .name
+Authorization: Bearer $kept
+END
+)" busybox
+nothing_left 'a region without builds'
