@@ -57,7 +57,7 @@ done
 try 'with the sandbox kept' tl-build --work kept --keep-sandbox -n kept \
     "$sample/Dockerfile"
 exits 0
-export TL_SANDBOX=$T/kept/sandbox.json
+export TL_SANDBOX="$T/kept/sandbox.json"
 tl-exec --root -- \
     cat /var/lib/tensorlake/rootfs-builder/build/spec.json >spec.reached
 tl-sandbox rm <kept/sandbox.json
