@@ -1,0 +1,42 @@
+#!/bin/sh
+# Each program has a page, each page the sections a reader looks for, and what
+# a page or the README refers to is there
+
+. "${0%/*}/lib.sh"
+top=${here%/*}
+
+for program in "$TL_BIN"/*; do
+	program=${program##*/}
+	page=$(find "$top/man" -name "$program.[18]")
+	if [ -z "$page" ]; then
+		fail_ "$program has a page"
+		continue
+	fi
+	for section in NAME SYNOPSIS DESCRIPTION 'EXIT STATUS' EXAMPLES \
+	    'SEE ALSO' 'SECURITY CONSIDERATIONS'; do
+		grep -qx "\.Sh $section" "$page" || echo "$section"
+	done >missing
+	is "$program: its page is whole" "$(cat missing)" ''
+	"$program" -h >out 2>err </dev/null
+	is "$program -h: status, stderr" "$? $(cat err)" '0 '
+	ok "$program -h says its usage" grep -q "^usage: .*$program" out
+	is "$program -V" "$("$program" -V </dev/null 2>&1)" \
+	    "$program $(cat "$top/.version")"
+	"$program" --no-such-option >out 2>err </dev/null
+	is "$program --no-such-option: status, stdout" "$? $(cat out)" '64 '
+done
+
+sed -n 's/^\.Xr \(tl[a-z-]*\) \([0-9]\).*/\1.\2/p; s/^.*Xr \(tl[a-z-]*\) \([0-9]\).*/\1.\2/p' \
+    "$top"/man/* | sort -u |
+while read -r page; do
+	[ -e "$top/man/$page" ] || echo "$page"
+done >missing
+is 'every page that a page refers to is there' "$(cat missing)" ''
+# shellcheck disable=SC2016
+grep -o '`tl-[a-z-]*' "$top/README.md" | tr -d '`' | sort -u |
+while read -r program; do
+	[ -x "$TL_BIN/$program" ] || echo "$program"
+done >missing
+is 'every program that the README names is there' "$(cat missing)" ''
+is 'and it leaves none out' "$(for p in "$TL_BIN"/*; do
+	grep -q "\`${p##*/}\`" "$top/README.md" || echo "${p##*/}"; done)" ''
