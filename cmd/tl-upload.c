@@ -1,0 +1,184 @@
+/* tl-upload: send a file through the signed URLs of a block. */
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "build/upload.h"
+#include "core/json.h"
+#include "core/opt.h"
+
+#define JOBS	4
+#define TRIES	8	/* the last one about half a minute after the first */
+
+static const char usage[] =
+"usage: tl-upload [-v] [-j N] [-J FILE] [-p] [-s SPEC] SNAPSHOT <block\n"
+"  -j, --jobs N        parts sent at once (4)\n"
+"  -J, --journal FILE  keep acknowledged parts there, send only the rest\n"
+"  -p, --progress      bytes done and in all on stderr, once a second\n"
+"  -s, --spec SPEC     take the block from member upload of this file\n"
+"  -t, --tries N       of each request (8)\n"
+"  -v, --verbose       say each exchange on stderr\n"
+"  -h, --help; -V, --version\n";
+
+static volatile sig_atomic_t caught;
+
+static void
+on_signal(int sig)
+{
+	caught = sig;
+}
+
+static void
+signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* At most a line a second, and one when all is there. */
+static void
+progress(void *arg, uint64_t done, uint64_t total)
+{
+	static time_t last;
+	struct timespec now;
+
+	(void)arg;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec == last && done < total)
+		return;
+	last = now.tv_sec;
+	fprintf(stderr, "tl-upload: %" PRIu64 " / %" PRIu64 " bytes\n", done,
+	    total);
+}
+
+static int
+result(const struct upload_result *r, struct buf *out, struct fail *f)
+{
+	struct jout j = JOUT_INIT(out);
+
+	jout_object(&j);
+	jout_member(&j, "uri", r->uri);
+	jout_key(&j, "sizeBytes");
+	jout_u64(&j, r->size);
+	jout_key(&j, "parts");
+	jout_u64(&j, r->parts);
+	jout_key(&j, "etag");
+	jout_string(&j, r->etag);
+	jout_close(&j);
+	if (jout_end(&j, f) == -1)
+		return -1;
+	return buf_add(out, "\n", 1, f);
+}
+
+int
+main(int argc, char *argv[])
+{
+	static const struct option longs[] = {
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "journal", required_argument, NULL, 'J' },
+		{ "progress", no_argument, NULL, 'p' },
+		{ "spec", required_argument, NULL, 's' },
+		{ "tries", required_argument, NULL, 't' },
+		OPT_COMMON, { NULL, 0, NULL, 0 }
+	};
+	struct upload_options opt = { .jobs = JOBS, .tries = TRIES,
+	    .stop = &caught };
+	struct buf text = BUF_INIT(BUF_DOC_MAX), out = BUF_INIT(BUF_SMALL_MAX);
+	const char *spec = NULL, *from;
+	struct upload_result res;
+	struct span doc, block;
+	struct http *http;
+	struct fail f;
+	int ch, fd, r;
+
+	while ((ch = getopt_long(argc, argv, "j:J:ps:t:hVv", longs,
+	    NULL)) != -1)
+		switch (ch) {
+		case 'j':
+			opt.jobs = (unsigned)opt_number("--jobs", optarg, 1,
+			    UPLOAD_JOBS_MAX);
+			break;
+		case 'J':
+			opt.journal = optarg;
+			break;
+		case 'p':
+			opt.progress = progress;
+			break;
+		case 's':
+			spec = optarg;
+			break;
+		case 't':
+			opt.tries = (unsigned)opt_number("--tries", optarg, 1,
+			    100);
+			break;
+		case 'v':
+			opt.verbose = true;
+			break;
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-upload");
+		default:
+			opt_usage(usage);
+		}
+	if (argc - optind != 1)
+		opt_usage(usage);
+
+	from = spec == NULL ? "stdin" : spec;
+	if (buf_load(&text, spec == NULL ? "-" : spec, &f) == -1)
+		opt_fail(&f);
+	if (text.len == 0) {
+		fail_set(&f, EX_DATAERR, "%s: empty, expected a signed block",
+		    from);
+		opt_fail(&f);
+	}
+	if (span_parse(&doc, text.data, text.len, &f) == -1) {
+		fail_in(&f, from);
+		opt_fail(&f);
+	}
+	block = doc;
+	if (spec != NULL && json_sub(&doc, "upload", JSON_NEED, '{', &block,
+	    &f) == -1) {
+		fail_in(&f, from);
+		opt_fail(&f);
+	}
+	if ((fd = open(argv[optind], O_RDONLY | O_CLOEXEC)) == -1) {
+		fail_sys(&f, EX_NOINPUT, "%s", argv[optind]);
+		opt_fail(&f);
+	}
+	if ((http = http_new(&f)) == NULL)
+		opt_fail(&f);
+	if (opt.verbose)
+		http_verbose(http);
+
+	signals();
+	r = upload_file(http, &block, fd, argv[optind], &opt, &res, &f);
+	http_free(http);
+	buf_free(&text);
+	close(fd);
+	if (r == -1) {
+		if (caught != 0)
+			f.status = 128 + caught;
+		opt_fail(&f);
+	}
+	if (opt.verbose && res.resumed != 0)
+		fprintf(stderr, "tl-upload: %u of %u parts were there\n",
+		    res.resumed, res.parts);
+	if (result(&res, &out, &f) == -1)
+		opt_fail(&f);
+	opt_output(&out);
+	upload_result_free(&res);
+	buf_free(&out);
+	return 0;
+}
