@@ -447,6 +447,7 @@ http_start(struct http *h, const struct http_request *q, struct http_reply *r,
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, q->timeout_ms);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, q->fresh ? 1L : 0L);
 	if (!q->no_redirect) {
 		curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
 		curl_easy_setopt(e, CURLOPT_MAXREDIRS, REDIRECTS);

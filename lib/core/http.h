@@ -63,6 +63,12 @@ struct http_request {
 	long		 timeout_ms;	/* of the whole exchange; 0: none */
 	long		 stall_s;	/* no byte for so long; 0: 60, -1: never */
 	bool		 no_redirect;	/* a 3xx is an answer like any other */
+	/*
+	 * On a connection of its own.  libcurl quietly repeats a request
+	 * whose kept connection turned out dead; one that makes something
+	 * must not be.
+	 */
+	bool		 fresh;
 	bool		 no_expect_len;	/* an empty POST without Content-Length */
 };
 

@@ -1,5 +1,6 @@
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,24 @@
 #include <unistd.h>
 
 #include "core/opt.h"
+
+/*
+ * A program started with stdin, stdout or stderr closed would get the number
+ * for a file or socket of its own, and write its result there.  Each is taken
+ * before main() by something that can do anything but what it is for: reading
+ * or writing it fails, as on a closed one.
+ */
+__attribute__((constructor)) static void
+hold_standard(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1 && errno == EBADF &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY :
+		    O_RDONLY) == -1)
+			_exit(EX_OSERR);
+}
 
 void
 opt_help(const char *usage)
