@@ -96,7 +96,7 @@ credentials(struct cloud *c, struct fail *f)
 		    "TENSORLAKE_API_KEY, TENSORLAKE_PAT or TL_TOKEN_FILE");
 	if (plain("the token", c->token, f) == -1)
 		return -1;
-	if (!c->pat)
+	if (!c->pat && (org == NULL || project == NULL))
 		return 0;
 	if (org == NULL || project == NULL)
 		return fail_set(f, EX_CONFIG, "a personal access token needs "
@@ -181,7 +181,8 @@ cloud_platform_url(const struct cloud *c, struct buf *b, const char *rest,
 {
 	if (buf_addf(b, f, "%s/platform/v1/", c->api) == -1)
 		return -1;
-	if (c->pat && buf_addf(b, f, "organizations/%s/projects/%s/", c->org,
+	/* With a key too: servers before the short prefix know no other. */
+	if (c->org != NULL && buf_addf(b, f, "organizations/%s/projects/%s/", c->org,
 	    c->project) == -1)
 		return -1;
 	return buf_adds(b, rest, f);
