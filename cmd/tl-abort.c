@@ -1,0 +1,78 @@
+/* tl-abort: give a signed upload back to the store. */
+
+#include <getopt.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/abort.h"
+#include "core/opt.h"
+
+static const char usage[] =
+    "usage: tl-abort [-v] <SIGNED\n"
+    "  -v, --verbose  say on stderr what is done\n";
+
+static const struct option options[] = {
+	OPT_COMMON,
+	{ NULL, 0, NULL, 0 }
+};
+
+static void
+say(const char *line)
+{
+	fprintf(stderr, "tl-abort: %s\n", line);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	void (*note)(const char *) = NULL;
+	struct http *http = NULL;
+	struct span doc, block;
+	struct fail f;
+	int ch, r;
+
+	while ((ch = getopt_long(argc, argv, "hVv", options, NULL)) != -1)
+		switch (ch) {
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-abort");
+		case 'v':
+			note = say;
+			break;
+		default:
+			opt_usage(usage);
+		}
+	if (optind != argc)
+		opt_usage(usage);
+
+	if (buf_read(&text, STDIN_FILENO, "stdin", &f) == -1)
+		opt_fail(&f);
+	if (text.len == 0) {
+		fail_set(&f, EX_DATAERR,
+		    "stdin: empty, expected a signed document");
+		opt_fail(&f);
+	}
+	if (span_parse(&doc, text.data, text.len, &f) == -1 ||
+	    (r = abort_find(&doc, &block, &f)) == -1) {
+		fail_in(&f, "stdin");
+		opt_fail(&f);
+	}
+	if (r == 0) {
+		if (note != NULL)
+			note("nothing was signed, nothing to give back");
+	} else {
+		if ((http = http_new(&f)) == NULL)
+			opt_fail(&f);
+		if (note != NULL)
+			http_verbose(http);
+		if (abort_upload(http, &block, note, &f) == -1)
+			opt_fail(&f);
+	}
+
+	http_free(http);
+	buf_free(&text);
+	return 0;
+}

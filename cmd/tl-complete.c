@@ -1,0 +1,152 @@
+/* tl-complete: register the image that a builder's metadata describes. */
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/complete.h"
+#include "build/disk.h"
+#include "build/prepared.h"
+#include "core/opt.h"
+
+static const char usage[] =
+    "usage: tl-complete [-v] -p PREPARED [-s SIGNED] [--disk-mb N] "
+    "[--insecure-http] <METADATA >TEMPLATE\n"
+    "      --disk-mb N        the size of the image's root file system\n"
+    "      --insecure-http    let the token go over plain http\n"
+    "  -p, --prepared FILE    the prepared answer\n"
+    "  -s, --signed FILE      the signed document\n"
+    "  -v, --verbose          say on stderr what is done\n";
+
+enum { DISK_MB = 256, INSECURE };
+
+static const struct option options[] = {
+	{ "disk-mb", required_argument, NULL, DISK_MB },
+	{ "insecure-http", no_argument, NULL, INSECURE },
+	{ "prepared", required_argument, NULL, 'p' },
+	{ "signed", required_argument, NULL, 's' },
+	OPT_COMMON,
+	{ NULL, 0, NULL, 0 }
+};
+
+static void
+say(const char *line)
+{
+	fprintf(stderr, "tl-complete: %s\n", line);
+}
+
+/* The signed document's uri; it holds keys and is not kept. */
+static char *
+signed_uri(const struct prepared *p, const char *path)
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	struct span doc;
+	struct fail f;
+	char *uri;
+
+	if (buf_load(&text, path, &f) == -1)
+		opt_fail(&f);
+	if (text.len == 0) {
+		fail_set(&f, EX_DATAERR, "empty, expected a signed document");
+		fail_in(&f, path);
+		opt_fail(&f);
+	}
+	if (span_parse(&doc, text.data, text.len, &f) == -1 ||
+	    complete_signed_uri(p, &doc, &uri, &f) == -1) {
+		fail_in(&f, path);
+		opt_fail(&f);
+	}
+	buf_free(&text);
+	return uri;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	struct buf metadata = BUF_INIT(BUF_SMALL_MAX);
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	struct prepared prepared = PREPARED_INIT;
+	struct completion completion = COMPLETION_INIT;
+	struct cloud cloud = CLOUD_INIT;
+	void (*note)(const char *) = NULL;
+	const char *prepared_path = NULL, *signed_path = NULL;
+	bool plain = false, has_mb = false;
+	struct http *http;
+	struct span doc;
+	uint64_t mb = 0;
+	char *uri = NULL;
+	struct fail f;
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "hVvp:s:", options, NULL)) != -1)
+		switch (ch) {
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-complete");
+		case 'v':
+			note = say;
+			break;
+		case 'p':
+			prepared_path = optarg;
+			break;
+		case 's':
+			signed_path = optarg;
+			break;
+		case DISK_MB:
+			mb = opt_number("--disk-mb", optarg, 0, DISK_MB_MAX);
+			has_mb = true;
+			break;
+		case INSECURE:
+			plain = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+	if (optind != argc || prepared_path == NULL)
+		opt_usage(usage);
+
+	if (buf_read(&metadata, STDIN_FILENO, "stdin", &f) == -1)
+		opt_fail(&f);
+	/* A builder that wrote nothing looks like an empty pipe. */
+	if (metadata.len == 0) {
+		fail_set(&f, EX_DATAERR,
+		    "stdin: empty, expected the builder's metadata");
+		opt_fail(&f);
+	}
+	if (prepared_load(&prepared, &text, prepared_path, &f) == -1)
+		opt_fail(&f);
+	if (signed_path != NULL)
+		uri = signed_uri(&prepared, signed_path);
+	if (span_parse(&doc, metadata.data, metadata.len, &f) == -1 ||
+	    metadata_read(&completion, &doc, &prepared, uri,
+	    has_mb ? &mb : NULL, &f) == -1) {
+		fail_in(&f, "stdin");
+		opt_fail(&f);
+	}
+
+	if (cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL)
+		opt_fail(&f);
+	if (plain)
+		http_allow_plain(http);
+	if (note != NULL)
+		http_verbose(http);
+	if (complete_post(&completion, prepared.build_id, http, &cloud, note,
+	    &out, &f) == -1)
+		opt_fail(&f);
+
+	opt_output(&out);
+	http_free(http);
+	cloud_free(&cloud);
+	completion_free(&completion);
+	prepared_free(&prepared);
+	free(uri);
+	buf_free(&metadata);
+	buf_free(&text);
+	buf_free(&out);
+	return 0;
+}

@@ -1,0 +1,183 @@
+/* tl-sign: signed URLs for what a prepared build reads and writes. */
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/disk.h"
+#include "build/sign.h"
+#include "core/opt.h"
+
+static const char usage[] =
+    "usage: tl-sign [-v] [-s FILE] [-d DIALECT] [--disk-mb N] "
+    "[--insecure-http] <PREPARED >SIGNED\n"
+    "  -d, --dialect DIALECT  auto, seed or merged (TL_SIGN_DIALECT; auto)\n"
+    "      --disk-mb N        the size of the image's root file system\n"
+    "      --insecure-http    let the token go over plain http\n"
+    "  -s, --sandbox FILE     the sandbox's document (TL_SANDBOX)\n"
+    "  -v, --verbose          say on stderr what is done\n";
+
+enum { DISK_MB = 256, INSECURE };
+
+static const struct option options[] = {
+	{ "dialect", required_argument, NULL, 'd' },
+	{ "disk-mb", required_argument, NULL, DISK_MB },
+	{ "insecure-http", no_argument, NULL, INSECURE },
+	{ "sandbox", required_argument, NULL, 's' },
+	OPT_COMMON,
+	{ NULL, 0, NULL, 0 }
+};
+
+static volatile sig_atomic_t stop;
+
+static void
+on_signal(int signo)
+{
+	stop = signo;
+}
+
+/* A signed upload is given back before the first of these ends us. */
+static void
+catch_signals(void)
+{
+	static const int list[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_signal,
+	    .sa_flags = SA_RESETHAND }, old;
+	size_t i;
+
+	sigemptyset(&sa.sa_mask);
+	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		/* nohup's SIGHUP stays ignored. */
+		if (sigaction(list[i], NULL, &old) == 0 &&
+		    old.sa_handler != SIG_IGN)
+			sigaction(list[i], &sa, NULL);
+	/* A reader that is gone is a write that fails, not our end. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void
+say(const char *line)
+{
+	fprintf(stderr, "tl-sign: %s\n", line);
+}
+
+static _Noreturn void
+end(const struct fail *f)
+{
+	if (stop != 0) {
+		signal(stop, SIG_DFL);
+		raise(stop);
+	}
+	opt_fail(f);
+}
+
+static enum sign_dialect
+dialect(const char *option)
+{
+	const char *word = option != NULL ? option : getenv("TL_SIGN_DIALECT");
+	enum sign_dialect d = SIGN_AUTO;
+	struct fail f;
+
+	if (word == NULL || (option == NULL && *word == '\0') ||
+	    sign_dialect(word, &d) == 0)
+		return d;
+	fail_set(&f, option != NULL ? EX_USAGE : EX_CONFIG,
+	    "%s: neither auto, seed nor merged",
+	    option != NULL ? "--dialect" : "TL_SIGN_DIALECT");
+	opt_fail(&f);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX), out = BUF_INIT(BUF_DOC_MAX);
+	struct prepared prepared = PREPARED_INIT;
+	struct sandbox sandbox = SANDBOX_INIT;
+	struct cloud cloud = CLOUD_INIT;
+	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox,
+	    .stop = &stop };
+	const char *sandbox_path = NULL, *word = NULL;
+	bool plain = false, clamped = false, has_mb = false;
+	uint64_t mb = 0, bytes = 0;
+	unsigned parts = 0;
+	struct fail f;
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "hVvd:s:", options, NULL)) != -1)
+		switch (ch) {
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-sign");
+		case 'v':
+			sign.note = say;
+			break;
+		case 'd':
+			word = optarg;
+			break;
+		case 's':
+			sandbox_path = optarg;
+			break;
+		case DISK_MB:
+			mb = opt_number("--disk-mb", optarg, 0, DISK_MB_MAX);
+			has_mb = true;
+			break;
+		case INSECURE:
+			plain = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+	if (optind != argc)
+		opt_usage(usage);
+	sign.dialect = dialect(word);
+
+	if (prepared_load(&prepared, &text, "-", &f) == -1)
+		opt_fail(&f);
+	/* The legacy path signs nothing, and so needs nobody to ask. */
+	if (prepared.rel_path != NULL) {
+		if (disk_bytes(&prepared.doc, has_mb ? &mb : NULL, &bytes, &f)
+		    == -1 ||
+		    sandbox_load(&sandbox, sandbox_path, &f) == -1 ||
+		    cloud_load(&cloud, &f) == -1 ||
+		    (sign.http = http_new(&f)) == NULL)
+			opt_fail(&f);
+		parts = disk_parts(bytes, &clamped);
+		if (clamped)
+			fprintf(stderr, "tl-sign: warning: %d parts of %d MB "
+			    "hold less than a disk of %ju MB: a full image "
+			    "will not fit\n", DISK_PARTS_MAX, DISK_PART_MB,
+			    (uintmax_t)disk_mb(bytes));
+		if (plain)
+			http_allow_plain(sign.http);
+		if (sign.note != NULL)
+			http_verbose(sign.http);
+		catch_signals();
+	}
+
+	if (sign_prepared(&sign, &prepared, parts, DISK_PART_BYTES, &out, &f)
+	    == -1)
+		end(&f);
+	/* From here on there is an upload, and no one else knows of it. */
+	if (stop != 0 || buf_write(&out, STDOUT_FILENO, "stdout", &f) == -1) {
+		sign_undo(&sign, &out);
+		end(&f);
+	}
+	if (close(STDOUT_FILENO) == -1) {
+		fail_sys(&f, EX_IOERR, "stdout");
+		sign_undo(&sign, &out);
+		end(&f);
+	}
+
+	http_free(sign.http);
+	cloud_free(&cloud);
+	sandbox_free(&sandbox);
+	prepared_free(&prepared);
+	buf_free(&text);
+	buf_free(&out);
+	return 0;
+}

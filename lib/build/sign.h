@@ -1,0 +1,59 @@
+#ifndef TL_BUILD_SIGN_H
+#define TL_BUILD_SIGN_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "build/cloud.h"
+#include "build/prepared.h"
+#include "build/sandbox.h"
+#include "core/http.h"
+
+/*
+ * Signed URLs for what a build reads and writes, asked of the dataplane
+ * through the sandbox's proxy (WIRE.md section 14).
+ *
+ * The request has two dialects.  SIGN_AUTO sends the seed's first; a server
+ * that refuses it as malformed (400, 404, 405, 415, 422) is asked once more
+ * in the merged one, and the dialect that worked is kept for what follows.
+ */
+enum sign_dialect { SIGN_AUTO, SIGN_SEED, SIGN_MERGED };
+
+/* "auto", "seed" or "merged"; -1 for another word. */
+int	sign_dialect(const char *word, enum sign_dialect *);
+
+/* The bodies: an upload to rel_path in parts, a download of uri. */
+int	sign_put_body(struct buf *, enum sign_dialect, const char *rel_path,
+	    uint64_t parts, uint64_t part_bytes, struct fail *);
+int	sign_get_body(struct buf *, enum sign_dialect, const char *uri,
+	    struct fail *);
+
+struct sign {
+	struct http			*http;
+	const struct cloud		*cloud;
+	const struct sandbox		*sandbox;
+	enum sign_dialect		 dialect;
+	/* Told in a line what is done, or may be NULL. */
+	void				(*note)(const char *);
+	/* Set by a signal handler: give up, and give back.  May be NULL. */
+	const volatile sig_atomic_t	*stop;
+};
+
+/*
+ * Sign what the prepared build needs, in this order: the upload, the parent
+ * if there is one, and each additional local image that has no download yet
+ * and a snapshotUri other than file://.  The signed document goes onto out,
+ * each block byte for byte as it came.
+ *
+ * On the legacy path nothing is signed and nothing is asked: out gets "{}".
+ *
+ * When a later step fails, the upload that was signed is aborted; so is one
+ * whose answer cannot be used.
+ */
+int	sign_prepared(struct sign *, const struct prepared *, uint64_t parts,
+	    uint64_t part_bytes, struct buf *out, struct fail *);
+
+/* Abort the upload that a document made by sign_prepared() holds. */
+void	sign_undo(struct sign *, const struct buf *signed_doc);
+
+#endif
