@@ -1,0 +1,34 @@
+/* What a message shows of text from outside: lib/core/fail.h. */
+
+#include <string.h>
+
+#include "core/fail.h"
+#include "unit.h"
+
+static void
+shows(const char *in, size_t max, const char *want)
+{
+	char out[200];
+
+	fail_show(out, sizeof(out), in, max);
+	UNIT_CHECK(strcmp(out, want) == 0, "<%s> shows <%s>", want, out);
+}
+
+int
+main(void)
+{
+	char small[8];
+
+	shows("plain", 100, "plain");
+	shows("a\nb\033[1mc\177", 100, "a?b?[1mc?");
+	shows("GET http://h/p?X-Amz-Signature=f00 failed", 100,
+	    "GET http://h/p? failed");
+	shows("{\"url\":\"https://h/p?sig=1\",\"b\":\"c?d\"}", 100,
+	    "{\"url\":\"https://h/p?\",\"b\":\"c?d\"}");
+	shows("really?", 100, "really?");
+	shows("0123456789", 4, "0123...");
+	shows("http://h/?secret", 10, "http://h/?");
+	fail_show(small, sizeof(small), "0123456789", 100);
+	UNIT_CHECK(strlen(small) < sizeof(small), "a small room: %s", small);
+	return unit_end();
+}
