@@ -109,9 +109,9 @@ int	sign_life(const struct config *, time_t now, uint32_t *expires_s,
 int	sign_uri_split(const char *uri, char **bucket, char **key,
 	    struct fail *);
 /*
- * Whether a path is fit to be a key: no empty, "." or ".." segment, no leading
- * '/', backslash, percent sign or control byte, valid UTF-8, at most
- * SIGN_PATH_MAX bytes.
+ * Whether a path is fit to be a key: no empty, "." or ".." segment (so no '/'
+ * at either end), backslash, percent sign or control byte, at most
+ * SIGN_PATH_MAX bytes.  That it is UTF-8 was checked where it was read.
  */
 int	sign_path_check(const char *, struct fail *);
 /* Whether config lets an object be read: own bucket or a read origin. */

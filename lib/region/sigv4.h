@@ -20,6 +20,7 @@
  * signature; only the host header is signed; the payload is not.
  */
 #define SIGV4_EXPIRES_MAX	604800	/* seven days: S3 refuses more */
+#define SIGV4_SECRET_MAX	1024	/* refuse longer ones where they are read */
 #define SIGV4_HEX		64	/* a SHA-256 in hex, no NUL */
 
 struct sigv4_credentials {

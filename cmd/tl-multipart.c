@@ -1,0 +1,78 @@
+/* tl-multipart: open a multipart upload in the bucket, or give it back. */
+
+#include <getopt.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "core/http.h"
+#include "core/opt.h"
+#include "region/config.h"
+#include "region/multipart.h"
+#include "region/sign.h"
+
+static const char usage[] =
+"usage: tl-multipart [-v] -c FILE create KEY | abort KEY ID\n"
+"\n"
+"  -c, --config FILE    where the bucket is and what signs for it\n"
+"  -h, --help  -V, --version  -v, --verbose\n";
+
+int
+main(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		OPT_COMMON,
+		{ NULL, 0, NULL, 0 }
+	};
+	struct buf id = BUF_INIT(BUF_SMALL_MAX);
+	const char *path = NULL;
+	bool verbose = false;
+	struct config config;
+	struct http *http;
+	struct fail f;
+	int ch, rc;
+
+	while ((ch = getopt_long(argc, argv, "+c:hVv", options, NULL)) != -1)
+		switch (ch) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-multipart");
+		case 'v':
+			verbose = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+	argc -= optind;
+	argv += optind;
+	if (path == NULL || argc < 2 ||
+	    !((strcmp(argv[0], "create") == 0 && argc == 2) ||
+	    (strcmp(argv[0], "abort") == 0 && argc == 3)))
+		opt_usage(usage);
+
+	if (config_load(&config, path, &f) == -1 ||
+	    sign_path_check(argv[1], &f) == -1 ||
+	    (http = http_new(&f)) == NULL)
+		opt_fail(&f);
+	if (verbose)
+		http_verbose(http);
+	if (argc == 2) {
+		rc = multipart_create(http, &config, argv[1], &id, &f);
+		if (rc == 0)
+			rc = buf_add(&id, "\n", 1, &f);
+	} else {
+		rc = multipart_abort(http, &config, argv[1], argv[2], &f);
+	}
+	if (rc == -1)
+		opt_fail(&f);
+	opt_output(&id);
+
+	http_free(http);
+	config_free(&config);
+	buf_free(&id);
+	return 0;
+}

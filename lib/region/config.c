@@ -1,0 +1,369 @@
+#include <sys/stat.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "region/config.h"
+#include "region/sigv4.h"
+
+#define FILE_MAX	(256UL << 10)
+
+int
+config_time(const char *s, time_t *t)
+{
+	struct tm tm;
+	const char *end;
+
+	memset(&tm, 0, sizeof(tm));
+	if (strlen(s) < 20 || (s[10] != 'T' && s[10] != 't') ||
+	    (end = strptime(s, "%Y-%m-%d", &tm)) != s + 10 ||
+	    (end = strptime(s + 11, "%H:%M:%S", &tm)) != s + 19)
+		return -1;
+	/* A fraction is allowed by RFC 3339 and does not matter here. */
+	if (*end == '.') {
+		if (!isdigit((unsigned char)end[1]))
+			return -1;
+		end += 1 + strspn(end + 1, "0123456789");
+	}
+	if (strcmp(end, "Z") != 0 && strcmp(end, "z") != 0 &&
+	    strcmp(end, "+00:00") != 0)
+		return -1;
+	*t = timegm(&tm);
+	return 0;
+}
+
+void
+config_time_text(char out[sizeof("2026-06-02T00:00:00Z")], time_t t)
+{
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) == NULL ||
+	    strftime(out, sizeof("2026-06-02T00:00:00Z"),
+	    "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		strcpy(out, "1970-01-01T00:00:00Z");
+}
+
+/* The bounds S3 has for a bucket's name, which also keep it out of trouble. */
+static int
+bucket_ok(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789.-");
+
+	return n == strlen(s) && n >= 3 && n <= 63 &&
+	    isalnum((unsigned char)s[0]) && isalnum((unsigned char)s[n - 1]) &&
+	    strstr(s, "..") == NULL;
+}
+
+static int
+set_string(char **out, const char *value, struct fail *f)
+{
+	if (*out != NULL)
+		return fail_set(f, EX_CONFIG, "given twice");
+	if ((*out = strdup(value)) == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	return 0;
+}
+
+static int
+set_bucket(struct config *c, const char *v, struct fail *f)
+{
+	if (!bucket_ok(v))
+		return fail_set(f, EX_CONFIG, "not a bucket's name");
+	return set_string(&c->bucket, v, f);
+}
+
+static int
+set_endpoint(struct config *c, const char *v, struct fail *f)
+{
+	const char *h = strstr(v, "://");
+	size_t n = strlen(v), i;
+
+	if (strncmp(v, "http://", 7) != 0 && strncmp(v, "https://", 8) != 0)
+		return fail_set(f, EX_CONFIG,
+		    "not an http:// or https:// URL");
+	h += 3;
+	while (n > 0 && v[n - 1] == '/')
+		n--;
+	if (v + n <= h)
+		return fail_set(f, EX_CONFIG, "a URL without a host");
+	/* What is signed has to be what a client puts into its request. */
+	for (i = 0; i < n; i++)
+		if (!isalnum((unsigned char)v[i]) &&
+		    strchr("-._~:/[]", v[i]) == NULL)
+			return fail_set(f, EX_CONFIG, "only scheme, host, "
+			    "port and a plain path, please");
+	if (set_string(&c->endpoint, v, f) == -1)
+		return -1;
+	c->endpoint[n] = '\0';
+	n = strcspn(c->endpoint + (h - v), "/") + (size_t)(h - v);
+	for (i = 0; i < n; i++)
+		c->endpoint[i] = (char)tolower((unsigned char)c->endpoint[i]);
+	return 0;
+}
+
+static int
+set_region(struct config *c, const char *v, struct fail *f)
+{
+	if (strspn(v, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(v))
+		return fail_set(f, EX_CONFIG, "not a region's name");
+	return set_string(&c->region, v, f);
+}
+
+static int
+set_addressing(struct config *c, const char *v, struct fail *f)
+{
+	if (strcmp(v, "path") != 0 && strcmp(v, "virtual") != 0)
+		return fail_set(f, EX_CONFIG, "neither path nor virtual");
+	c->virtual_host = v[0] == 'v';
+	return 0;
+}
+
+static int
+set_access(struct config *c, const char *v, struct fail *f)
+{
+	if (strlen(v) > 128)
+		return fail_set(f, EX_CONFIG, "longer than 128 bytes");
+	return set_string(&c->access_key, v, f);
+}
+
+static int
+set_secret(struct config *c, const char *v, struct fail *f)
+{
+	if (strlen(v) > SIGV4_SECRET_MAX)
+		return fail_set(f, EX_CONFIG, "longer than %d bytes",
+		    SIGV4_SECRET_MAX);
+	return set_string(&c->secret_key, v, f);
+}
+
+static int
+set_token(struct config *c, const char *v, struct fail *f)
+{
+	if (strlen(v) > 8192)
+		return fail_set(f, EX_CONFIG, "longer than 8192 bytes");
+	return set_string(&c->session_token, v, f);
+}
+
+static int
+set_end(struct config *c, const char *v, struct fail *f)
+{
+	if (config_time(v, &c->credentials_expire) == -1 ||
+	    c->credentials_expire <= 0)
+		return fail_set(f, EX_CONFIG,
+		    "not a time like 2026-06-02T00:00:00Z");
+	return 0;
+}
+
+static int
+set_expires(struct config *c, const char *v, struct fail *f)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(v, &end, 10);
+	if (!isdigit((unsigned char)v[0]) || *end != '\0' || errno != 0 ||
+	    n < 1 || n > SIGV4_EXPIRES_MAX)
+		return fail_set(f, EX_CONFIG, "not from 1 to %d",
+		    SIGV4_EXPIRES_MAX);
+	c->expires_s = (uint32_t)n;
+	return 0;
+}
+
+static int
+add_origin(struct config *c, const char *v, struct fail *f)
+{
+	struct config_origin *o;
+	size_t n;
+
+	if (strncmp(v, "s3://", 5) != 0)
+		return fail_set(f, EX_CONFIG, "not s3://BUCKET/PREFIX");
+	o = reallocarray(c->origins, c->norigins + 1, sizeof(*o));
+	if (o == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	c->origins = o;
+	o += c->norigins;
+	v += 5;
+	n = strcspn(v, "/");
+	o->bucket = strndup(v, n);
+	o->prefix = strdup(v[n] == '/' ? v + n + 1 : "");
+	c->norigins++;
+	if (o->bucket == NULL || o->prefix == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	if (!bucket_ok(o->bucket))
+		return fail_set(f, EX_CONFIG, "not a bucket's name");
+	n = strlen(o->prefix);
+	while (n > 0 && o->prefix[n - 1] == '/')
+		o->prefix[--n] = '\0';
+	return 0;
+}
+
+static const struct {
+	const char	*name;
+	int		(*set)(struct config *, const char *, struct fail *);
+} settings[] = {
+	{ "bucket", set_bucket },
+	{ "endpoint", set_endpoint },
+	{ "region", set_region },
+	{ "addressing", set_addressing },
+	{ "access_key", set_access },
+	{ "secret_key", set_secret },
+	{ "session_token", set_token },
+	{ "credentials_expire", set_end },
+	{ "read_origin", add_origin },
+	{ "expires_s", set_expires },
+};
+
+#define NSETTINGS	(sizeof(settings) / sizeof(*settings))
+
+static int
+line_set(struct config *c, char *line, struct fail *f)
+{
+	char *eq, *name, *value, *end;
+	size_t i;
+
+	name = line + strspn(line, " \t\r");
+	if (*name == '\0' || *name == '#')
+		return 0;
+	if ((eq = strchr(name, '=')) == NULL)
+		return fail_set(f, EX_CONFIG, "not NAME = VALUE");
+	for (end = eq; end > name && isblank((unsigned char)end[-1]); end--)
+		;
+	*end = '\0';
+	value = eq + 1 + strspn(eq + 1, " \t");
+	for (end = value + strlen(value);
+	    end > value && isspace((unsigned char)end[-1]); end--)
+		;
+	*end = '\0';
+	for (i = 0; i < NSETTINGS && strcmp(settings[i].name, name) != 0; i++)
+		;
+	if (i == NSETTINGS) {
+		char shown[64];
+
+		return fail_set(f, EX_CONFIG, "%s: no such setting",
+		    fail_show(shown, sizeof(shown), name, 40));
+	}
+	if (*value == '\0')
+		return fail_set(f, EX_CONFIG, "%s: empty", name);
+	for (end = value; *end != '\0'; end++)
+		if ((unsigned char)*end < 0x20 || *end == 0x7f)
+			return fail_set(f, EX_CONFIG, "%s: control byte",
+			    name);
+	if (settings[i].set(c, value, f) == -1)
+		return fail_in(f, name);
+	return 0;
+}
+
+static int
+whole(struct config *c, struct fail *f)
+{
+	const char *missing = c->bucket == NULL ? "bucket" :
+	    c->endpoint == NULL ? "endpoint" :
+	    c->access_key == NULL ? "access_key" :
+	    c->secret_key == NULL ? "secret_key" : NULL;
+
+	if (missing != NULL)
+		return fail_set(f, EX_CONFIG, "%s: not set", missing);
+	if (c->region == NULL && set_region(c, "us-east-1", f) == -1)
+		return -1;
+	if (c->expires_s == 0)
+		c->expires_s = SIGV4_EXPIRES_MAX;
+	return 0;
+}
+
+static int
+open_private(const char *path, struct fail *f)
+{
+	struct stat st;
+	int fd;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return fail_sys(f, EX_NOINPUT, "%s", path);
+	if (fstat(fd, &st) == -1) {
+		fail_sys(f, EX_NOINPUT, "%s", path);
+	} else if (S_ISREG(st.st_mode) && (st.st_mode & 077) != 0) {
+		fail_set(f, EX_CONFIG, "%s: holds a key and is open to "
+		    "others; chmod 600 it", path);
+	} else if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		fail_set(f, EX_CONFIG, "%s: belongs to somebody else", path);
+	} else {
+		return fd;
+	}
+	close(fd);
+	return -1;
+}
+
+int
+config_load(struct config *c, const char *path, struct fail *f)
+{
+	struct buf b = BUF_INIT(FILE_MAX);
+	char *line, *next;
+	unsigned n = 0;
+	int fd, rc = -1;
+
+	memset(c, 0, sizeof(*c));
+	if ((fd = open_private(path, f)) == -1)
+		return -1;
+	rc = buf_read(&b, fd, path, f);
+	close(fd);
+	if (rc == -1)
+		goto out;
+	if (b.len > 0 && memchr(b.data, '\0', b.len) != NULL) {
+		rc = fail_set(f, EX_CONFIG, "%s: holds a NUL", path);
+		goto out;
+	}
+	for (line = b.data; line != NULL; line = next) {
+		n++;
+		if ((next = strchr(line, '\n')) != NULL)
+			*next++ = '\0';
+		if (line_set(c, line, f) == -1) {
+			char where[300];
+
+			snprintf(where, sizeof(where), "%.200s:%u", path, n);
+			rc = fail_in(f, where);
+			goto out;
+		}
+	}
+	if ((rc = whole(c, f)) == -1)
+		fail_in(f, path);
+out:
+	buf_free(&b);
+	if (rc == -1)
+		config_free(c);
+	return rc;
+}
+
+static void
+forget(char **s)
+{
+	if (*s != NULL)
+		explicit_bzero(*s, strlen(*s));
+	free(*s);
+	*s = NULL;
+}
+
+void
+config_free(struct config *c)
+{
+	size_t i;
+
+	free(c->bucket);
+	free(c->endpoint);
+	free(c->region);
+	free(c->access_key);
+	forget(&c->secret_key);
+	forget(&c->session_token);
+	for (i = 0; i < c->norigins; i++) {
+		free(c->origins[i].bucket);
+		free(c->origins[i].prefix);
+	}
+	free(c->origins);
+	memset(c, 0, sizeof(*c));
+}
