@@ -67,8 +67,8 @@ retry_transient(const struct http_reply *reply)
 
 /* How long one second of waiting is.  What is no number is not worth failing
  * for: the default is what people want. */
-static long
-second_ms(void)
+long
+retry_second_ms(void)
 {
 	const char *s = getenv("TL_RETRY_SECOND_MS");
 	char *end;
@@ -121,6 +121,6 @@ retry_again(struct retry *again, int r, const struct http_reply *reply,
 			    reply->status, wait_s);
 		again->note(line);
 	}
-	wait_ms(again, wait_s * second_ms());
+	wait_ms(again, wait_s * retry_second_ms());
 	return !stopped(again);
 }

@@ -56,6 +56,9 @@ int	retry_exchange(const struct retry *, struct http *,
 bool	retry_again(struct retry *, int r, const struct http_reply *,
 	    struct fail *);
 
+/* TL_RETRY_SECOND_MS, or 1000. */
+long	retry_second_ms(void);
+
 /* Whether an answer is one that may be better in a while (WIRE.md 10.3). */
 bool	retry_transient(const struct http_reply *);
 

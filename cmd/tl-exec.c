@@ -1,0 +1,336 @@
+/* tl-exec: run a command in the sandbox as if it ran here. */
+
+#include <err.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/builder.h"
+#include "build/mask.h"
+#include "build/prepared.h"
+#include "build/process.h"
+#include "build/retry.h"
+#include "core/json.h"
+#include "core/opt.h"
+#include "core/stop.h"
+
+static const char usage[] =
+    "usage: tl-exec [-v] [-s FILE] [--root] [--cwd DIR] [--env NAME=VALUE]...\n"
+    "               [--builder PREPARED] [--status-file FILE] [--] "
+    "COMMAND [ARG...]\n"
+    "Run a command in the sandbox; its output is shown as it comes.\n"
+    "  -s, --sandbox FILE      the sandbox's document (default: $TL_SANDBOX)\n"
+    "  --root                  as root, not as the sandbox's user\n"
+    "  --cwd DIR               in this folder of the sandbox\n"
+    "  --env NAME=VALUE        with this in its environment; repeatable\n"
+    "  --builder PREPARED      the prepared builder, as root; a COMMAND is put\n"
+    "                          before it, which is to run its last arguments\n"
+    "  --keepalive[=SECONDS]   ping the sandbox so often (default: 120)\n"
+    "  --status-file FILE      leave the command's end there, as JSON\n"
+    "  --insecure-http         let the token go over plain http\n"
+    "  -h, --help  -V, --version  -v, --verbose\n";
+
+enum { ROOT = 256, CWD, ENV, BUILDER, KEEPALIVE, STATUS_FILE, INSECURE };
+
+static struct options {
+	const char	*sandbox;
+	const char	*builder;
+	const char	*status_file;
+	const char	*cwd;
+	bool		 root;
+	const char	**env;
+	size_t		 env_n;
+	unsigned	 keepalive_s;
+	bool		 insecure;
+	bool		 verbose;
+} opt = { .keepalive_s = EXCHANGE_KEEPALIVE_S };
+
+/* Where lines go: two streams, of which a terminal gets no control bytes. */
+static struct output {
+	FILE	*to[2];
+	bool	 tty[2];
+	int	 last;
+} output;
+
+static int
+lost(enum process_stream stream, struct fail *f)
+{
+	return fail_sys(f, EX_IOERR, "%s",
+	    stream == PROCESS_STDOUT ? "stdout" : "stderr");
+}
+
+static int
+flush(void *arg, struct fail *f)
+{
+	struct output *o = arg;
+
+	return fflush(o->to[o->last]) == EOF ?
+	    lost((enum process_stream)o->last, f) : 0;
+}
+
+static int
+line(void *arg, enum process_stream stream, const char *p, size_t n,
+    struct fail *f)
+{
+	struct output *o = arg;
+	FILE *to = o->to[stream];
+
+	/* What came first is to be seen first. */
+	if (o->last != (int)stream && flush(o, f) == -1)
+		return -1;
+	o->last = (int)stream;
+	if ((o->tty[stream] ? mask_write(to, p, n) == -1 :
+	    fwrite(p, 1, n, to) != n) || putc('\n', to) == EOF)
+		return lost(stream, f);
+	return 0;
+}
+
+static void
+note(void *arg, bool serious, const char *text)
+{
+	(void)arg;
+	if (serious || opt.verbose)
+		warnx("%s", text);
+}
+
+static void
+out_of_memory(void)
+{
+	errx(EX_OSERR, "out of memory");
+}
+
+/* The last of two values counts, as in a shell. */
+static void
+add_env(const char *pair)
+{
+	const char *eq = strchr(pair, '=');
+	size_t i, n;
+
+	if (eq == NULL || eq == pair)
+		errx(EX_USAGE, "--env %.40s: not NAME=VALUE", pair);
+	n = (size_t)(eq - pair) + 1;
+	for (i = 0; i < opt.env_n; i++)
+		if (strncmp(opt.env[i], pair, n) == 0) {
+			opt.env[i] = pair;
+			return;
+		}
+	opt.env = reallocarray(opt.env, opt.env_n + 2, sizeof(*opt.env));
+	if (opt.env == NULL)
+		out_of_memory();
+	opt.env[opt.env_n++] = pair;
+	opt.env[opt.env_n] = NULL;
+}
+
+/*
+ * The builder's argv, behind the words that are there.  Its folder, user and
+ * PATH are what WIRE.md section 11 has, unless an option says otherwise.
+ */
+static const char **
+builder(char *const *words, char ***argv)
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	struct prepared p = PREPARED_INIT;
+	size_t n = 0, k = 0, i;
+	const char **all;
+	struct fail f;
+	bool path = false;
+
+	if (prepared_load(&p, &text, opt.builder, &f) == -1 ||
+	    builder_argv(p.builder.command, argv, &f) == -1)
+		opt_fail(&f);
+	prepared_free(&p);
+	buf_free(&text);
+	while (words[n] != NULL)
+		n++;
+	while ((*argv)[k] != NULL)
+		k++;
+	if ((all = calloc(n + k + 1, sizeof(*all))) == NULL)
+		out_of_memory();
+	for (i = 0; i < n; i++)
+		all[i] = words[i];
+	for (i = 0; i < k; i++)
+		all[n + i] = (*argv)[i];
+	for (i = 0; i < opt.env_n; i++)
+		path |= strncmp(opt.env[i], "PATH=", 5) == 0;
+	if (!path)
+		add_env("PATH=" BUILDER_PATH);
+	if (opt.cwd == NULL)
+		opt.cwd = BUILDER_DIR;
+	opt.root = true;
+	return all;
+}
+
+/* For whoever must tell the command's 70 from ours. */
+static void
+status_file(const struct process_end *end)
+{
+	struct buf b = BUF_INIT(BUF_SMALL_MAX);
+	struct jout j = JOUT_INIT(&b);
+	struct fail f;
+
+	if (opt.status_file == NULL)
+		return;
+	jout_object(&j);
+	jout_key(&j, "pid");
+	jout_i64(&j, end->pid);
+	jout_key(&j, end->code < 0 ? "signal" : "exitCode");
+	jout_i64(&j, end->code < 0 ? -end->code : end->code);
+	jout_key(&j, "oomKilled");
+	jout_bool(&j, end->oom);
+	jout_close(&j);
+	if (jout_end(&j, &f) == -1 || buf_adds(&b, "\n", &f) == -1 ||
+	    buf_save(&b, opt.status_file, &f) == -1)
+		opt_fail(&f);
+	buf_free(&b);
+}
+
+static void
+parse(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		OPT_COMMON,
+		{ "sandbox", required_argument, NULL, 's' },
+		{ "root", no_argument, NULL, ROOT },
+		{ "cwd", required_argument, NULL, CWD },
+		{ "env", required_argument, NULL, ENV },
+		{ "builder", required_argument, NULL, BUILDER },
+		{ "keepalive", optional_argument, NULL, KEEPALIVE },
+		{ "status-file", required_argument, NULL, STATUS_FILE },
+		{ "insecure-http", no_argument, NULL, INSECURE },
+		{ NULL, 0, NULL, 0 }
+	};
+	int ch;
+
+	/* The first word that is no option begins the command. */
+	while ((ch = getopt_long(argc, argv, "+hVvs:", options, NULL)) != -1)
+		switch (ch) {
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-exec");
+		case 'v':
+			opt.verbose = true;
+			break;
+		case 's':
+			opt.sandbox = optarg;
+			break;
+		case ROOT:
+			opt.root = true;
+			break;
+		case CWD:
+			opt.cwd = optarg;
+			break;
+		case ENV:
+			add_env(optarg);
+			break;
+		case BUILDER:
+			opt.builder = optarg;
+			break;
+		case KEEPALIVE:
+			if (optarg != NULL)
+				opt.keepalive_s = (unsigned)opt_number(
+				    "--keepalive", optarg, 1, 290);
+			break;
+		case STATUS_FILE:
+			opt.status_file = optarg;
+			break;
+		case INSECURE:
+			opt.insecure = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+	if (optind == argc && opt.builder == NULL)
+		opt_usage(usage);
+}
+
+static int
+run(const struct process *p, const struct sandbox *sandbox,
+    const struct cloud *cloud, struct process_end *end, struct fail *f)
+{
+	struct exchange x;
+	struct process_link link = {
+		.x = &x, .sandbox = sandbox, .line = line, .flush = flush,
+		.note = note, .arg = &output, .second_ms = retry_second_ms()
+	};
+	struct http *http = http_new(f);
+	int r;
+
+	if (http == NULL)
+		return -1;
+	if (opt.insecure)
+		http_allow_plain(http);
+	if (opt.verbose)
+		http_verbose(http);
+	exchange_init(&x, http, cloud);
+	exchange_keepalive(&x, sandbox, opt.keepalive_s);
+	r = process_run(&link, p, end, f);
+	exchange_free(&x);
+	http_free(http);
+	return r;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct cloud cloud = CLOUD_INIT;
+	struct sandbox sandbox = SANDBOX_INIT;
+	struct process p = { .command = NULL };
+	const char *const *words;
+	const char **built = NULL;
+	char **split = NULL;
+	struct process_end end;
+	struct fail f;
+	int status;
+
+	parse(argc, argv);
+	words = (const char *const *)(argv + optind);
+	if (opt.builder != NULL)
+		words = built = builder(argv + optind, &split);
+	p.command = words[0];
+	p.args = words + 1;
+	p.env = (const char *const *)opt.env;
+	p.cwd = opt.cwd;
+	p.user = opt.root ? "root" : NULL;
+
+	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
+	    cloud_load(&cloud, &f) == -1)
+		opt_fail(&f);
+	output.to[PROCESS_STDOUT] = stdout;
+	output.to[PROCESS_STDERR] = stderr;
+	output.tty[PROCESS_STDOUT] = isatty(STDOUT_FILENO) == 1;
+	output.tty[PROCESS_STDERR] = isatty(STDERR_FILENO) == 1;
+	/* Shown piece by piece as it comes, not line by line. */
+	setvbuf(stdout, NULL, _IOFBF, 64 << 10);
+	setvbuf(stderr, NULL, _IOFBF, 64 << 10);
+	/* A reader that went away is a write that fails: the rest is undone. */
+	signal(SIGPIPE, SIG_IGN);
+	stop_catch();
+
+	if (run(&p, &sandbox, &cloud, &end, &f) == -1) {
+		if (stop_signal == 0)
+			opt_fail(&f);
+		warnx("%s", f.msg);
+		status = stop_status();
+	} else {
+		status_file(&end);
+		if (end.oom)
+			warnx("%s: killed for want of memory; give the sandbox "
+			    "more with --memory-mb", p.command);
+		status = process_status(&end);
+	}
+	if (fflush(stdout) == EOF || close(STDOUT_FILENO) == -1)
+		err(EX_IOERR, "stdout");
+
+	free(built);
+	builder_free(split);
+	free(opt.env);
+	sandbox_free(&sandbox);
+	cloud_free(&cloud);
+	return status;
+}

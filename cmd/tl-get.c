@@ -1,0 +1,152 @@
+/* tl-get: a file in the sandbox to stdout. */
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/files.h"
+#include "core/opt.h"
+#include "core/stop.h"
+
+static const char usage[] =
+    "usage: tl-get [-v] [-s FILE] [-o OUTPUT] PATH\n"
+    "Write the file at PATH in the sandbox to stdout.\n"
+    "  -s, --sandbox FILE   the sandbox's document (default: $TL_SANDBOX)\n"
+    "  -o, --output OUTPUT  to this file instead, whole or not at all\n"
+    "  --insecure-http      let the token go over plain http\n"
+    "  -h, --help  -V, --version  -v, --verbose\n";
+
+enum { INSECURE = 256 };
+
+static struct options {
+	const char	*sandbox;
+	const char	*output;
+	bool		 insecure;
+	bool		 verbose;
+} opt;
+
+static void
+note(const char *line)
+{
+	warnx("%s", line);
+}
+
+static void
+parse(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		OPT_COMMON,
+		{ "sandbox", required_argument, NULL, 's' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "insecure-http", no_argument, NULL, INSECURE },
+		{ NULL, 0, NULL, 0 }
+	};
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "hVvo:s:", options, NULL)) != -1)
+		switch (ch) {
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-get");
+		case 'v':
+			opt.verbose = true;
+			break;
+		case 's':
+			opt.sandbox = optarg;
+			break;
+		case 'o':
+			opt.output = optarg;
+			break;
+		case INSECURE:
+			opt.insecure = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+	if (argc - optind != 1)
+		opt_usage(usage);
+}
+
+/* Beside the output, for nobody else to read until it is whole. */
+static int
+begin(char **part)
+{
+	int fd;
+
+	if (asprintf(part, "%s.XXXXXX", opt.output) == -1)
+		errx(EX_OSERR, "out of memory");
+	if ((fd = mkostemp(*part, O_CLOEXEC)) == -1)
+		err(EX_CANTCREAT, "%s", opt.output);
+	return fd;
+}
+
+/* Whole and on the disk, then under its name; or gone. */
+static int
+end(int fd, char *part, int r, struct fail *f)
+{
+	if (r == 0 && fsync(fd) == -1)
+		r = fail_sys(f, EX_IOERR, "%s", opt.output);
+	if (close(fd) == -1 && r == 0)
+		r = fail_sys(f, EX_IOERR, "%s", opt.output);
+	if (r == 0 && rename(part, opt.output) == -1)
+		r = fail_sys(f, EX_CANTCREAT, "%s", opt.output);
+	if (r == -1)
+		unlink(part);
+	free(part);
+	return r;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct cloud cloud = CLOUD_INIT;
+	struct sandbox sandbox = SANDBOX_INIT;
+	struct exchange x;
+	struct files files = { .x = &x, .sandbox = &sandbox };
+	struct http *http;
+	char *part = NULL;
+	int fd = STDOUT_FILENO, r;
+	uint64_t size;
+	struct fail f;
+
+	parse(argc, argv);
+	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
+	    cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL)
+		opt_fail(&f);
+	if (opt.insecure)
+		http_allow_plain(http);
+	if (opt.verbose) {
+		http_verbose(http);
+		files.note = note;
+	}
+	exchange_init(&x, http, &cloud);
+	/* Said like any other write that failed, not by a signal. */
+	signal(SIGPIPE, SIG_IGN);
+	stop_catch();
+
+	if (opt.output != NULL)
+		fd = begin(&part);
+	r = files_get(&files, argv[optind], fd, &size, &f);
+	if (opt.output != NULL)
+		r = end(fd, part, r, &f);
+	else if (r == 0 && close(STDOUT_FILENO) == -1)
+		r = fail_sys(&f, EX_IOERR, "stdout");
+	if (r == -1 && stop_signal == 0)
+		opt_fail(&f);
+	if (r == 0 && opt.verbose)
+		warnx("%s: %" PRIu64 " bytes", argv[optind], size);
+
+	exchange_free(&x);
+	http_free(http);
+	sandbox_free(&sandbox);
+	cloud_free(&cloud);
+	return r == 0 ? 0 : stop_status();
+}

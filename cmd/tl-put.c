@@ -1,0 +1,110 @@
+/* tl-put: stdin to a file in the sandbox. */
+
+#include <err.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/files.h"
+#include "core/opt.h"
+#include "core/stop.h"
+
+static const char usage[] =
+    "usage: tl-put [-v] [-s FILE] [--allow-empty] PATH <file\n"
+    "Write stdin to the file at PATH in the sandbox.\n"
+    "  -s, --sandbox FILE   the sandbox's document (default: $TL_SANDBOX)\n"
+    "  --allow-empty        an empty stdin makes an empty file\n"
+    "  --insecure-http      let the token go over plain http\n"
+    "  -h, --help  -V, --version  -v, --verbose\n";
+
+enum { ALLOW_EMPTY = 256, INSECURE };
+
+static struct options {
+	const char	*sandbox;
+	bool		 allow_empty;
+	bool		 insecure;
+	bool		 verbose;
+} opt;
+
+static void
+note(const char *line)
+{
+	warnx("%s", line);
+}
+
+static void
+parse(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		OPT_COMMON,
+		{ "sandbox", required_argument, NULL, 's' },
+		{ "allow-empty", no_argument, NULL, ALLOW_EMPTY },
+		{ "insecure-http", no_argument, NULL, INSECURE },
+		{ NULL, 0, NULL, 0 }
+	};
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "hVvs:", options, NULL)) != -1)
+		switch (ch) {
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-put");
+		case 'v':
+			opt.verbose = true;
+			break;
+		case 's':
+			opt.sandbox = optarg;
+			break;
+		case ALLOW_EMPTY:
+			opt.allow_empty = true;
+			break;
+		case INSECURE:
+			opt.insecure = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+	if (argc - optind != 1)
+		opt_usage(usage);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct cloud cloud = CLOUD_INIT;
+	struct sandbox sandbox = SANDBOX_INIT;
+	struct exchange x;
+	struct files files = { .x = &x, .sandbox = &sandbox };
+	struct http *http;
+	uint64_t size;
+	struct fail f;
+	int r;
+
+	parse(argc, argv);
+	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
+	    cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL)
+		opt_fail(&f);
+	if (opt.insecure)
+		http_allow_plain(http);
+	if (opt.verbose) {
+		http_verbose(http);
+		files.note = note;
+	}
+	exchange_init(&x, http, &cloud);
+	stop_catch();
+
+	r = files_put(&files, argv[optind], STDIN_FILENO, opt.allow_empty,
+	    &size, &f);
+	if (r == -1 && stop_signal == 0)
+		opt_fail(&f);
+	if (r == 0 && opt.verbose)
+		warnx("%s: %" PRIu64 " bytes", argv[optind], size);
+
+	exchange_free(&x);
+	http_free(http);
+	sandbox_free(&sandbox);
+	cloud_free(&cloud);
+	return r == 0 ? 0 : stop_status();
+}

@@ -1,0 +1,397 @@
+/* tl-sandbox: the builder sandbox, from its creation to its end. */
+
+#include <sys/random.h>
+
+#include <err.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/disk.h"
+#include "build/lifecycle.h"
+#include "build/prepared.h"
+#include "build/retry.h"
+#include "core/opt.h"
+#include "core/stop.h"
+
+static const char usage[] =
+    "usage: tl-sandbox create|wait|show|keepalive|rm [options] <document\n"
+    "Create the builder's sandbox for a prepared document, and look after it.\n"
+    "  -s, --sandbox FILE      its document (wait, show, keepalive, rm; default:"
+    " stdin)\n"
+    "  --cpus N                create: instead of the prepared number\n"
+    "  --memory-mb N           create: likewise\n"
+    "  --disk-mb N             create: size of the image's file system\n"
+    "  --builder-disk-mb N     create: of the sandbox's disk, if that is more\n"
+    "  --idempotency-key KEY   create: the same key, the same sandbox\n"
+    "  --timeout SECONDS       wait: for each of its two waits; rm: for trying\n"
+    "  --every SECONDS         keepalive: between two pings\n"
+    "  --insecure-http         let the token go over plain http\n"
+    "  -h, --help  -V, --version  -v, --verbose\n";
+
+enum { CPUS = 256, MEMORY, DISK, BUILDER_DISK, KEY, TIMEOUT, EVERY, INSECURE };
+
+#define EVERY_MAX	290	/* less than the life that a ping renews */
+#define RM_TIMEOUT_S	10
+#define KEY_MAX		200
+
+static struct options {
+	const char	*file;
+	double		 cpus;
+	uint64_t	 memory_mb, disk_mb, builder_disk_mb;
+	bool		 has_disk;
+	const char	*key;
+	unsigned	 timeout_s;	/* 0: not given */
+	unsigned	 every_s;
+	bool		 insecure;
+	bool		 verbose;
+} opt = { .file = "-", .every_s = EXCHANGE_KEEPALIVE_S };
+
+static struct http *http;
+static struct cloud cloud = CLOUD_INIT;
+static struct exchange exchange;
+static struct lifecycle box = LIFECYCLE_INIT;
+
+static void
+note(const char *line)
+{
+	warnx("%s", line);
+}
+
+/* Out, with the status of the signal if one came. */
+static _Noreturn void
+failed(const struct fail *f)
+{
+	if (stop_signal != 0) {
+		warnx("%s", f->msg);
+		exit(stop_status());
+	}
+	opt_fail(f);
+}
+
+static void
+load(void)
+{
+	const char *name = strcmp(opt.file, "-") == 0 ? "stdin" : opt.file;
+	struct buf text = BUF_INIT(BUF_SMALL_MAX);
+	struct span doc;
+	struct fail f;
+
+	if (buf_load(&text, opt.file, &f) == -1)
+		opt_fail(&f);
+	if (text.len == 0)
+		errx(EX_DATAERR, "%s: empty, expected a sandbox document",
+		    name);
+	if (span_parse(&doc, text.data, text.len, &f) == -1 ||
+	    lifecycle_read(&box, &doc, &f) == -1) {
+		fail_in(&f, name);
+		opt_fail(&f);
+	}
+	buf_free(&text);
+}
+
+static void
+print(void)
+{
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	struct fail f;
+
+	if (lifecycle_write(&box, &out, &f) == -1)
+		opt_fail(&f);
+	opt_output(&out);
+	buf_free(&out);
+}
+
+/* The sizes of WIRE.md section 6, in the order of preference it has. */
+static void
+size(const struct prepared *p)
+{
+	uint64_t bytes, root, disk;
+	struct fail f;
+
+	if (disk_bytes(&p->doc, opt.has_disk ? &opt.disk_mb : NULL, &bytes,
+	    &f) == -1)
+		opt_fail(&f);
+	root = disk_mb(bytes);
+	disk = opt.builder_disk_mb != 0 ? opt.builder_disk_mb :
+	    p->builder.disk_mb;
+	box.disk_mb = disk > root ? disk : root;
+	box.cpus = opt.cpus > 0 ? opt.cpus : p->builder.cpus;
+	if (p->builder.memory_mb < 0 && opt.memory_mb == 0)
+		errx(EX_DATAERR, "stdin: builder.memoryMb: below zero");
+	box.memory_mb = opt.memory_mb != 0 ? opt.memory_mb :
+	    (uint64_t)p->builder.memory_mb;
+}
+
+static char *
+copy(const char *s)
+{
+	char *p = strdup(s);
+
+	if (p == NULL)
+		errx(EX_OSERR, "out of memory");
+	return p;
+}
+
+static const char *
+random_key(void)
+{
+	static char text[40];
+	unsigned char b[16];
+	size_t i;
+
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		err(EX_OSERR, "getrandom");
+	for (i = 0; i < sizeof(b); i++)
+		snprintf(text + 2 * i, 3, "%02x", b[i]);
+	return text;
+}
+
+static void
+create(void)
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	struct prepared p = PREPARED_INIT;
+	struct fail f, ignored;
+
+	if (prepared_load(&p, &text, "-", &f) == -1)
+		opt_fail(&f);
+	size(&p);
+	box.image = copy(p.builder.image);
+	box.build_id = copy(p.build_id);
+	box.ns = copy(cloud.ns);
+	prepared_free(&p);
+	buf_free(&text);
+
+	if (lifecycle_create(&exchange, &box, opt.key != NULL ? opt.key :
+	    random_key(), &f) == -1) {
+		if (box.id != NULL && lifecycle_delete(&exchange, box.id,
+		    RM_TIMEOUT_S, &ignored) == -1)
+			warnx("sandbox %s: left, %s", box.id, ignored.msg);
+		failed(&f);
+	}
+	if (opt.verbose)
+		warnx("sandbox %s: %s", box.id, box.status);
+	/* Whoever stopped it needs the id all the more. */
+	print();
+}
+
+static void
+wait_for(void)
+{
+	struct lifecycle_wait w = {
+		.timeout_s = opt.timeout_s != 0 ? opt.timeout_s :
+		    LIFECYCLE_TIMEOUT_S,
+		.second_ms = retry_second_ms(),
+		.note = opt.verbose ? note : NULL
+	};
+	struct fail f;
+
+	load();
+	if (lifecycle_wait(&exchange, &box, &w, &f) == -1 ||
+	    lifecycle_ready(&exchange, &box, &w, &f) == -1)
+		failed(&f);
+	print();
+}
+
+static void
+show(void)
+{
+	struct fail f;
+
+	load();
+	if (lifecycle_get(&exchange, &box, &f) == -1)
+		failed(&f);
+	print();
+}
+
+static void
+keepalive(void)
+{
+	struct http_reply reply = HTTP_REPLY_INIT;
+	struct sandbox sandbox;
+	struct sandbox_call call;
+	struct fail f;
+	int r;
+
+	load();
+	sandbox = (struct sandbox){ box.id, box.proxy_url, box.route_hint };
+	while (exchange_pause(&exchange, (long)opt.every_s * 1000, &f) == 0) {
+		if (sandbox_call(&call, &sandbox, &cloud, "GET",
+		    "/api/v1/health", NULL, &f) == -1)
+			opt_fail(&f);
+		call.req.timeout_ms = 10000;
+		r = exchange_do(&exchange, &call.req, &reply, 0, &f);
+		sandbox_call_free(&call);
+		/* A lost ping is made up for by the next; a lost sandbox not. */
+		if (r == 0 && reply.status == 404) {
+			http_refused(&reply, box.id, &f);
+			opt_fail(&f);
+		}
+		if (opt.verbose && r == -1)
+			warnx("%s", f.msg);
+	}
+	http_reply_free(&reply);
+}
+
+static void
+delete(void)
+{
+	struct fail f;
+
+	load();
+	if (lifecycle_delete(&exchange, box.id, opt.timeout_s != 0 ?
+	    opt.timeout_s : RM_TIMEOUT_S, &f) == -1)
+		failed(&f);
+}
+
+static const struct command {
+	const char	*name;
+	void		(*run)(void);
+	const char	*takes;		/* what it has besides the common ones */
+} commands[] = {
+	{ "create", create, "cmdbk" },
+	{ "wait", wait_for, "st" },
+	{ "show", show, "s" },
+	{ "keepalive", keepalive, "se" },
+	{ "rm", delete, "st" },
+};
+
+static double
+cpus(const char *arg)
+{
+	char *end;
+	double n = strtod(arg, &end);
+
+	/* strtod() takes more than a number of processors looks like. */
+	if (arg[0] < '0' || arg[0] > '9' || *end != '\0' ||
+	    strspn(arg, "0123456789.") != strlen(arg) || !(n > 0) ||
+	    !isfinite(n) || n > 4096)
+		errx(EX_USAGE, "--cpus %.40s: not a number of processors",
+		    arg);
+	return n;
+}
+
+static const struct command *
+parse(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		OPT_COMMON,
+		{ "sandbox", required_argument, NULL, 's' },
+		{ "cpus", required_argument, NULL, CPUS },
+		{ "memory-mb", required_argument, NULL, MEMORY },
+		{ "disk-mb", required_argument, NULL, DISK },
+		{ "builder-disk-mb", required_argument, NULL, BUILDER_DISK },
+		{ "idempotency-key", required_argument, NULL, KEY },
+		{ "timeout", required_argument, NULL, TIMEOUT },
+		{ "every", required_argument, NULL, EVERY },
+		{ "insecure-http", no_argument, NULL, INSECURE },
+		{ NULL, 0, NULL, 0 }
+	};
+	char used[16] = "";
+	size_t i, n = 0;
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "hVvs:", options, NULL)) != -1) {
+		const char *kind = "";
+
+		switch (ch) {
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-sandbox");
+		case 'v':
+			opt.verbose = true;
+			break;
+		case 's':
+			opt.file = optarg;
+			kind = "s";
+			break;
+		case CPUS:
+			opt.cpus = cpus(optarg);
+			kind = "c";
+			break;
+		case MEMORY:
+			opt.memory_mb = opt_number("--memory-mb", optarg, 1,
+			    INT64_MAX);
+			kind = "m";
+			break;
+		case DISK:
+			opt.disk_mb = opt_number("--disk-mb", optarg, 0,
+			    DISK_MB_MAX);
+			opt.has_disk = true;
+			kind = "d";
+			break;
+		case BUILDER_DISK:
+			opt.builder_disk_mb = opt_number("--builder-disk-mb",
+			    optarg, 1, DISK_MB_MAX);
+			kind = "b";
+			break;
+		case KEY:
+			if (!sandbox_word(optarg, "") ||
+			    strlen(optarg) > KEY_MAX)
+				errx(EX_USAGE, "--idempotency-key: 1 to %d "
+				    "visible ASCII characters", KEY_MAX);
+			opt.key = optarg;
+			kind = "k";
+			break;
+		case TIMEOUT:
+			opt.timeout_s = (unsigned)opt_number("--timeout",
+			    optarg, 1, 86400);
+			kind = "t";
+			break;
+		case EVERY:
+			opt.every_s = (unsigned)opt_number("--every", optarg,
+			    1, EVERY_MAX);
+			kind = "e";
+			break;
+		case INSECURE:
+			opt.insecure = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+		if (*kind != '\0' && strchr(used, *kind) == NULL)
+			used[n++] = *kind;
+	}
+	if (argc - optind != 1)
+		opt_usage(usage);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argv[optind], commands[i].name) == 0) {
+			if (strspn(used, commands[i].takes) != n)
+				errx(EX_USAGE, "%s: an option that it does not "
+				    "take; see tl-sandbox -h", argv[optind]);
+			return &commands[i];
+		}
+	opt_usage(usage);
+}
+
+int
+main(int argc, char *argv[])
+{
+	const struct command *command = parse(argc, argv);
+	struct fail f;
+
+	if (cloud_load(&cloud, &f) == -1)
+		opt_fail(&f);
+	if ((http = http_new(&f)) == NULL)
+		opt_fail(&f);
+	if (opt.insecure)
+		http_allow_plain(http);
+	if (opt.verbose)
+		http_verbose(http);
+	exchange_init(&exchange, http, &cloud);
+	stop_catch();
+
+	command->run();
+
+	lifecycle_free(&box);
+	exchange_free(&exchange);
+	http_free(http);
+	cloud_free(&cloud);
+	return stop_status();
+}
