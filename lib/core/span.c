@@ -11,12 +11,17 @@
 /* Characters that the wide scan leaves to it: most strings are short. */
 #define SCALAR_START	16
 
+#define TWICE	": there twice, and readers may disagree on which one counts"
+
 struct reader {
 	const char	*text;
 	const char	*end;
 	struct fail	*f;
 	size_t		 depth;
 	char		 open[SPAN_DEPTH];	/* '{' or '[', outermost first */
+	struct span_pick *pick;
+	size_t		 picks;
+	size_t		 levels;	/* of the longest path among them */
 };
 
 static const char *
@@ -266,15 +271,67 @@ word(struct reader *r, const char *p, const char *w, size_t n)
 	return p + n;
 }
 
+/* A member of the innermost object is at hand: is it on a path? */
+static void
+named(struct reader *r, const struct span *name)
+{
+	size_t i, d = r->depth;
+
+	for (i = 0; i < r->picks; i++) {
+		struct span_pick *pick = &r->pick[i];
+
+		if (pick->matched == d - 1 && pick->path[d - 1] != NULL &&
+		    span_equals(name, pick->path[d - 1]))
+			pick->matched = d;
+	}
+}
+
+static void
+started(struct reader *r, const char *p)
+{
+	size_t i, d = r->depth;
+
+	for (i = 0; i < r->picks; i++) {
+		struct span_pick *pick = &r->pick[i];
+
+		if (pick->matched == d && pick->path[d] == NULL) {
+			pick->value.at = p;
+			pick->count++;
+		}
+	}
+}
+
+static void
+ended(struct reader *r, const char *p)
+{
+	size_t i, d = r->depth;
+
+	for (i = 0; i < r->picks; i++) {
+		struct span_pick *pick = &r->pick[i];
+
+		if (pick->matched != d)
+			continue;
+		if (pick->path[d] == NULL)
+			pick->value.len = (size_t)(p - pick->value.at);
+		pick->matched = d - 1;
+	}
+}
+
 /* A member's name and its colon. */
 static const char *
 member(struct reader *r, const char *p)
 {
+	struct span name;
+
 	p = blanks(p, r->end);
 	if (p == r->end || *p != '"')
 		return bad(r, p, "expected a member's name");
+	name.at = p;
 	if ((p = string(r, p)) == NULL)
 		return NULL;
+	name.len = (size_t)(p - name.at);
+	if (r->depth <= r->levels)
+		named(r, &name);
 	p = blanks(p, r->end);
 	if (p == r->end || *p != ':')
 		return bad(r, p, "expected a colon");
@@ -293,6 +350,8 @@ value(struct reader *r, const char *p)
 		p = blanks(p, end);
 		if (p == end)
 			return cut(r);
+		if (r->depth <= r->levels && r->depth > 0)
+			started(r, p);
 		switch (*p) {
 		case '{':
 		case '[':
@@ -334,6 +393,8 @@ value(struct reader *r, const char *p)
 		for (;;) {
 			if (r->depth == 0)
 				return p;
+			if (r->depth <= r->levels)
+				ended(r, p);
 			top = r->open[r->depth - 1];
 			p = blanks(p, end);
 			if (p == end)
@@ -354,14 +415,29 @@ value(struct reader *r, const char *p)
 }
 
 int
-span_parse(struct span *s, const char *text, size_t len, struct fail *f)
+span_pick(struct span *s, const char *text, size_t len,
+    struct span_pick *pick, size_t picks, struct fail *f)
 {
 	struct reader r = { .text = text, .f = f };
 	const char *p, *start;
+	size_t i;
 
 	if (len == 0)
 		return fail_set(f, EX_DATAERR, "empty, expected JSON");
 	r.end = text + len;
+	r.pick = pick;
+	r.picks = picks;
+	for (i = 0; i < picks; i++) {
+		size_t n = 0;
+
+		while (pick[i].path[n] != NULL)
+			n++;
+		if (n > r.levels)
+			r.levels = n;
+		pick[i].value.at = NULL;
+		pick[i].value.len = 0;
+		pick[i].count = pick[i].matched = 0;
+	}
 	start = blanks(text, r.end);
 	if ((p = value(&r, start)) == NULL)
 		return -1;
@@ -373,6 +449,22 @@ span_parse(struct span *s, const char *text, size_t len, struct fail *f)
 		return -1;
 	}
 	return 0;
+}
+
+int
+span_parse(struct span *s, const char *text, size_t len, struct fail *f)
+{
+	return span_pick(s, text, len, NULL, 0, f);
+}
+
+int
+span_picked(const struct span_pick *pick, struct fail *f)
+{
+	if (pick->count <= 1)
+		return pick->count == 1;
+	return fail_set(f, EX_DATAERR, "%s%s%s" TWICE, pick->path[0],
+	    pick->path[1] != NULL ? "." : "",
+	    pick->path[1] != NULL ? pick->path[1] : "");
 }
 
 /*
@@ -564,10 +656,36 @@ span_get(const struct span *obj, const char *name, struct span *v,
 		if (!span_equals(&n, name))
 			continue;
 		if (found++)
-			return fail_set(f, EX_DATAERR,
-			    "%s: there twice, and readers would disagree on "
-			    "which one counts", name);
+			return fail_set(f, EX_DATAERR, "%s" TWICE, name);
 		*v = member_value;
 	}
 	return found;
+}
+
+size_t
+span_depth(const struct span *s)
+{
+	const char *p = s->at, *end = p + s->len;
+	size_t depth = 0, deepest = 0;
+
+	while (p < end)
+		switch (*p) {
+		case '"':
+			p = skip_string(p, end);
+			break;
+		case '{':
+		case '[':
+			if (++depth > deepest)
+				deepest = depth;
+			p++;
+			break;
+		case '}':
+		case ']':
+			depth--;
+			p++;
+			break;
+		default:
+			p++;
+		}
+	return deepest;
 }

@@ -37,6 +37,26 @@ struct span {
  */
 int	span_parse(struct span *, const char *text, size_t len, struct fail *);
 
+/*
+ * The same, and members found by their path from the root object on the way:
+ * for texts so long that looking once is worth it.  A path does not lead
+ * through arrays.
+ */
+#define SPAN_PATH	2
+
+struct span_pick {
+	const char	*path[SPAN_PATH + 1];	/* names, NULL behind the last */
+	struct span	 value;		/* of the last one; at is NULL if none */
+	size_t		 count;		/* how often it is there */
+	size_t		 matched;	/* span_pick()'s own */
+};
+
+int	span_pick(struct span *, const char *text, size_t len,
+	    struct span_pick *, size_t picks, struct fail *);
+
+/* 1 if it is there, 0 if not, -1 (EX_DATAERR, naming it) if more than once. */
+int	span_picked(const struct span_pick *, struct fail *);
+
 static inline char
 span_first(const struct span *s)
 {
@@ -63,6 +83,9 @@ int	span_get(const struct span *obj, const char *name, struct span *value,
  */
 int	span_next(const struct span *container, const char **pos,
 	    struct span *name, struct span *value);
+
+/* How many arrays and objects are open at once in it. */
+size_t	span_depth(const struct span *);
 
 /* Append a string's characters, escapes undone, as UTF-8. */
 int	span_string(const struct span *, struct buf *, struct fail *);

@@ -234,6 +234,56 @@ lookup(void)
 }
 
 static void
+picks(void)
+{
+	const char *t = "{\"a\":{\"b\":[{\"b\":0}],\"c\":1,\"d\":{\"b\":9}},"
+	    "\"b\":2,\"x\":[{\"a\":{\"b\":3}}],\"y\":{\"a\":{\"b\":4}},"
+	    "\"\\u0065\":\"5\",\"a\\u0000\":1,\"z\":{\"z\":1,\"z\":2},"
+	    "\"w\":1,\"w\":{\"z\":[] } }";
+	struct span_pick p[] = {
+		{ .path = { "a" } }, { .path = { "a", "b" } },
+		{ .path = { "b" } }, { .path = { "e" } },
+		{ .path = { "a", "z" } }, { .path = { "z", "z" } },
+		{ .path = { "w" } }, { .path = { "w", "z" } },
+		{ .path = { "b", "b" } }, { .path = { "nil" } },
+	};
+	struct span s;
+
+	UNIT_CHECK(span_pick(&s, t, strlen(t), p, 10, &f) == 0 &&
+	    s.len == strlen(t), "members by path");
+	UNIT_CHECK(span_picked(&p[0], &f) == 1 && same(&p[0].value,
+	    "{\"b\":[{\"b\":0}],\"c\":1,\"d\":{\"b\":9}}"), "a");
+	UNIT_CHECK(span_picked(&p[1], &f) == 1 &&
+	    same(&p[1].value, "[{\"b\":0}]"), "a.b");
+	UNIT_CHECK(span_picked(&p[2], &f) == 1 && same(&p[2].value, "2"),
+	    "b of the root only");
+	UNIT_CHECK(span_picked(&p[3], &f) == 1 && same(&p[3].value, "\"5\""),
+	    "a name spelled with an escape");
+	UNIT_CHECK(span_picked(&p[4], &f) == 0 && p[4].value.at == NULL &&
+	    span_picked(&p[8], &f) == 0 && span_picked(&p[9], &f) == 0,
+	    "absent ones");
+	UNIT_CHECK(span_picked(&p[5], &f) == -1 && f.status == EX_DATAERR &&
+	    strncmp(f.msg, "z.z: there twice", 16) == 0, "z.z twice");
+	UNIT_CHECK(span_picked(&p[6], &f) == -1 &&
+	    strncmp(f.msg, "w: there twice", 14) == 0, "w twice");
+	UNIT_CHECK(span_picked(&p[7], &f) == 1 && same(&p[7].value, "[]"),
+	    "below one of them");
+	UNIT_CHECK(span_pick(&s, "[{\"a\":1}]", 9, p, 10, &f) == 0 &&
+	    span_picked(&p[0], &f) == 0, "nothing below an array");
+	UNIT_CHECK(span_pick(&s, "{\"a\":1", 6, p, 10, &f) == -1,
+	    "a text cut short");
+}
+
+static size_t
+depth_of(const char *text)
+{
+	struct span s;
+
+	return span_parse(&s, text, strlen(text), &f) == 0 ?
+	    span_depth(&s) : 999;
+}
+
+static void
 strings(void)
 {
 	struct buf b = BUF_INIT(1000), small = BUF_INIT(3);
@@ -276,6 +326,10 @@ main(void)
 	depth();
 	places();
 	lookup();
+	picks();
+	UNIT_CHECK(depth_of("1") == 0 && depth_of("\"[[\"") == 0 &&
+	    depth_of("[]") == 1 && depth_of("[{\"]\":[]},[[[]]],1]") == 4,
+	    "how deep");
 	strings();
 	return unit_end();
 }

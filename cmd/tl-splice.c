@@ -1,0 +1,132 @@
+/* tl-splice: put signed blocks and a plan into a prepared answer, as bytes. */
+
+#include <err.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/disk.h"
+#include "build/spec.h"
+#include "core/opt.h"
+
+static const char usage[] =
+"usage: tl-splice [-v] [-p PLAN [options]] PREPARED SIGNED\n"
+"Make the builder's spec: a prepared answer with the signed blocks in it.\n"
+"One of the files may be -, standard input.\n"
+"\n"
+"  -p, --plan PLAN           tl-plan's document: set what the builder needs\n"
+"      --disk-mb N           size of the root file system, in MB\n"
+"      --docker-config FILE  give the builder these registry credentials\n"
+"      --docker-compat       ask the builder for Docker compatibility\n"
+"  -h, --help                this text\n"
+"  -v, --verbose             say what is done\n"
+"  -V, --version             the version\n";
+
+enum { OPT_DISK = 256, OPT_CONFIG, OPT_COMPAT };
+
+static const struct option longs[] = {
+	{ "plan", required_argument, NULL, 'p' },
+	{ "disk-mb", required_argument, NULL, OPT_DISK },
+	{ "docker-config", required_argument, NULL, OPT_CONFIG },
+	{ "docker-compat", no_argument, NULL, OPT_COMPAT },
+	OPT_COMMON,
+	{ NULL, 0, NULL, 0 }
+};
+
+/*
+ * The texts, which hold secrets.  They are not freed: the system clears them
+ * on exit, and faster than we could.
+ */
+static struct map prepared = MAP_INIT(BUF_DOC_MAX);
+static struct map blocks = MAP_INIT(BUF_DOC_MAX);
+static struct map plan = MAP_INIT(BUF_SMALL_MAX);
+static struct map docker = MAP_INIT(BUF_SMALL_MAX);
+
+static const struct map *
+load(struct map *m, const char *path)
+{
+	static bool taken;
+	struct fail f;
+
+	if (strcmp(path, "-") == 0) {
+		if (taken)
+			errx(EX_USAGE,
+			    "-: standard input holds one document only");
+		taken = true;
+	}
+	if (map_load(m, path, &f) == -1)
+		opt_fail(&f);
+	return m;
+}
+
+int
+main(int argc, char *argv[])
+{
+	const char *plan_path = NULL, *docker_path = NULL;
+	struct spec_options o = { .docker_compat = false };
+	static struct spec spec = SPEC_INIT;
+	struct buf nothing = BUF_INIT(0);
+	bool verbose = false;
+	uint64_t disk_mb;
+	struct fail f;
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "hp:vV", longs, NULL)) != -1)
+		switch (ch) {
+		case 'p':
+			plan_path = optarg;
+			break;
+		case OPT_DISK:
+			disk_mb = opt_number("--disk-mb", optarg, 0,
+			    DISK_MB_MAX);
+			o.disk_mb = &disk_mb;
+			break;
+		case OPT_CONFIG:
+			docker_path = optarg;
+			break;
+		case OPT_COMPAT:
+			o.docker_compat = true;
+			break;
+		case 'h':
+			opt_help(usage);
+		case 'v':
+			verbose = true;
+			break;
+		case 'V':
+			opt_version("tl-splice");
+		default:
+			opt_usage(usage);
+		}
+	argc -= optind;
+	argv += optind;
+	if (argc != 2)
+		opt_usage(usage);
+	if (plan_path == NULL &&
+	    (o.disk_mb != NULL || docker_path != NULL || o.docker_compat))
+		errx(EX_USAGE, "--disk-mb, --docker-config and "
+		    "--docker-compat want a plan: give -p PLAN");
+
+	map_guard();
+	o.prepared = load(&prepared, argv[0]);
+	o.signed_blocks = load(&blocks, argv[1]);
+	if (plan_path != NULL)
+		o.plan = load(&plan, plan_path);
+	if (docker_path != NULL)
+		o.docker = load(&docker, docker_path);
+
+	if (spec_splice(&spec, &o, &f) == -1 ||
+	    map_same(&prepared, &f) == -1 || map_same(&blocks, &f) == -1 ||
+	    map_same(&plan, &f) == -1 || map_same(&docker, &f) == -1)
+		opt_fail(&f);
+	if (verbose)
+		fprintf(stderr, "tl-splice: %zu bytes of %s and %zu of %s: "
+		    "a spec of %zu\n", prepared.len, prepared.name,
+		    blocks.len, blocks.name, spec.len);
+	if (spec_write(&spec, STDOUT_FILENO, "stdout", &f) == -1)
+		opt_fail(&f);
+	opt_output(&nothing);
+	spec_free(&spec);
+	return 0;
+}
