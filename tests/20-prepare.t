@@ -190,8 +190,8 @@ peer "[$(rule POST '*' "$(body "$answer")")]"
 other=$URL
 mv log log.other
 cp ready ready.other
-peer_pid2=$peer_pid peer_pid=
-later 'kill $peer_pid2 2>/dev/null; wait $peer_pid2 2>/dev/null'
+later "kill $peer_pid 2>/dev/null; wait $peer_pid 2>/dev/null"
+peer_pid=
 mkdir second
 cd second || exit 1
 peer "[$(rule POST '*' "{\"status\":307,

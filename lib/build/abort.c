@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sysexits.h>
 
 #include "build/abort.h"
@@ -58,12 +59,19 @@ abort_upload(struct http *http, const struct span *block,
 
 	if (json_string(block, "abortUrl", JSON_NEED, &url, f) == -1)
 		return -1;
+	if (strncasecmp(url, "http://", 7) != 0 &&
+	    strncasecmp(url, "https://", 8) != 0) {
+		r = fail_set(f, EX_DATAERR,
+		    "abortUrl: not an http(s) address");
+		goto out;
+	}
 	request.url = url;
 	do
 		r = retry_exchange(&again, http, &request, &reply, f);
 	while (retry_again(&again, r, &reply, f));
 	if (r == 0 && reply.status != 404 && reply.status / 100 != 2)
 		r = http_refused(&reply, "abort", f);
+out:
 	http_reply_free(&reply);
 	explicit_bzero(url, strlen(url));
 	free(url);
