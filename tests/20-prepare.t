@@ -265,3 +265,4 @@ says 'stdout'
 given "$import"
 try 'no stdout' sh -c 'tl-prepare >&-'
 exits 74
+lists tl-prepare.1

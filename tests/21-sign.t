@@ -425,3 +425,4 @@ try 'help' tl-sign --help
 exits 0
 holds 'usage: tl-sign'
 silent err
+lists tl-sign.1

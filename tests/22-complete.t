@@ -209,3 +209,4 @@ exits 64
 try 'help' tl-complete -h
 exits 0
 holds 'usage: tl-complete'
+lists tl-complete.1

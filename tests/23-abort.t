@@ -99,3 +99,4 @@ exits 64
 try 'help' tl-abort -h
 exits 0
 holds 'usage: tl-abort'
+lists tl-abort.1

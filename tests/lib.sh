@@ -10,6 +10,7 @@
 #	silent out|err		nothing there
 #	ok NAME COMMAND...	a check of its own: COMMAND succeeds
 #	is NAME GOT WANTED	two strings are the same
+#	lists PAGE		the page's EXIT STATUS has each N of exits
 #	skip WHY		end the whole file, skipped
 #	peer SCRIPT		a server that answers by SCRIPT (peer.py): sets
 #				$URL, empties ./log, ends the one before
@@ -104,11 +105,20 @@ try () {
 }
 
 exits () {
+	echo "$1" >>"$T/statuses"
 	if [ "$status" -eq "$1" ]; then
 		pass_ "$name: exits $1"
 	else
 		fail_ "$name: exits $1" "status $status" "$(cat err)"
 	fi
+}
+
+lists () {
+	sort -u "$T/statuses" | while read -r n_; do
+		sed -n '/^\.Sh EXIT STATUS/,/^\.Sh EXAMPLES/p' \
+		    "$here/../man/$1" | grep -qx "\.It $n_" || echo "$n_"
+	done >unlisted
+	is "$1 lists each status" "$(cat unlisted)" ''
 }
 
 gives () {
