@@ -123,6 +123,7 @@ http_reply_clear(struct http_reply *r)
 	r->status = 0;
 	r->type[0] = r->etag[0] = '\0';
 	r->retry_after_s = -1;
+	r->length = HTTP_LEN_UNKNOWN;
 	r->sent = r->bad_type = false;
 	r->f = NULL;
 	r->fail.status = 0;
@@ -486,14 +487,16 @@ static void
 finish(struct transfer *t, CURLcode code)
 {
 	struct http_reply *r = t->reply;
-	curl_off_t wait = 0, sent = 0;
+	curl_off_t wait = 0, sent = 0, length = -1;
 	long status = 0;
 	char why[160];
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &wait);
 	curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	r->status = status;
+	r->length = length < 0 ? HTTP_LEN_UNKNOWN : (uint64_t)length;
 	r->sent = status != 0 || sent > 0;
 	if (wait > 0)
 		r->retry_after_s = (long)wait;

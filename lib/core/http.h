@@ -77,6 +77,7 @@ struct http_reply {
 	struct buf	 body;		/* whatever the status */
 	char		 type[96];	/* Content-Type, or "" */
 	char		 etag[256];	/* ETag as it came, quotes included, or "" */
+	uint64_t	 length;	/* Content-Length, or HTTP_LEN_UNKNOWN */
 	long		 retry_after_s;	/* Retry-After in seconds, or -1 */
 	bool		 sent;		/* the request may have reached the server */
 	bool		 bad_type;	/* 2xx of another type than wanted */
@@ -85,7 +86,8 @@ struct http_reply {
 	struct fail	 fail;
 };
 
-#define HTTP_REPLY_INIT	{ .body = BUF_INIT(0), .retry_after_s = -1 }
+#define HTTP_REPLY_INIT	{ .body = BUF_INIT(0), .retry_after_s = -1,	\
+			  .length = HTTP_LEN_UNKNOWN }
 
 /* Ready for the next exchange: body emptied. */
 void	http_reply_clear(struct http_reply *);

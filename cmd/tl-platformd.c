@@ -1,0 +1,201 @@
+/* tl-platformd: platform-api of a region: templates, prepare and complete. */
+
+#include <err.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "core/opt.h"
+#include "region/api.h"
+
+#define EXPIRE_S	(7 * 24 * 3600)	/* WIRE.md section 21 */
+
+static const char usage[] =
+    "usage: tl-platformd [-v] --keys FILE --db FILE --reader FILE [OPTION]...\n"
+    "\n"
+    "platform-api of a region over HTTP, see tl-platformd(8).\n"
+    "  --listen HOST:PORT   a loopback address (127.0.0.1:0: any free port)\n"
+    "  --ready FILE         holds the URL once requests are taken\n"
+    "  --keys FILE          whose tokens are whose\n"
+    "  --db FILE            templates and builds\n"
+    "  --reader FILE        the bucket, with a key that may read it\n"
+    "  --lifecycle URL      where /v1/namespaces/ requests are passed on to\n"
+    "  --answer KIND        to prepare: versioned (default) or legacy\n"
+    "  --signer FILE        the bucket, with a key that may write it, for\n"
+    "                       legacy answers\n"
+    "  --templates DIR      public templates, a NAME.json each\n"
+    "  --builder-image S, --builder-command S, --builder-cpus N,\n"
+    "  --builder-memory-mb N, --builder-disk-mb N\n"
+    "                       what a build is given to run in\n"
+    "  --expire SECONDS     life of a build that is never completed\n"
+    "  -h, --help; -V, --version; -v, --verbose\n";
+
+enum {
+	LISTEN = 256, READY, KEYS, DB, READER, LIFECYCLE, ANSWER, SIGNER,
+	TEMPLATES, IMAGE, COMMAND, CPUS, MEMORY, DISK, EXPIRE
+};
+
+static const struct option options[] = {
+	OPT_COMMON,
+	{ "listen", required_argument, NULL, LISTEN },
+	{ "ready", required_argument, NULL, READY },
+	{ "keys", required_argument, NULL, KEYS },
+	{ "db", required_argument, NULL, DB },
+	{ "reader", required_argument, NULL, READER },
+	{ "lifecycle", required_argument, NULL, LIFECYCLE },
+	{ "answer", required_argument, NULL, ANSWER },
+	{ "signer", required_argument, NULL, SIGNER },
+	{ "templates", required_argument, NULL, TEMPLATES },
+	{ "builder-image", required_argument, NULL, IMAGE },
+	{ "builder-command", required_argument, NULL, COMMAND },
+	{ "builder-cpus", required_argument, NULL, CPUS },
+	{ "builder-memory-mb", required_argument, NULL, MEMORY },
+	{ "builder-disk-mb", required_argument, NULL, DISK },
+	{ "expire", required_argument, NULL, EXPIRE },
+	{ NULL, 0, NULL, 0 },
+};
+
+static double
+cpus(const char *arg)
+{
+	char *end;
+	double d = strtod(arg, &end);
+
+	if (*arg < '0' || *arg > '9' || *end != '\0' || !isfinite(d) ||
+	    d <= 0 || d > 1024)
+		errx(EX_USAGE, "--builder-cpus %.40s: not a number above 0, "
+		    "up to 1024", arg);
+	return d;
+}
+
+static bool
+legacy(const char *arg)
+{
+	if (strcmp(arg, "legacy") != 0 && strcmp(arg, "versioned") != 0)
+		errx(EX_USAGE, "--answer %.40s: neither versioned nor legacy",
+		    arg);
+	return arg[0] == 'l';
+}
+
+/* The lifecycle's address: targets are appended to it as they are. */
+static const char *
+lifecycle(char *url)
+{
+	size_t n = strlen(url);
+
+	if (strncmp(url, "http://", 7) != 0 &&
+	    strncmp(url, "https://", 8) != 0)
+		errx(EX_USAGE, "--lifecycle %.200s: not an http URL", url);
+	while (n > 0 && url[n - 1] == '/')
+		url[--n] = '\0';
+	return url;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct api api = { .expire_s = EXPIRE_S, .builder = {
+	    "tensorlake/rootfs-builder", "tl-rootfs-build", 2, 2048, 10240 } };
+	struct serve_options o = { .name = "tl-platformd",
+	    .listen = "127.0.0.1:0", .ops = &api_ops, .arg = &api };
+	const char *ready = NULL, *keys = NULL, *db = NULL, *reader = NULL;
+	const char *signer = NULL, *templates = NULL;
+	struct config reader_config, signer_config;
+	struct serve *s;
+	struct fail f;
+	int ch, r;
+
+	while ((ch = getopt_long(argc, argv, "hVv", options, NULL)) != -1)
+		switch (ch) {
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-platformd");
+		case 'v':
+			api.verbose = true;
+			break;
+		case LISTEN:
+			o.listen = optarg;
+			break;
+		case READY:
+			ready = optarg;
+			break;
+		case KEYS:
+			keys = optarg;
+			break;
+		case DB:
+			db = optarg;
+			break;
+		case READER:
+			reader = optarg;
+			break;
+		case LIFECYCLE:
+			api.lifecycle = lifecycle(optarg);
+			break;
+		case ANSWER:
+			api.legacy = legacy(optarg);
+			break;
+		case SIGNER:
+			signer = optarg;
+			break;
+		case TEMPLATES:
+			templates = optarg;
+			break;
+		case IMAGE:
+			api.builder.image = optarg;
+			break;
+		case COMMAND:
+			api.builder.command = optarg;
+			break;
+		case CPUS:
+			api.builder.cpus = cpus(optarg);
+			break;
+		case MEMORY:
+			api.builder.memory_mb = opt_number(
+			    "--builder-memory-mb", optarg, 1, 1 << 30);
+			break;
+		case DISK:
+			api.builder.disk_mb = opt_number(
+			    "--builder-disk-mb", optarg, 1, 1 << 30);
+			break;
+		case EXPIRE:
+			api.expire_s = (int64_t)opt_number("--expire", optarg,
+			    1, 1U << 31);
+			break;
+		default:
+			opt_usage(usage);
+		}
+	if (optind != argc || keys == NULL || db == NULL || reader == NULL)
+		opt_usage(usage);
+	if (api.legacy && signer == NULL)
+		errx(EX_USAGE, "--answer legacy: needs --signer FILE");
+
+	serve_block_signals();
+	if ((api.keys = keys_load(keys, &f)) == NULL ||
+	    (api.pool = pool_new(&f)) == NULL ||
+	    config_load(&reader_config, reader, &f) == -1 ||
+	    (signer != NULL &&
+	    config_load(&signer_config, signer, &f) == -1) ||
+	    (api.platform = platform_open(db, &f)) == NULL)
+		opt_fail(&f);
+	api.reader = &reader_config;
+	api.signer = signer == NULL ? NULL : &signer_config;
+	if ((templates != NULL && api_seed(&api, templates, &f) == -1) ||
+	    (s = serve_start(&o, &f)) == NULL)
+		opt_fail(&f);
+	r = serve_run(s, ready, &f);
+	serve_stop(s);
+
+	platform_close(api.platform);
+	pool_free(api.pool);
+	keys_free(api.keys);
+	config_free(&reader_config);
+	if (signer != NULL)
+		config_free(&signer_config);
+	if (r == -1)
+		opt_fail(&f);
+	return 0;
+}
