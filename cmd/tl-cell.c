@@ -59,6 +59,8 @@ check(uint32_t base)
 	if (geteuid() != 0)
 		errx(EX_NOPERM, "not root: sandboxes need user, mount and pid "
 		    "namespaces and loop devices");
+	if (system("command -v mke2fs >/dev/null") != 0)
+		errx(EX_OSERR, "mke2fs: not found; install e2fsprogs");
 	if (unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
 	    CLONE_NEWUTS) == -1)
 		err(errno == EPERM ? EX_NOPERM : EX_OSERR,
@@ -67,9 +69,7 @@ check(uint32_t base)
 	if (fd == -1)
 		err(EX_OSERR, "/dev/loop-control (modprobe loop helps)");
 	close(fd);
-	if (system("command -v mke2fs >/dev/null") != 0)
-		errx(EX_OSERR, "mke2fs: not found; install e2fsprogs");
-	/* After unshare() the next child is init of the pid namespace. */
+	/* It forks once; a second child would find its init gone. */
 	if (root_userns(base, &f) == -1)
 		opt_fail(&f);
 	return 0;

@@ -143,7 +143,6 @@ become(const struct start *s, const struct passwd *pw, int report)
 	struct { int error; char what[120]; } why = { 0, "" };
 	const char *cwd = s->cwd[0] != '\0' ? s->cwd : pw->pw_dir;
 	sigset_t none;
-	char *path = NULL;
 	int null, sig;
 	size_t i;
 
@@ -166,14 +165,18 @@ become(const struct start *s, const struct passwd *pw, int report)
 	snprintf(why.what, sizeof(why.what), "%.100s", cwd);
 	if (chdir(cwd) == -1)
 		goto failed;
-	/* execvpe() would search our own PATH, not the one it is given. */
+	/* What is asked for comes last, and wins. */
+	clearenv();
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
+	    "/sbin:/bin", 1);
+	setenv("LANG", "C.UTF-8", 1);
+	setenv("HOME", pw->pw_dir, 1);
+	setenv("USER", pw->pw_name, 1);
+	setenv("LOGNAME", pw->pw_name, 1);
 	for (i = 0; s->env[i] != NULL; i++)
-		if (strncmp(s->env[i], "PATH=", 5) == 0)
-			path = s->env[i] + 5;
-	if (path != NULL)
-		setenv("PATH", path, 1);
+		putenv(s->env[i]);
 	snprintf(why.what, sizeof(why.what), "%.100s", s->argv[0]);
-	execvpe(s->argv[0], s->argv, s->env);
+	execvp(s->argv[0], s->argv);
 failed:
 	why.error = errno;
 	if (write(report, &why, sizeof(why)) == -1)

@@ -225,6 +225,11 @@ etc(const struct root *r, struct fail *f)
 	    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
 	    r->base, f) == -1)
 		return -1;
+	/* PAM wants it; nobody has a password. */
+	if (text("etc/shadow", "root:*:19000:0:99999:7:::\n"
+	    ROOT_USER ":*:19000:0:99999:7:::\n", r->base, f) == -1 ||
+	    chmod("etc/shadow", 0600) == -1)
+		return -1;
 	return text("etc/group", "root:x:0:\ndaemon:x:1:\ntty:x:5:\ndisk:x:6:\n"
 	    "mail:x:8:\nkmem:x:15:\nutmp:x:43:\nshadow:x:42:\nstaff:x:50:\n"
 	    ROOT_USER ":x:1000:\nnogroup:x:65534:\n", r->base, f);

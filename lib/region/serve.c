@@ -554,6 +554,8 @@ stream_next(void *arg, uint64_t pos, char *p, size_t max)
 		return n;
 	if (n == -1)
 		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (n == SERVE_CUT)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 	return peer_left(connection_fd(st->x->conn)) ?
 	    MHD_CONTENT_READER_END_WITH_ERROR : 0;
 }

@@ -107,8 +107,10 @@ void	serve_reply_file(struct serve_request *, unsigned status,
 	    const char *type, int fd, uint64_t off, uint64_t len);
 /*
  * A body of unknown length: next() fills buf and returns how much, may block
- * for a while, 0 to be asked again, -1 at the end.  free_arg() at the end.
+ * for a while, 0 to be asked again, -1 at the end, SERVE_CUT to break off, so
+ * that the client sees an answer cut short.  free_arg() at the end.
  */
+#define SERVE_CUT	(-2)
 void	serve_reply_stream(struct serve_request *, unsigned status,
 	    const char *type, ssize_t (*next)(void *arg, char *buf, size_t n),
 	    void (*free_arg)(void *arg), void *arg);

@@ -1,0 +1,245 @@
+/* tl-sandboxd: sandboxes on this machine, and the way into them. */
+#include <sys/resource.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "core/opt.h"
+#include "region/boxes.h"
+#include "region/keys.h"
+#include "region/lifecycle.h"
+#include "region/proxy.h"
+#include "region/serve.h"
+
+static const char usage[] =
+"usage: tl-sandboxd [-v] [-l address] [-r file] [-d socket] [-t folder]\n"
+"           [-c program] -k file -s folder\n"
+"  -c, --cell PROGRAM    tl-cell (beside this program)\n"
+"  -d, --dataplane PATH  tl-dataplaned's unix socket\n"
+"  -k, --keys FILE       who may use it\n"
+"  -l, --listen ADDR     127.0.0.1:0\n"
+"  -r, --ready FILE      gets the URL once it answers\n"
+"  -s, --state FOLDER    where the sandboxes are\n"
+"  -t, --tools FOLDER    shown at /usr/local/bin of each sandbox\n"
+"  -h, --help  -V, --version  -v, --verbose\n";
+
+extern char **environ;
+
+struct region {
+	struct keys	*keys;
+	struct boxes	*boxes;
+	struct proxy	 proxy;
+	bool		 verbose;
+};
+
+static void
+begin(struct serve_request *r, void *arg)
+{
+	struct region *g = arg;
+	struct key *caller;
+
+	if (g->verbose)
+		serve_log(r->serve, "%s %s", r->method, r->path);
+	caller = malloc(sizeof(*caller));
+	if (caller == NULL) {
+		serve_error(r, 503, "UNAVAILABLE", "out of memory");
+		return;
+	}
+	if (keys_caller(g->keys, r, caller) == -1) {
+		free(caller);
+		return;
+	}
+	if (proxy_path(r)) {
+		proxy_begin(r, &g->proxy, caller);
+		free(caller);
+		return;
+	}
+	r->own = caller;
+	r->keep_body = LIFECYCLE_BODY_MAX;
+	if (!lifecycle_path(r))
+		serve_error(r, 404, "NOT_FOUND", "no such address");
+}
+
+static void
+body(struct serve_request *r, void *arg, const char *p, size_t n)
+{
+	(void)arg;
+	if (proxy_path(r))
+		proxy_body(r, p, n);
+}
+
+static void
+done(struct serve_request *r, void *arg)
+{
+	struct region *g = arg;
+
+	if (proxy_path(r))
+		proxy_done(r, &g->proxy);
+	else
+		lifecycle_done(r, g->boxes, r->own);
+}
+
+static void
+gone(struct serve_request *r, void *arg)
+{
+	(void)arg;
+	if (proxy_path(r))
+		proxy_gone(r);
+	else
+		free(r->own);
+}
+
+/* tl-cell is installed beside us. */
+static char *
+beside(const char *name)
+{
+	char self[PATH_MAX], *path;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n == -1)
+		err(EX_OSERR, "/proc/self/exe");
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	if (asprintf(&path, "%s/%s", self, name) == -1)
+		err(EX_OSERR, "out of memory");
+	return path;
+}
+
+/* Say now what sandboxes would lack later: tl-cell --check has the words. */
+static void
+check(const char *cell)
+{
+	char *argv[] = { (char *)(uintptr_t)"tl-sandboxd",
+	    (char *)(uintptr_t)"--check", NULL };
+	int status, error;
+	pid_t pid;
+
+	error = posix_spawn(&pid, cell, NULL, NULL, argv, environ);
+	if (error != 0)
+		errx(EX_UNAVAILABLE, "%s: %s; give --cell", cell,
+		    strerror(error));
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR)
+			err(EX_OSERR, "waitpid");
+	if (!WIFEXITED(status))
+		errx(EX_OSERR, "%s --check: killed", cell);
+	if (WEXITSTATUS(status) != 0)
+		exit(WEXITSTATUS(status));
+}
+
+/* Each process that runs needs a few descriptors. */
+static void
+raise_limits(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+	/* Files are opened with a sandbox user's rights: with no group's. */
+	setgroups(0, NULL);
+}
+
+int
+main(int argc, char *argv[])
+{
+	static const struct option longs[] = {
+		{ "cell", required_argument, NULL, 'c' },
+		{ "dataplane", required_argument, NULL, 'd' },
+		{ "keys", required_argument, NULL, 'k' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "ready", required_argument, NULL, 'r' },
+		{ "state", required_argument, NULL, 's' },
+		{ "tools", required_argument, NULL, 't' },
+		OPT_COMMON,
+		{ NULL, 0, NULL, 0 }
+	};
+	static const struct serve_ops ops = { begin, body, done, gone };
+	struct region g = { .verbose = false };
+	struct boxes_options o = { .cell = NULL };
+	struct serve_options so = {
+		.name = "tl-sandboxd", .listen = "127.0.0.1:0", .ops = &ops,
+		.arg = &g,
+	};
+	const char *keys = NULL, *ready = NULL;
+	char *cell = NULL;
+	struct serve *s;
+	struct fail f;
+	int ch, status;
+
+	while ((ch = getopt_long(argc, argv, "c:d:hk:l:r:s:t:Vv", longs,
+	    NULL)) != -1)
+		switch (ch) {
+		case 'c':
+			o.cell = optarg;
+			break;
+		case 'd':
+			g.proxy.dataplane = optarg;
+			break;
+		case 'h':
+			opt_help(usage);
+		case 'k':
+			keys = optarg;
+			break;
+		case 'l':
+			so.listen = optarg;
+			break;
+		case 'r':
+			ready = optarg;
+			break;
+		case 's':
+			o.state = optarg;
+			break;
+		case 't':
+			o.tools = optarg;
+			break;
+		case 'V':
+			opt_version("tl-sandboxd");
+		case 'v':
+			g.verbose = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+	if (optind != argc || keys == NULL || o.state == NULL)
+		opt_usage(usage);
+	if (o.cell == NULL)
+		o.cell = cell = beside("tl-cell");
+
+	serve_block_signals();
+	g.keys = keys_load(keys, &f);
+	if (g.keys == NULL)
+		opt_fail(&f);
+	check(o.cell);
+	raise_limits();
+	g.boxes = boxes_open(&o, &f);
+	if (g.boxes == NULL)
+		opt_fail(&f);
+	g.proxy.boxes = g.boxes;
+	s = serve_start(&so, &f);
+	if (s == NULL)
+		opt_fail(&f);
+	boxes_serve(g.boxes, s);
+	status = serve_run(s, ready, &f);
+	boxes_end(g.boxes);
+	boxes_serve(g.boxes, NULL);
+	serve_stop(s);
+	boxes_close(g.boxes);
+	keys_free(g.keys);
+	free(cell);
+	if (status == -1)
+		opt_fail(&f);
+	return 0;
+}
