@@ -1,0 +1,67 @@
+#include "core/utf8.h"
+
+size_t
+utf8_rune(const char *s, size_t n, uint32_t *rune)
+{
+	/* The least value that needs this many bytes. */
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned char c;
+	uint32_t r;
+	size_t len, i;
+
+	if (n == 0)
+		return 0;
+	c = (unsigned char)s[0];
+	if (c < 0x80) {
+		*rune = c;
+		return 1;
+	}
+	if ((c & 0xe0) == 0xc0) {
+		len = 2;
+		r = c & 0x1f;
+	} else if ((c & 0xf0) == 0xe0) {
+		len = 3;
+		r = c & 0x0f;
+	} else if ((c & 0xf8) == 0xf0) {
+		len = 4;
+		r = c & 0x07;
+	} else
+		return 0;
+	if (len > n)
+		return 0;
+	for (i = 1; i < len; i++) {
+		c = (unsigned char)s[i];
+		if ((c & 0xc0) != 0x80)
+			return 0;
+		r = r << 6 | (c & 0x3f);
+	}
+	if (r < least[len] || r > 0x10ffff || (r >= 0xd800 && r <= 0xdfff))
+		return 0;
+	*rune = r;
+	return len;
+}
+
+int
+utf8_quote(struct buf *b, const char *s, size_t n, struct fail *f)
+{
+	uint32_t r;
+	size_t len, i;
+
+	for (; n > 0; s += len, n -= len) {
+		len = utf8_rune(s, n, &r);
+		/* The C1 controls, U+0080 to U+009F, drive terminals too. */
+		if (len > 0 && r >= 0x20 && r != '\\' &&
+		    (r < 0x7f || r > 0x9f)) {
+			if (buf_add(b, s, len, f) == -1)
+				return -1;
+			continue;
+		}
+		if (len == 0)
+			len = 1;
+		for (i = 0; i < len; i++)
+			if (buf_addf(b, f, "\\%03o",
+			    (unsigned char)s[i]) == -1)
+				return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,24 @@
+#ifndef TL_CORE_UTF8_H
+#define TL_CORE_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/fail.h"
+
+/*
+ * The character at the start of n bytes.  Returns its length, 1 to 4, or 0 if
+ * they do not begin with well-formed UTF-8 (overlong forms and surrogates are
+ * not) or if n is 0.
+ */
+size_t	utf8_rune(const char *, size_t n, uint32_t *rune);
+
+/*
+ * Append bytes so that they are safe on a terminal and stay on one line, and
+ * so that no two inputs look the same: a control character, a backslash and
+ * a byte that is not part of UTF-8 become \ooo, each byte three octal digits.
+ */
+int	utf8_quote(struct buf *, const char *, size_t n, struct fail *);
+
+#endif
