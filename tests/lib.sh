@@ -75,13 +75,13 @@ skip () {
 
 pass_ () {
 	n=$((n + 1))
-	echo "ok $n - $1"
+	printf "ok %d - %s\n" "$n" "$1"
 }
 
 fail_ () {
 	n=$((n + 1))
 	failed=$((failed + 1))
-	echo "not ok $n - $1"
+	printf "not ok %d - %s\n" "$n" "$1"
 	shift
 	for line; do
 		printf '%s\n' "$line" | head -c 2000 | sed 's/^/#   /'
