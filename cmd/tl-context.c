@@ -1,0 +1,229 @@
+/* tl-context: a build context as tar.gz, or what would be in it. */
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/context.h"
+#include "core/opt.h"
+#include "core/utf8.h"
+
+static const char usage[] =
+"usage: tl-context [-v] [-f Dockerfile] [--gzip isal|zlib] [folder]\n"
+"       tl-context --list [-0v] [-f Dockerfile] [folder]\n"
+"\n"
+"Write a build context as tar.gz on stdout, or list what would be in it.\n"
+"\n"
+"  -0, --null        end each line of the list with a NUL, names as they are\n"
+"  -f, --file FILE   the Dockerfile, whose own ignore file counts first\n"
+"      --gzip WHICH  compress with isal (the default, fast) or zlib\n"
+"  -l, --list        list: size, why it stays out, name\n"
+"  -h, --help   -V, --version   -v, --verbose\n";
+
+enum { OPT_GZIP = 256 };
+
+static const struct option options[] = {
+	OPT_COMMON,
+	{ "file", required_argument, NULL, 'f' },
+	{ "gzip", required_argument, NULL, OPT_GZIP },
+	{ "list", no_argument, NULL, 'l' },
+	{ "null", no_argument, NULL, '0' },
+	{ NULL, 0, NULL, 0 }
+};
+
+/* One line, "SIZE why NAME": the name last, for it may hold anything. */
+static int
+list_entry(const struct context *c, size_t i, bool null, struct buf *path,
+    struct buf *out, struct fail *f)
+{
+	const struct walk_entry *e = c->walk.entry + i;
+	int r;
+
+	buf_clear(path);
+	if (walk_path(&c->walk, i, path, f) == -1)
+		return -1;
+	if (e->why == WALK_IN)
+		r = buf_addf(out, f, "%" PRIu64 "\t-\t", e->size);
+	else if ((r = buf_adds(out, "-\t", f)) == 0 &&
+	    (r = context_why(c, i, out, f)) == 0)
+		r = buf_add(out, "\t", 1, f);
+	if (r == -1)
+		return -1;
+	if (null)
+		return buf_add(out, path->data, path->len + 1, f);
+	if (utf8_quote(out, path->data, path->len, f) == -1)
+		return -1;
+	return buf_add(out, "\n", 1, f);
+}
+
+static void
+list(const struct context *c, bool null)
+{
+	struct buf out = BUF_INIT(4 * WALK_NAMES_MAX);
+	struct buf path = BUF_INIT(2 * WALK_PATH_MAX);
+	struct fail f;
+	size_t i;
+
+	for (i = 0; i < c->walk.n; i++)
+		if (list_entry(c, i, null, &path, &out, &f) == -1)
+			opt_fail(&f);
+	opt_output(&out);
+	buf_free(&path);
+	buf_free(&out);
+}
+
+/* What a build may miss later, unless the user's own patterns say so. */
+static void
+warn_left_out(const struct context *c)
+{
+	struct buf path = BUF_INIT(2 * WALK_PATH_MAX);
+	struct buf why = BUF_INIT(2 * WALK_PATH_MAX);
+	char shown[WALK_SHOWN];
+	struct fail f;
+	size_t i;
+
+	for (i = 0; i < c->walk.n; i++) {
+		if (c->walk.entry[i].why == WALK_IN ||
+		    c->walk.entry[i].why == WALK_IGNORED)
+			continue;
+		buf_clear(&path);
+		buf_clear(&why);
+		if (walk_path(&c->walk, i, &path, &f) == -1 ||
+		    context_why(c, i, &why, &f) == -1)
+			opt_fail(&f);
+		warnx("%s: left out (%s)", walk_show(shown, c->dir,
+		    path.data), why.data);
+	}
+	buf_free(&path);
+	buf_free(&why);
+}
+
+static void
+say_what(const struct context *c)
+{
+	uint64_t bytes = 0;
+	char shown[WALK_SHOWN];
+	size_t i, in = 0;
+
+	for (i = 0; i < c->walk.n; i++)
+		if (c->walk.entry[i].why == WALK_IN) {
+			bytes += c->walk.entry[i].size;
+			in++;
+		}
+	warnx("ignore file: %s", c->ignore_name == NULL ? "none" :
+	    walk_show(shown, ".", c->ignore_name));
+	warnx("%zu entries of %" PRIu64 " bytes, %zu left out", in, bytes,
+	    c->walk.n - in);
+}
+
+/* https://reproducible-builds.org/specs/source-date-epoch/ */
+static bool
+source_date_epoch(int64_t *epoch)
+{
+	const char *s = getenv("SOURCE_DATE_EPOCH");
+	char *end;
+
+	if (s == NULL || *s == '\0')
+		return false;
+	errno = 0;
+	*epoch = strtoll(s, &end, 10);
+	if (*s < '0' || *s > '9' || *end != '\0' || errno != 0)
+		errx(EX_CONFIG, "SOURCE_DATE_EPOCH: not a number of seconds");
+	return true;
+}
+
+/* A tree is as deep as it is; each of its folders is open while below it. */
+static void
+allow_depth(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct context c = CONTEXT_INIT;
+	enum gzip_with with = GZIP_ISAL;
+	const char *dockerfile = NULL;
+	bool listing = false, null = false, verbose = false;
+	struct stat output;
+	int64_t epoch;
+	bool clamped;
+	struct fail f;
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "0f:hlVv", options, NULL)) != -1)
+		switch (ch) {
+		case '0':
+			null = true;
+			break;
+		case 'f':
+			dockerfile = optarg;
+			break;
+		case 'h':
+			opt_help(usage);
+		case 'l':
+			listing = true;
+			break;
+		case 'V':
+			opt_version("tl-context");
+		case 'v':
+			verbose = true;
+			break;
+		case OPT_GZIP:
+			if (strcmp(optarg, "isal") == 0)
+				with = GZIP_ISAL;
+			else if (strcmp(optarg, "zlib") == 0)
+				with = GZIP_ZLIB;
+			else
+				errx(EX_USAGE, "--gzip %.40s: not isal or "
+				    "zlib", optarg);
+			break;
+		default:
+			opt_usage(usage);
+		}
+	argc -= optind;
+	argv += optind;
+	if (argc > 1 || (null && !listing))
+		opt_usage(usage);
+	clamped = source_date_epoch(&epoch);
+	if (fstat(STDOUT_FILENO, &output) == -1)
+		err(EX_IOERR, "stdout");
+	if (!listing && isatty(STDOUT_FILENO))
+		errx(EX_USAGE, "stdout is a terminal: redirect it, or use "
+		    "--list");
+
+	allow_depth();
+	if (context_list(&c, argc == 1 ? argv[0] : NULL, dockerfile,
+	    S_ISREG(output.st_mode) ? &output : NULL, &f) == -1)
+		opt_fail(&f);
+	if (verbose)
+		say_what(&c);
+	if (listing)
+		list(&c, null);
+	else {
+		warn_left_out(&c);
+		if (context_send(&c, with, STDOUT_FILENO, "stdout",
+		    clamped ? &epoch : NULL, &f) == -1)
+			opt_fail(&f);
+		if (close(STDOUT_FILENO) == -1)
+			err(EX_IOERR, "stdout");
+	}
+	context_free(&c);
+	return 0;
+}

@@ -1,0 +1,373 @@
+#!/bin/sh
+# tl-context: what of a folder is sent, as which bytes, and what may go wrong
+
+. "${0%/*}/lib.sh"
+
+mkdir -p tree/a tree/empty tree/shut away
+echo 'FROM scratch' >tree/Dockerfile
+echo run >tree/a/tool
+echo mine >tree/a/private
+echo dot >tree/a.c
+echo outside >outside
+echo far >away/far
+ln -s ../outside tree/link
+ln -s nowhere tree/a/dangling
+ln -s "$T/away" tree/linked
+chmod 755 tree/a/tool
+chmod 600 tree/a/private
+chmod 2750 tree/shut
+touch -d '2001-09-09 01:46:40.9 UTC' tree/a.c tree/shut
+touch -d '1969-12-31 00:00 UTC' tree/a/tool tree/a/private
+touch -h -d '2001-09-09 01:46:41 UTC' tree/link tree/linked
+
+# ---- what is in it, as which bytes
+
+try 'a folder' tl-context tree
+exits 0
+silent err
+mv out tree.tgz
+ok 'a whole gzip' gzip -t tree.tgz
+is 'names sorted bytewise, folders with a slash' "$(tar -tzf tree.tgz)" \
+    "$(printf '%s\n' Dockerfile a.c a/ a/dangling a/private a/tool empty/ \
+    link linked shut/)"
+is 'modes, owners, times, links as links' \
+    "$(TZ=UTC0 tar --full-time -tvzf tree.tgz | sed -E 's/ +/ /g' |
+    grep -E ' (a\.c|a/tool|a/private|shut/|link.*)( |$)')" \
+    "-rw-r--r-- 0/0 4 2001-09-09 01:46:40 a.c
+-rw------- 0/0 5 1969-12-31 00:00:00 a/private
+-rwxr-xr-x 0/0 4 1969-12-31 00:00:00 a/tool
+lrwxrwxrwx 0/0 0 2001-09-09 01:46:41 link -> ../outside
+lrwxrwxrwx 0/0 0 2001-09-09 01:46:41 linked -> $T/away
+drwxr-s--- 0/0 0 2001-09-09 01:46:40 shut/"
+is 'nothing from outside' \
+    "$(gzip -dc tree.tgz | grep -acxe outside -e far)" 0
+is 'no name and no time in the gzip header' \
+    "$(od -An -tx1 -N8 tree.tgz | tr -d ' ')" 1f8b080000000000
+is 'two blocks of zeros end it, and nothing else' \
+    "$(($(gzip -dc tree.tgz | wc -c) % 512)) $(gzip -dc tree.tgz |
+    tail -c 1536 | tr -d '\0' | head -c 5)" '0 shut/'
+
+# list FOLDER: all that an unpacked tree is to have kept
+list () {
+	(cd "$1" && find . -mindepth 1 \( -type l -printf '%p %l\n' \) -o \
+	    -printf '%p %m %Ts\n' | sort)
+}
+
+# unpacked PROGRAM ARGS...: the tree again, whoever unpacks it
+unpacked () {
+	rm -rf got
+	mkdir got
+	if ! command -v "$1" >/dev/null; then
+		pass_ "unpacked by $1 # SKIP it is absent"
+		return
+	fi
+	"$@" >log 2>&1 </dev/null
+	list tree >want.list
+	list got >got.list
+	ok "unpacked by $1: names, modes, times" diff want.list got.list
+	ok "unpacked by $1: bytes" diff -r --no-dereference tree got
+}
+unpacked tar -xpzf tree.tgz -C got
+unpacked bsdtar -xpf tree.tgz -C got
+# busybox sets a folder's time before it fills it.
+if command -v busybox >/dev/null; then
+	rm -rf got
+	mkdir got
+	busybox tar -xzf tree.tgz -C got 2>log
+	ok 'unpacked by busybox: bytes' diff -r --no-dereference tree got
+	is 'unpacked by busybox: modes' \
+	    "$(stat -c '%a %n' got/a/tool got/a/private)" \
+	    "$(printf '755 got/a/tool\n600 got/a/private')"
+fi
+
+# same ARCHIVE: what was just written is that, byte for byte
+same () {
+	cp out "$1.again"
+	ok "$name: the same bytes" cmp "$1" "$1.again"
+}
+try 'again' tl-context tree
+same tree.tgz
+cp -a tree copy
+try 'a copy, whose folders list otherwise' tl-context copy
+same tree.tgz
+try 'from inside' sh -c 'cd tree && tl-context'
+same tree.tgz
+ln -s tree root
+try 'through a link to the root' tl-context root
+same tree.tgz
+gzip -dc tree.tgz >tree.tar
+try 'zlib' tl-context --gzip zlib tree
+exits 0
+gzip -dc out >z.tar
+ok 'another compressor, the same tar' cmp tree.tar z.tar
+
+try 'SOURCE_DATE_EPOCH' env SOURCE_DATE_EPOCH=1000000000 tl-context tree
+mv out clamped.tgz
+is 'newer times become it, older ones stay' "$(TZ=UTC0 tar --full-time \
+    -tvzf clamped.tgz | awk '{ print $4, $5 }' | sort | uniq -c |
+    sed 's/^ *//')" "2 1969-12-31 00:00:00
+8 2001-09-09 01:46:40"
+touch tree/Dockerfile tree/a.c
+try 'again later' env SOURCE_DATE_EPOCH=1000000000 tl-context tree
+same clamped.tgz
+try 'a bad SOURCE_DATE_EPOCH' env SOURCE_DATE_EPOCH=now tl-context tree
+exits 78
+says SOURCE_DATE_EPOCH
+silent out
+
+mkdir nothing
+try 'an empty folder' tl-context nothing
+exits 0
+is 'an archive of nothing' "$(gzip -dc out | wc -c)" 1024
+
+# ---- odd names
+
+mkdir odd
+long=$(printf '%0255d' 0)
+deep=odd
+while [ "${#deep}" -lt 3500 ]; do
+	deep=$deep/$long
+done
+mkdir -p "$deep"
+echo deep >"$deep/file"
+(
+	cd odd || exit
+	nl='new
+line'
+	echo 1 >"$nl"
+	echo 2 >"$(printf 'bad\377utf8')"
+	echo 3 >'-rf'
+	echo 4 >' blank '
+	echo 5 >'back\slash'
+	echo 6 >"$(printf 'esc\033[31m')"
+	echo 7 >'café'
+	echo 8 >"${long%?????}12345"
+	ln -s "$long/../$long/../$long" long-link
+	mkfifo pipe
+)
+try 'odd names' tl-context odd
+exits 0
+says 'odd/pipe: left out (FIFO)'
+is 'one line for it' "$(wc -l <err)" 1
+mkdir odd.got
+tar -xzf out -C odd.got
+rm odd/pipe
+ok 'names of any bytes, of 255, paths of 3500' diff -r --no-dereference odd \
+    odd.got
+try 'odd names listed' tl-context --list odd
+exits 0
+silent err
+is 'a line each' "$(wc -l <out)" $((14 + 1 + 9))
+holds '2	-	new\012line'
+holds '2	-	bad\377utf8'
+holds '2	-	back\134slash'
+holds '2	-	esc\033[31m'
+holds '2	-	café'
+is 'no control character' "$(tr -d '\n\t' <out | tr -cd '\000-\037')" ''
+try 'odd names with NULs' tl-context -l0 odd
+exits 0
+# shellcheck disable=SC2016
+is 'names that lead to the files' "$(tr '\n\0' '\001\n' <out |
+    sed 's/^[^	]*	[^	]*	//' | tr '\001' '\n' | grep -c .)" \
+    $((14 + 1 + 9 + 1))
+(cd odd && cut -zf3- ../out | LC_ALL=C sort -z -c && cut -zf3- ../out |
+    xargs -0 stat -- >/dev/null) 2>log
+is 'sorted, and each is there' $? 0
+
+(cd "$deep" && mkdir "$long" && cd "$long" && mkdir "$long")
+try 'a path over 4095 bytes' tl-context odd
+exits 65
+says 'longer than 4095 bytes'
+silent out
+
+# ---- what stays out
+
+mkdir kinds
+: >kinds/file
+mkfifo kinds/fifo
+python3 -c 'import socket
+socket.socket(socket.AF_UNIX).bind("kinds/sock")'
+try 'special files' tl-context kinds
+exits 0
+says 'kinds/fifo: left out (FIFO)'
+says 'kinds/sock: left out (socket)'
+is 'only the file' "$(tar -tzf out)" file
+try 'special files listed' tl-context --list kinds
+silent err
+gives "-	FIFO	fifo
+0	-	file
+-	socket	sock"
+echo fifo >kinds/.dockerignore
+try 'one that is ignored is no surprise' tl-context kinds
+is 'no warning' "$(cat err)" 'tl-context: kinds/sock: left out (socket)'
+
+mkdir into
+echo x >into/file
+(cd into && tl-context . >out.tgz 2>err)
+is 'the output is not in itself' "$(tar -tzf into/out.tgz) $(cat into/err)" \
+    'err
+file tl-context: out.tgz: left out (output)'
+
+# ---- the command line
+
+try 'no such folder' tl-context absent
+exits 66
+says 'tl-context: absent: No such file'
+silent out
+try 'a file for a folder' tl-context outside
+exits 66
+says 'outside: Not a directory'
+silent out
+try 'no such Dockerfile' tl-context -f tree/Missing tree
+exits 66
+says 'tree/Missing: No such file'
+silent out
+try 'the Dockerfile names the folder' tl-context -f kinds/file --list
+holds '	.dockerignore'
+try 'two folders' tl-context tree kinds
+exits 64
+says 'usage: tl-context'
+silent out
+try '-0 without a list' tl-context -0 tree
+exits 64
+try 'an unknown option' tl-context --frobnicate
+exits 64
+silent out
+try 'an unknown compressor' tl-context --gzip lzma tree
+exits 64
+says 'lzma'
+try 'help' tl-context --help
+exits 0
+holds 'usage: tl-context'
+silent err
+try 'version' tl-context -V
+exits 0
+holds 'tl-context '
+try 'verbose' tl-context -v kinds
+says 'ignore file: kinds/.dockerignore'
+says '2 entries of 5 bytes, 2 left out'
+
+# ---- output that cannot be written
+
+try 'a full disk' sh -c 'tl-context tree >/dev/full'
+exits 74
+says 'stdout: No space left'
+try 'a full disk, listing' sh -c 'tl-context --list tree >/dev/full'
+exits 74
+try 'no stdout' sh -c 'tl-context tree >&-'
+exits 74
+says 'stdout: '
+head -c 3000000 /dev/urandom >copy/random
+try 'a reader that has enough' sh -c '
+	{ tl-context copy; echo $? >code; } | head -c 10 >/dev/null'
+is 'ends by SIGPIPE' "$(cat code)" 141
+silent err
+try 'with SIGPIPE ignored' sh -c '
+	trap "" PIPE; { tl-context copy; echo $? >code; } | head -c 10 >&2'
+is 'a failed write' "$(cat code)" 74
+
+# ---- permissions, as someone who has to ask
+
+if [ "$(id -u)" -eq 0 ]; then
+	chmod 755 "$T"
+	as () { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+else
+	as () { "$@"; }
+fi
+mkdir -p locked/folder locked/heap
+echo x >locked/a
+echo x >locked/folder/f
+echo x >locked/key
+chmod 0 locked/key
+try 'an unreadable file' as "$(command -v tl-context)" locked
+exits 66
+says 'locked/key: Permission denied'
+silent out
+is 'one line' "$(wc -l <err)" 1
+try 'found by the list as well' as "$(command -v tl-context)" --list locked
+exits 66
+silent out
+echo key >locked/.dockerignore
+try 'ignored, it is in nobody'"'s way" as "$(command -v tl-context)" locked
+exits 0
+chmod 0 locked/folder
+try 'an unreadable folder' as "$(command -v tl-context)" locked
+exits 66
+says 'locked/folder: Permission denied'
+silent out
+echo folder >>locked/.dockerignore
+try 'ignored, it is not walked' as "$(command -v tl-context)" locked
+exits 0
+echo '!folder/x' >>locked/.dockerignore
+try 'with an exception, it is' as "$(command -v tl-context)" locked
+exits 66
+chmod 755 locked/folder
+
+# ---- what changes while it is read
+#
+# A first file that does not compress fills the pipe, so the program waits in
+# a write, its list made and the rest unread, until we have changed something.
+
+mkfifo slow
+# race NAME CHANGE: run CHANGE in folder race in the middle of sending it
+# shellcheck disable=SC2034
+race () {
+	rm -rf race
+	mkdir -p race/sub
+	head -c 1500000 /dev/urandom >race/a-big
+	echo inside >race/sub/file
+	echo second >race/z
+	name=$1
+	tl-context race >slow 2>err &
+	pid=$!
+	{
+		head -c 1 >start
+		(cd race && eval "$2")
+		cat >rest
+	} <slow
+	wait "$pid"
+	status=$?
+}
+
+race 'nothing changes' :
+exits 0
+ok 'it is whole' sh -c 'cat start rest | gzip -t'
+race 'a folder becomes a link' 'mv sub ../sub.was; ln -s ../away sub'
+exits 66
+says 'race/sub/: no longer a folder'
+is 'nothing of the link is sent' \
+    "$(cat start rest | gzip -dc 2>/dev/null | grep -acx far)" 0
+rm -rf sub.was
+race 'a file becomes a link' 'rm sub/file; ln -s ../../outside sub/file'
+exits 66
+says 'race/sub/file: no longer a regular file'
+is 'nothing of its target is sent' \
+    "$(cat start rest | gzip -dc 2>/dev/null | grep -acx outside)" 0
+race 'a file becomes a FIFO' 'rm z; mkfifo z'
+exits 66
+says 'race/z: no longer a regular file'
+race 'a file becomes a folder' 'rm z; mkdir z'
+exits 66
+says 'race/z: no longer a regular file'
+race 'a file vanishes' 'rm sub/file'
+exits 66
+says 'race/sub/file: No such file'
+race 'a folder vanishes' 'rm -r sub'
+exits 66
+says 'race/sub/: No such file'
+race 'a file shrinks' 'truncate -s 1000000 a-big'
+exits 74
+says 'race/a-big: shrank while it was read'
+race 'a file grows' 'echo more >>a-big'
+exits 0
+is 'with the size first seen' \
+    "$(cat start rest | tar -tvzf - | awk '/a-big/ { print $3 }')" 1500000
+race 'a later file grows before it is opened' 'echo more >>z'
+exits 0
+is 'with the size at opening' \
+    "$(cat start rest | tar -xzOf - z)" "$(printf 'second\nmore')"
+race 'a file appears' ': >sub/new'
+exits 0
+is 'too late' "$(cat start rest | tar -tzf - | grep -c new)" 0
+
+lists tl-context.1
