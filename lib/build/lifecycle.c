@@ -300,6 +300,7 @@ lifecycle_create(struct exchange *x, struct lifecycle *s, const char *key,
 		return -1;
 	}
 	c.req.json = body.data;
+	c.req.fresh = true;
 	if (exchange_do(x, &c.req, &reply, GRACE_MS, f) == -1) {
 		if (reply.sent) {
 			why = *f;

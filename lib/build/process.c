@@ -331,6 +331,7 @@ start_once(const struct process_link *l, const struct buf *body, int64_t *pid,
 	    "/api/v1/processes", NULL, f) == -1)
 		return REFUSED;
 	call.req.json = body->data;
+	call.req.fresh = true;
 	if (exchange_do(l->x, &call.req, &reply, GRACE_MS, f) == -1) {
 		fate = reply.sent ? OPEN : f->status == EX_TEMPFAIL ?
 		    NOT_STARTED : REFUSED;
