@@ -9,10 +9,12 @@
 #include "core/opt.h"
 
 static const char usage[] =
-    "usage: tl-abort [-v] <SIGNED\n"
-    "  -v, --verbose  say on stderr what is done\n";
+    "usage: tl-abort [-v] [-t SECONDS] <SIGNED\n"
+    "  -t, --timeout SECONDS  give up after so long (60)\n"
+    "  -v, --verbose          say on stderr what is done\n";
 
 static const struct option options[] = {
+	{ "timeout", required_argument, NULL, 't' },
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
 };
@@ -30,10 +32,11 @@ main(int argc, char *argv[])
 	void (*note)(const char *) = NULL;
 	struct http *http = NULL;
 	struct span doc, block;
+	unsigned seconds = 60;
 	struct fail f;
 	int ch, r;
 
-	while ((ch = getopt_long(argc, argv, "hVv", options, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "hVvt:", options, NULL)) != -1)
 		switch (ch) {
 		case 'h':
 			opt_help(usage);
@@ -41,6 +44,10 @@ main(int argc, char *argv[])
 			opt_version("tl-abort");
 		case 'v':
 			note = say;
+			break;
+		case 't':
+			seconds = (unsigned)opt_number("--timeout", optarg, 1,
+			    3600);
 			break;
 		default:
 			opt_usage(usage);
@@ -68,7 +75,7 @@ main(int argc, char *argv[])
 			opt_fail(&f);
 		if (note != NULL)
 			http_verbose(http);
-		if (abort_upload(http, &block, note, &f) == -1)
+		if (abort_upload(http, &block, seconds, note, &f) == -1)
 			opt_fail(&f);
 	}
 

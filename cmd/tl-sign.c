@@ -4,13 +4,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "build/disk.h"
 #include "build/sign.h"
 #include "core/opt.h"
+#include "core/stop.h"
 
 static const char usage[] =
     "usage: tl-sign [-v] [-s FILE] [-d DIALECT] [--disk-mb N] "
@@ -32,46 +32,18 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 }
 };
 
-static volatile sig_atomic_t stop;
-
-static void
-on_signal(int signo)
-{
-	stop = signo;
-}
-
-/* A signed upload is given back before the first of these ends us. */
-static void
-catch_signals(void)
-{
-	static const int list[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction sa = { .sa_handler = on_signal,
-	    .sa_flags = SA_RESETHAND }, old;
-	size_t i;
-
-	sigemptyset(&sa.sa_mask);
-	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		/* nohup's SIGHUP stays ignored. */
-		if (sigaction(list[i], NULL, &old) == 0 &&
-		    old.sa_handler != SIG_IGN)
-			sigaction(list[i], &sa, NULL);
-	/* A reader that is gone is a write that fails, not our end. */
-	signal(SIGPIPE, SIG_IGN);
-}
-
 static void
 say(const char *line)
 {
 	fprintf(stderr, "tl-sign: %s\n", line);
 }
 
+/* What a signal ended has the status that says so to a shell. */
 static _Noreturn void
-end(const struct fail *f)
+end(struct fail *f)
 {
-	if (stop != 0) {
-		signal(stop, SIG_DFL);
-		raise(stop);
-	}
+	if (stop_signal != 0)
+		fail_set(f, stop_status(), "stopped by a signal");
 	opt_fail(f);
 }
 
@@ -98,8 +70,7 @@ main(int argc, char *argv[])
 	struct prepared prepared = PREPARED_INIT;
 	struct sandbox sandbox = SANDBOX_INIT;
 	struct cloud cloud = CLOUD_INIT;
-	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox,
-	    .stop = &stop };
+	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox };
 	const char *sandbox_path = NULL, *word = NULL;
 	bool plain = false, clamped = false, has_mb = false;
 	uint64_t mb = 0, bytes = 0;
@@ -156,14 +127,17 @@ main(int argc, char *argv[])
 			http_allow_plain(sign.http);
 		if (sign.note != NULL)
 			http_verbose(sign.http);
-		catch_signals();
+		stop_catch();
+		/* A reader that is gone is a write that fails, not our end. */
+		signal(SIGPIPE, SIG_IGN);
 	}
 
 	if (sign_prepared(&sign, &prepared, parts, DISK_PART_BYTES, &out, &f)
 	    == -1)
 		end(&f);
 	/* From here on there is an upload, and no one else knows of it. */
-	if (stop != 0 || buf_write(&out, STDOUT_FILENO, "stdout", &f) == -1) {
+	if (stop_signal != 0 ||
+	    buf_write(&out, STDOUT_FILENO, "stdout", &f) == -1) {
 		sign_undo(&sign, &out);
 		end(&f);
 	}

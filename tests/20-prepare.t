@@ -166,6 +166,9 @@ answers 'an empty 200' 76 '{}' "the server's answer: empty"
 answers 'a 204' 76 '{"status":204}' "the server's answer: empty"
 answers 'an array' 76 '{"json":[]}' 'not a JSON object'
 answers 'no buildId' 76 '{"json":{"snapshotId":"s"}}' 'buildId: missing'
+answers 'a builder command that is none' 76 \
+    "$(body "$(printf %s "$answer" | sed "s/\"c\"/\"'c\"/")")" \
+    'builder.command'
 answers 'text behind it' 76 "$(body "$answer x")" "the server's answer"
 answers 'gzip' 76 '{"base64":"H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA==",
     "headers":{"Content-Encoding":"gzip"}}' "the server's answer"

@@ -334,26 +334,47 @@ is 'no reader: not killed' "$(cat status)" 74
 is 'no reader: given back' "$(aborts)" 1
 
 # So does a signal.
-for sig in INT:130 TERM:143 HUP:129; do
-	server "$plain" '{"hang":true}'
-	printf '%s' "$diff" >in
-	# A shell's background job ignores SIGINT: python starts it plain.
-	python3 -c '
+file kill.py '
 import signal, subprocess, sys, time
+# A background job of a shell ignores SIGINT.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 p = subprocess.Popen(["tl-sign", "-s", "sandbox.json"],
     stdin=open("in"), stdout=open("out", "w"), stderr=open("err", "w"))
 for i in range(500):
-    if len(open("log").readlines()) == 2:
+    if len(open("log").readlines()) == int(sys.argv[2]):
         break
     time.sleep(0.02)
 p.send_signal(getattr(signal, "SIG" + sys.argv[1]))
-r = p.wait(20)
-print(r if r >= 0 else 128 - r)' "${sig%:*}" >status
-	is "SIG${sig%:*}" "$(cat status)" "${sig#*:}"
+sys.exit(p.wait(20))'
+# signalled SIGNAL AFTER: sent when that many requests have come
+signalled () {
+	name="$1 after $2"
+	printf '%s' "$diff" >in
+	python3 kill.py "$1" "$2"
+	status=$?
+	: >in
+}
+for sig in INT:130 TERM:143 HUP:129; do
+	server "$plain" '{"hang":true}'
+	signalled "${sig%:*}" 2
+	exits "${sig#*:}"
+	says 'stopped by a signal'
+	silent out
 	is "SIG${sig%:*}: given back" "$(aborts)" 1
-	is "SIG${sig%:*}: nothing out" "$(cat out)" ''
 done
+server "$(printf %s "$plain" | jq -c '.delay = 1')" "$get"
+signalled TERM 1
+exits 143
+silent out
+is 'a signal before the answer: given back' "$(requests)" \
+'POST /api/v1/blob/sign
+DELETE /abort?X-Sig=MARKER'
+server '{"status":503}'
+TL_RETRY_SECOND_MS=1000
+signalled TERM 1
+TL_RETRY_SECOND_MS=1
+exits 143
+is 'a signal ends a wait' "$(seen length)" 1
 
 # Secrets.
 server "$(status 400)" '{"status":503}' "$block" "$(status 403)"

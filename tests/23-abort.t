@@ -74,6 +74,19 @@ exits 75
 says 'DELETE http://127.0.0.1:1/x?'
 ok 'nobody listens: no key shown' sh -c '! grep MARKER err'
 
+server '{"hang":true}'
+given "$signed"
+try 'a store that hangs' tl-abort -t 1
+exits 75
+says 'deadline'
+server '{"status":503,"headers":{"Retry-After":"60"}}'
+given "$signed"
+try 'no time for another attempt' env TL_RETRY_SECOND_MS=1000 tl-abort -t 2
+exits 75
+is 'no time for another attempt' "$(seen length)" 1
+try 'no time at all' tl-abort -t 0
+exits 64
+
 bad () {
 	given "$2"
 	try "$1" tl-abort

@@ -117,7 +117,7 @@ exits () {
 lists () {
 	sort -u "$T/statuses" | while read -r n_; do
 		sed -n '/^\.Sh EXIT STATUS/,/^\.Sh EXAMPLES/p' \
-		    "$here/../man/$1" | grep -qx "\.It $n_" || echo "$n_"
+		    "$here/../man/$1" | grep -qw "^\.It .*$n_" || echo "$n_"
 	done >unlisted
 	is "$1 lists each status" "$(cat unlisted)" ''
 }

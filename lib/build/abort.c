@@ -4,11 +4,9 @@
 #include <sysexits.h>
 
 #include "build/abort.h"
+#include "build/exchange.h"
 #include "build/retry.h"
 #include "core/json.h"
-
-/* A store that does not answer must not keep a failed build from ending. */
-#define ABORT_MS	10000
 
 int
 abort_find(const struct span *doc, struct span *block, struct fail *f)
@@ -47,13 +45,13 @@ abort_find(const struct span *doc, struct span *block, struct fail *f)
 
 int
 abort_upload(struct http *http, const struct span *block,
-    void (*note)(const char *), struct fail *f)
+    unsigned seconds, void (*note)(const char *), struct fail *f)
 {
 	struct retry again = { .policy = RETRY_BUSY, .what = "abort",
-	    .note = note };
+	    .note = note, .despite_stop = true,
+	    .deadline_ms = exchange_now_ms() + (int64_t)seconds * 1000 };
 	struct http_reply reply = HTTP_REPLY_INIT;
-	struct http_request request = { .method = "DELETE",
-	    .timeout_ms = ABORT_MS };
+	struct http_request request = { .method = "DELETE" };
 	char *url = NULL;
 	int r;
 

@@ -19,10 +19,11 @@
 int	abort_find(const struct span *doc, struct span *block, struct fail *);
 
 /*
- * Give it back.  404 is a success: the store knows no such upload any more.
- * EX_DATAERR if the block has no abortUrl.
+ * Give it back, within so many seconds and whatever signals came.  404 is a
+ * success: the store knows no such upload any more.  EX_DATAERR if the block
+ * has no abortUrl.
  */
 int	abort_upload(struct http *, const struct span *block,
-	    void (*note)(const char *), struct fail *);
+	    unsigned seconds, void (*note)(const char *), struct fail *);
 
 #endif

@@ -8,7 +8,6 @@
 
 #include "build/files.h"
 #include "build/retry.h"
-#include "core/stop.h"
 
 /*
  * /api/v1/files?path=P with P form-encoded: what a browser's form makes of it
@@ -167,8 +166,7 @@ files_put(const struct files *s, const char *path, int fd, bool empty_is_fine,
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct retry again = {
-		.policy = RETRY_BUSY, .what = path, .note = s->note,
-		.stop = &stop_signal
+		.policy = RETRY_BUSY, .what = path, .note = s->note
 	};
 	struct sandbox_call c = { .url = BUF_INIT(0) };
 	struct source from;
@@ -250,8 +248,7 @@ files_get(const struct files *s, const char *path, int fd, uint64_t *size,
 	struct target to = { .fd = fd, .held = BUF_INIT(FILES_HOLD) };
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct retry again = {
-		.policy = RETRY_BUSY, .what = path, .note = s->note,
-		.stop = &stop_signal
+		.policy = RETRY_BUSY, .what = path, .note = s->note
 	};
 	struct sandbox_call c;
 	int r;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "build/builder.h"
 #include "build/prepare.h"
 #include "build/prepared.h"
 #include "core/json.h"
@@ -199,6 +200,21 @@ prepare_body(const struct prepare *p, struct buf *out, struct fail *f)
 	return jout_end(&j, f);
 }
 
+/* Upstream finds a command that is none when the sandbox is paid for. */
+static int
+check_command(const char *command, struct fail *f)
+{
+	char **argv;
+
+	if (builder_argv(command, &argv, f) == -1) {
+		if (f->status == EX_DATAERR)
+			f->status = EX_PROTOCOL;
+		return -1;
+	}
+	builder_free(argv);
+	return 0;
+}
+
 int
 prepare_post(const struct prepare *p, struct http *http,
     const struct cloud *cloud, const char *key_line,
@@ -235,7 +251,7 @@ prepare_post(const struct prepare *p, struct http *http,
 	if (reply.status < 200 || reply.status > 299)
 		r = http_refused(&reply, "prepare", f);
 	else if ((r = prepared_parse(&prepared, &reply.body, EX_PROTOCOL, f))
-	    == -1)
+	    == -1 || (r = check_command(prepared.builder.command, f)) == -1)
 		fail_in(f, "prepare: the server's answer");
 	else
 		r = buf_add(out, reply.body.data, reply.body.len, f);

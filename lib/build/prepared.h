@@ -19,7 +19,7 @@
  */
 struct prepared {
 	struct span	 doc;		/* the whole object */
-	char		*build_id;	/* fit to stand in a URL's path as it is */
+	char		*build_id;	/* stands in a URL's path as it is */
 	char		*snapshot_id;
 	char		*node_kind;	/* "base", "diff", or a word to come */
 	struct {

@@ -1,18 +1,19 @@
-#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
+#include "build/exchange.h"
 #include "build/retry.h"
+#include "core/stop.h"
 
 #define SLICE_MS	100	/* a signal is noticed within so long */
 
 static bool
 stopped(const struct retry *again)
 {
-	return again->stop != NULL && *again->stop != 0;
+	return stop_signal != 0 && !again->despite_stop;
 }
 
 int
@@ -20,28 +21,21 @@ retry_exchange(const struct retry *again, struct http *http,
     const struct http_request *request, struct http_reply *reply,
     struct fail *f)
 {
-	struct http_reply *done;
+	struct exchange x;
 	int r;
 
-	http_reply_clear(reply);
-	if (again->stop == NULL)
-		return http_do(http, request, reply, f);
-	if (stopped(again))
-		return fail_set(f, EX_TEMPFAIL, "interrupted");
-	if (http_start(http, request, reply, f) == -1)
-		return -1;
-	while ((r = http_wait(http, SLICE_MS, &done, f)) == 0)
-		if (stopped(again)) {
-			http_cancel(http, reply);
-			return fail_set(f, EX_TEMPFAIL, "interrupted");
-		}
-	if (r == -1)
-		return -1;
-	if (reply->fail.status != 0) {
-		*f = reply->fail;
-		return -1;
+	if (again->deadline_ms != 0)
+		http_deadline(http, again->deadline_ms);
+	if (again->despite_stop)
+		r = http_do(http, request, reply, f);
+	else {
+		exchange_init(&x, http, NULL);
+		r = exchange_do(&x, request, reply, again->grace_ms, f);
+		exchange_free(&x);
 	}
-	return 0;
+	if (again->deadline_ms != 0)
+		http_deadline(http, 0);
+	return r;
 }
 
 bool
@@ -65,8 +59,10 @@ retry_transient(const struct http_reply *reply)
 	    memmem(body, len, "Failed to proxy request", 23) != NULL;
 }
 
-/* How long one second of waiting is.  What is no number is not worth failing
- * for: the default is what people want. */
+/*
+ * How long one second of waiting is.  What is no number is not worth failing
+ * for: the default is what people want.
+ */
 long
 retry_second_ms(void)
 {
@@ -80,47 +76,58 @@ retry_second_ms(void)
 	return *s < '0' || *s > '9' || *end != '\0' || n > 1000 ? 1000 : n;
 }
 
-static void
-wait_ms(const struct retry *again, long ms)
+/* The wait before the next attempt, in seconds of retry_second_ms(). */
+static long
+wait_s(const struct retry *again, int r, const struct http_reply *reply)
 {
-	while (ms > 0 && !stopped(again)) {
-		long slice = ms < SLICE_MS ? ms : SLICE_MS;
-		struct timespec ts = { 0, slice * 1000000 };
+	if (r == -1 || reply->retry_after_s < 0)
+		return 1L << again->tries;
+	return reply->retry_after_s < RETRY_AFTER_MAX_S ?
+	    reply->retry_after_s : RETRY_AFTER_MAX_S;
+}
 
-		nanosleep(&ts, NULL);
-		ms -= slice;
-	}
+static void
+note(const struct retry *again, int r, const struct http_reply *reply,
+    long seconds, const struct fail *f)
+{
+	char line[sizeof(f->msg) + 80];
+
+	if (again->note == NULL)
+		return;
+	if (r == -1)
+		snprintf(line, sizeof(line), "%s; again in %ld s", f->msg,
+		    seconds);
+	else
+		snprintf(line, sizeof(line), "%s: answered %ld; again in %ld s",
+		    again->what, reply->status, seconds);
+	again->note(line);
 }
 
 bool
 retry_again(struct retry *again, int r, const struct http_reply *reply,
     struct fail *f)
 {
-	char line[sizeof(f->msg) + 80];
-	long wait_s;
+	int64_t end;
+	long seconds;
 
-	if (r == -1 ? f->status != EX_TEMPFAIL ||
-	    (reply->sent && again->policy == RETRY_UNSENT) :
-	    again->policy == RETRY_UNSENT || !retry_transient(reply))
+	if (r == -1) {
+		if (f->status != EX_TEMPFAIL ||
+		    (reply->sent && again->policy == RETRY_UNSENT))
+			return false;
+	} else if (again->policy == RETRY_UNSENT || !retry_transient(reply))
 		return false;
 	if (again->tries == RETRY_MAX || stopped(again))
 		return false;
-	wait_s = 1L << again->tries++;
-	if (r == 0 && reply->retry_after_s >= 0) {
-		wait_s = reply->retry_after_s;
-		if (wait_s > RETRY_AFTER_MAX_S)
-			wait_s = RETRY_AFTER_MAX_S;
+	seconds = wait_s(again, r, reply);
+	end = exchange_now_ms() + seconds * retry_second_ms();
+	if (again->deadline_ms != 0 && end >= again->deadline_ms)
+		return false;
+	again->tries++;
+	note(again, r, reply, seconds, f);
+	while (!stopped(again) && exchange_now_ms() < end) {
+		int64_t left = end - exchange_now_ms();
+
+		poll(NULL, 0, left < SLICE_MS ? (int)left : SLICE_MS);
 	}
-	if (again->note != NULL) {
-		if (r == -1)
-			snprintf(line, sizeof(line), "%s; again in %ld s",
-			    f->msg, wait_s);
-		else
-			snprintf(line, sizeof(line),
-			    "%s: answered %ld; again in %ld s", again->what,
-			    reply->status, wait_s);
-		again->note(line);
-	}
-	wait_ms(again, wait_s * retry_second_ms());
 	return !stopped(again);
 }

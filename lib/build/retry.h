@@ -1,8 +1,8 @@
 #ifndef TL_BUILD_RETRY_H
 #define TL_BUILD_RETRY_H
 
-#include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/fail.h"
 #include "core/http.h"
@@ -11,7 +11,7 @@
  * Asking again (WIRE.md section 10.2): four times at most, after 1, 2, 4 and
  * 8 seconds, or after what Retry-After says, up to 60.
  *
- *	struct retry again = { .policy = RETRY_BUSY, ... };
+ *	struct retry again = { .policy = RETRY_BUSY, .what = "lookup" };
  *	do
  *		r = retry_exchange(&again, http, &request, &reply, f);
  *	while (retry_again(&again, r, &reply, f));
@@ -33,19 +33,26 @@ enum retry_policy {
 };
 
 struct retry {
-	enum retry_policy		 policy;
-	const char			*what;	/* for the line that is noted */
-	/* Set by a signal handler: give up at once.  May be NULL. */
-	const volatile sig_atomic_t	*stop;
+	enum retry_policy	 policy;
+	const char		*what;	/* for the line that is noted */
 	/* Told in a line why there is a wait.  May be NULL. */
-	void				(*note)(const char *);
-	unsigned			 tries;	/* private, from 0 */
+	void			(*note)(const char *);
+	/*
+	 * A signal (core/stop.h) ends the exchange and the waits; grace_ms
+	 * later, where the answer is needed to undo what was asked for; not at
+	 * all with despite_stop, for what undoes.
+	 */
+	long			 grace_ms;
+	bool			 despite_stop;
+	/* All attempts end by this exchange_now_ms(); 0: none such. */
+	int64_t			 deadline_ms;
+	unsigned		 tries;	/* private, from 0 */
 };
 
 #define RETRY_MAX		4	/* waits, hence five requests */
 #define RETRY_AFTER_MAX_S	60
 
-/* http_do() that ends with EX_TEMPFAIL when *stop is set. */
+/* One attempt: as http_do(), and EX_TEMPFAIL where a signal ended it. */
 int	retry_exchange(const struct retry *, struct http *,
 	    const struct http_request *, struct http_reply *, struct fail *);
 

@@ -10,6 +10,10 @@
 #include "core/json.h"
 
 #define SIGN_PATH	"/api/v1/blob/sign"
+/* After a signal: for an upload's answer, without which it stays; and for
+ * giving it back.  Together within the 15 s that a build has to end. */
+#define GRACE_MS	4000
+#define GIVE_BACK_S	8
 
 /* What is asked for: an upload if rel_path is set, else a download. */
 struct target {
@@ -118,7 +122,7 @@ give_back(struct sign *s, const struct span *block)
 	    span_get(block, "abortUrl", &url, &f) != 1)
 		return;
 	/* What failed before is the news; this is at most a remark. */
-	if (abort_upload(s->http, block, s->note, &f) == -1)
+	if (abort_upload(s->http, block, GIVE_BACK_S, s->note, &f) == -1)
 		note(s, "upload not given back, the store's own expiry will",
 		    f.msg);
 	else
@@ -142,7 +146,7 @@ ask(struct sign *s, const struct target *t, enum sign_dialect d,
     struct http_reply *reply, struct fail *f)
 {
 	struct retry again = { .policy = RETRY_BUSY, .what = t->what,
-	    .stop = s->stop, .note = s->note };
+	    .note = s->note, .grace_ms = t->rel_path != NULL ? GRACE_MS : 0 };
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct sandbox_call call;
 	int r;

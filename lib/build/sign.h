@@ -1,7 +1,6 @@
 #ifndef TL_BUILD_SIGN_H
 #define TL_BUILD_SIGN_H
 
-#include <signal.h>
 #include <stdint.h>
 
 #include "build/cloud.h"
@@ -29,14 +28,12 @@ int	sign_get_body(struct buf *, enum sign_dialect, const char *uri,
 	    struct fail *);
 
 struct sign {
-	struct http			*http;
-	const struct cloud		*cloud;
-	const struct sandbox		*sandbox;
-	enum sign_dialect		 dialect;
-	/* Told in a line what is done, or may be NULL. */
-	void				(*note)(const char *);
-	/* Set by a signal handler: give up, and give back.  May be NULL. */
-	const volatile sig_atomic_t	*stop;
+	struct http		*http;
+	const struct cloud	*cloud;
+	const struct sandbox	*sandbox;
+	enum sign_dialect	 dialect;
+	/* Told in a line what is done.  May be NULL. */
+	void			(*note)(const char *);
 };
 
 /*
@@ -47,8 +44,8 @@ struct sign {
  *
  * On the legacy path nothing is signed and nothing is asked: out gets "{}".
  *
- * When a later step fails, the upload that was signed is aborted; so is one
- * whose answer cannot be used.
+ * When a later step fails or a signal comes (core/stop.h), the upload that was
+ * signed is aborted; so is one whose answer cannot be used.
  */
 int	sign_prepared(struct sign *, const struct prepared *, uint64_t parts,
 	    uint64_t part_bytes, struct buf *out, struct fail *);

@@ -12,7 +12,8 @@
 	"\"rootfsNodeKind\":\"base\",\"builder\":{\"image\":\"i\","	\
 	"\"command\":\"c\",\"cpus\":1,\"memoryMb\":1,\"diskMb\":1}" rest "}"
 #define NEW	",\"snapshotRelPath\":\"projects/p/x\""
-#define PARENT	",\"parent\":{\"parentManifestUri\":\"s3://prep-parent\","	\
+#define PARENT								\
+	",\"parent\":{\"parentManifestUri\":\"s3://prep-parent\","		\
 	"\"rootfsDiskBytes\":42}"
 
 #define FMT	"\"snapshot_format_version\":\"v\","
