@@ -7,6 +7,7 @@
 #endif
 
 #include "core/span.h"
+#include "core/utf8.h"
 
 /* Characters that the wide scan leaves to it: most strings are short. */
 #define SCALAR_START	16
@@ -171,45 +172,13 @@ escape(struct reader *r, const char *p)
 	return p + 12;
 }
 
-/* Behind a character of several bytes (RFC 3629 section 4) at p. */
-static const char *
-utf8(struct reader *r, const char *p)
-{
-	const unsigned char *s = (const unsigned char *)p;
-	unsigned char low = 0x80, high = 0xbf;
-	int i, n;
-
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 1;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		n = 2;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 3;
-	else
-		return bad(r, p, "not UTF-8");
-	if (s[0] == 0xe0)
-		low = 0xa0;		/* shorter forms exist */
-	else if (s[0] == 0xed)
-		high = 0x9f;		/* surrogates */
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;		/* past U+10FFFF */
-	for (i = 1; i <= n; i++) {
-		if (p + i == r->end)
-			return cut(r);
-		if (s[i] < low || s[i] > high)
-			return bad(r, p, "not UTF-8");
-		low = 0x80;
-		high = 0xbf;
-	}
-	return p + n + 1;
-}
-
 /* Behind the string whose opening quote is at p. */
 static const char *
 string(struct reader *r, const char *p)
 {
+	uint32_t rune;
+	size_t n;
+
 	for (p++;;) {
 		p = scan(p, r->end, false);
 		if (p == r->end)
@@ -220,8 +189,10 @@ string(struct reader *r, const char *p)
 			p = escape(r, p);
 		else if ((unsigned char)*p < 0x20)
 			return bad(r, p, "a control character in a string");
+		else if ((n = utf8_rune(p, (size_t)(r->end - p), &rune)) > 0)
+			p += n;
 		else
-			p = utf8(r, p);
+			return bad(r, p, "not UTF-8");
 		if (p == NULL)
 			return NULL;
 	}

@@ -41,6 +41,18 @@ utf8_rune(const char *s, size_t n, uint32_t *rune)
 	return len;
 }
 
+bool
+utf8_valid(const char *s, size_t n)
+{
+	uint32_t r;
+	size_t len;
+
+	for (; n > 0; s += len, n -= len)
+		if ((len = utf8_rune(s, n, &r)) == 0)
+			return false;
+	return true;
+}
+
 int
 utf8_quote(struct buf *b, const char *s, size_t n, struct fail *f)
 {

@@ -1,6 +1,7 @@
 #ifndef TL_CORE_UTF8_H
 #define TL_CORE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,9 @@
  * not) or if n is 0.
  */
 size_t	utf8_rune(const char *, size_t n, uint32_t *rune);
+
+/* Whether all n bytes are well-formed. */
+bool	utf8_valid(const char *, size_t n);
 
 /*
  * Append bytes so that they are safe on a terminal and stay on one line, and
