@@ -50,9 +50,8 @@ config_time_text(char out[sizeof("2026-06-02T00:00:00Z")], time_t t)
 		strcpy(out, "1970-01-01T00:00:00Z");
 }
 
-/* The bounds S3 has for a bucket's name, which also keep it out of trouble. */
-static int
-bucket_ok(const char *s)
+bool
+config_bucket_ok(const char *s)
 {
 	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789.-");
 
@@ -74,7 +73,7 @@ set_string(char **out, const char *value, struct fail *f)
 static int
 set_bucket(struct config *c, const char *v, struct fail *f)
 {
-	if (!bucket_ok(v))
+	if (!config_bucket_ok(v))
 		return fail_set(f, EX_CONFIG, "not a bucket's name");
 	return set_string(&c->bucket, v, f);
 }
@@ -197,7 +196,7 @@ add_origin(struct config *c, const char *v, struct fail *f)
 	c->norigins++;
 	if (o->bucket == NULL || o->prefix == NULL)
 		return fail_set(f, EX_OSERR, "out of memory");
-	if (!bucket_ok(o->bucket))
+	if (!config_bucket_ok(o->bucket))
 		return fail_set(f, EX_CONFIG, "not a bucket's name");
 	n = strlen(o->prefix);
 	while (n > 0 && o->prefix[n - 1] == '/')

@@ -49,4 +49,7 @@ void	config_free(struct config *);
 int	config_time(const char *, time_t *);
 void	config_time_text(char out[sizeof("2026-06-02T00:00:00Z")], time_t);
 
+/* The bounds that S3 has for a bucket's name; safe as a file name, too. */
+bool	config_bucket_ok(const char *);
+
 #endif

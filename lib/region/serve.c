@@ -42,6 +42,7 @@
 #define LINGER_IDLE_MS	2000
 #define STOP_MS		2000
 #define STREAM_BLOCK	(16UL << 10)
+#define READ_BLOCK	(128UL << 10)
 
 struct serve {
 	char			*name;
@@ -594,6 +595,57 @@ serve_reply_stream(struct serve_request *r, unsigned status, const char *type,
 		return;
 	}
 	x->stream = true;
+	answer(x, status, type, response);
+}
+
+struct reader {
+	ssize_t		(*read)(void *, uint64_t, char *, size_t);
+	void		(*free_arg)(void *);
+	void		*arg;
+};
+
+static ssize_t
+reader_next(void *arg, uint64_t pos, char *p, size_t max)
+{
+	struct reader *rd = arg;
+	ssize_t n = rd->read(rd->arg, pos, p, max);
+
+	/* Its length is announced, so there is no early end but a broken one. */
+	return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void
+reader_free(void *arg)
+{
+	struct reader *rd = arg;
+
+	if (rd->free_arg != NULL)
+		rd->free_arg(rd->arg);
+	free(rd);
+}
+
+void
+serve_reply_read(struct serve_request *r, unsigned status, const char *type,
+    uint64_t len, ssize_t (*read)(void *, uint64_t, char *, size_t),
+    void (*free_arg)(void *), void *arg)
+{
+	struct exchange *x = exchange_of(r);
+	struct MHD_Response *response = NULL;
+	struct reader *rd = NULL;
+
+	if (x->response == NULL && (rd = malloc(sizeof(*rd))) != NULL) {
+		rd->read = read;
+		rd->free_arg = free_arg;
+		rd->arg = arg;
+		response = MHD_create_response_from_callback(len, READ_BLOCK,
+		    reader_next, rd, reader_free);
+	}
+	if (response == NULL) {
+		free(rd);
+		if (free_arg != NULL)
+			free_arg(arg);
+		return;
+	}
 	answer(x, status, type, response);
 }
 

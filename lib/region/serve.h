@@ -114,6 +114,14 @@ void	serve_reply_file(struct serve_request *, unsigned status,
 void	serve_reply_stream(struct serve_request *, unsigned status,
 	    const char *type, ssize_t (*next)(void *arg, char *buf, size_t n),
 	    void (*free_arg)(void *arg), void *arg);
+/*
+ * A body of len bytes that read() gives from any position: how many it put
+ * into buf, or -1, which cuts the answer short.  free_arg() at the end.
+ */
+void	serve_reply_read(struct serve_request *, unsigned status,
+	    const char *type, uint64_t len,
+	    ssize_t (*read)(void *arg, uint64_t pos, char *buf, size_t n),
+	    void (*free_arg)(void *arg), void *arg);
 bool	serve_answered(const struct serve_request *);
 
 /* A line in the log (stderr): time, program, text; control bytes masked. */

@@ -1,0 +1,1456 @@
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <nettle/base64.h>
+
+#include "region/s3.h"
+#include "region/sigv4.h"
+
+#define KEYS_FILE_MAX	(256UL << 10)
+/* 10,000 parts with a checksum or two each. */
+#define COMPLETE_MAX	(4UL << 20)
+#define LIST_MAX	1000	/* S3's own, of entries in one answer */
+#define XML_MAX		(16UL << 20)
+#define OBJECT_SIZE_MAX	(5ULL << 30)	/* S3's: larger ones in parts */
+
+#define XML_HEAD	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+#define XMLNS		"xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
+
+enum op {
+	HEAD_BUCKET,
+	MAKE_BUCKET,
+	LOCATION,
+	LIST_OBJECTS,
+	LIST_UPLOADS,
+	GET_OBJECT,
+	HEAD_OBJECT,
+	PUT_OBJECT,
+	DELETE_OBJECT,
+	CREATE_UPLOAD,
+	PUT_PART,
+	LIST_PARTS,
+	COMPLETE_UPLOAD,
+	ABORT_UPLOAD
+};
+
+/* One request. */
+struct op_state {
+	enum op			 op;
+	struct sigv4_verdict	 verdict;
+	char			 bucket[64];
+	struct buf		 key;
+	struct buf		 upload;
+	struct buf		 headers;	/* to be kept with an object */
+	unsigned		 part;
+	struct objects_writer	 writer;
+	bool			 want_md5;
+	uint8_t			 md5[MD5_DIGEST_SIZE];
+	struct fail		 f;
+};
+
+/* Answers. */
+
+static int
+xml_text(struct buf *b, const char *s, struct fail *f)
+{
+	for (; *s != '\0'; s++) {
+		const char *e = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" :
+		    *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : NULL;
+
+		if (e != NULL ? buf_adds(b, e, f) == -1 :
+		    (unsigned char)*s < 0x20 ?
+		    buf_addf(b, f, "&#x%x;", (unsigned)*s) == -1 :
+		    buf_add(b, s, 1, f) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+request_id(struct serve_request *r)
+{
+	uint8_t raw[8];
+	char text[17];
+	size_t i;
+
+	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+		return;
+	for (i = 0; i < sizeof(raw); i++)
+		snprintf(text + 2 * i, 3, "%02X", raw[i]);
+	serve_add_header(r, "x-amz-request-id", text);
+}
+
+static void
+error(struct serve_request *r, unsigned status, const char *code,
+    const char *message)
+{
+	struct buf b = BUF_INIT(4096);
+	struct fail f;
+
+	if (buf_adds(&b, XML_HEAD "<Error><Code>", &f) == 0 &&
+	    xml_text(&b, code, &f) == 0 &&
+	    buf_adds(&b, "</Code><Message>", &f) == 0 &&
+	    xml_text(&b, message, &f) == 0 &&
+	    buf_adds(&b, "</Message></Error>\n", &f) == 0)
+		serve_reply(r, status, "application/xml", b.data, b.len);
+	buf_free(&b);
+}
+
+/* What went wrong below, in S3's words. */
+static void
+result(struct serve_request *r, enum objects_result why, const struct fail *f)
+{
+	switch (why) {
+	case OBJECTS_OK:
+		break;
+	case OBJECTS_FAILED:
+		serve_log(r->serve, "%s", f->msg);
+		error(r, 500, "InternalError",
+		    "We encountered an internal error. Please try again.");
+		break;
+	case OBJECTS_NO_KEY:
+		error(r, 404, "NoSuchKey",
+		    "The specified key does not exist.");
+		break;
+	case OBJECTS_NO_UPLOAD:
+		error(r, 404, "NoSuchUpload", "The specified multipart upload "
+		    "does not exist. It may have been aborted or completed.");
+		break;
+	case OBJECTS_INVALID_PART:
+		error(r, 400, "InvalidPart", "One or more of the specified "
+		    "parts could not be found, or its entity tag is another.");
+		break;
+	case OBJECTS_PART_ORDER:
+		error(r, 400, "InvalidPartOrder",
+		    "The list of parts was not in ascending order.");
+		break;
+	case OBJECTS_TOO_SMALL:
+		error(r, 400, "EntityTooSmall", "Your proposed upload is "
+		    "smaller than the minimum allowed size");
+		break;
+	}
+}
+
+static void
+no_memory(struct serve_request *r, const struct fail *f)
+{
+	result(r, OBJECTS_FAILED, f);
+}
+
+static void
+xml_reply(struct serve_request *r, struct buf *b, int rc,
+    const struct fail *f)
+{
+	if (rc == -1)
+		no_memory(r, f);
+	else
+		serve_reply(r, 200, "application/xml", b->data, b->len);
+	buf_free(b);
+}
+
+static void
+etag_header(struct serve_request *r, const char *etag)
+{
+	char quoted[OBJECTS_ETAG + 2];
+
+	snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
+	serve_add_header(r, "ETag", quoted);
+}
+
+static void
+iso_time(char out[32], int64_t ms)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&t, &tm);
+	n = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + n, 32 - n, ".%03dZ", (int)(ms % 1000));
+}
+
+/* The request's head: who, what, where. */
+
+struct head {
+	struct sigv4_header	 list[128];
+	size_t			 n;
+	bool			 over;
+};
+
+static void
+head_add(void *arg, const char *name, const char *value)
+{
+	struct head *h = arg;
+
+	if (h->n == sizeof(h->list) / sizeof(*h->list)) {
+		h->over = true;
+		return;
+	}
+	h->list[h->n++] = (struct sigv4_header){ name, value };
+}
+
+static const struct s3_key *
+key_find(const struct s3 *s, const char *access)
+{
+	size_t i;
+
+	for (i = 0; i < s->nkeys; i++)
+		if (strcmp(s->keys[i].access, access) == 0)
+			return &s->keys[i];
+	return NULL;
+}
+
+static const char *
+secret_of(void *arg, const char *access)
+{
+	const struct s3_key *k = key_find(arg, access);
+
+	return k == NULL ? NULL : k->secret;
+}
+
+/* 0 if the request may go on, -1 answered. */
+static int
+authenticate(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	struct head head = { .n = 0 };
+	struct sigv4_incoming in = {
+		.method = r->method,
+		.path = r->path,
+		.query = r->query,
+		.headers = head.list,
+	};
+
+	serve_headers(r, head_add, &head);
+	in.nheaders = head.n;
+	if (head.over) {
+		error(r, 400, "RequestHeaderSectionTooLarge",
+		    "Too many headers.");
+		return -1;
+	}
+	if (serve_header_count(r, "Host") != 1 ||
+	    serve_header_count(r, "Authorization") > 1) {
+		error(r, 400, "InvalidRequest",
+		    "Host and Authorization stand once.");
+		return -1;
+	}
+	if (sigv4_verify(&in, s->region, time(NULL), secret_of, s,
+	    &st->verdict, &st->f) == -1) {
+		no_memory(r, &st->f);
+		return -1;
+	}
+	if (st->verdict.status != 0) {
+		error(r, st->verdict.status, st->verdict.code,
+		    st->verdict.message);
+		return -1;
+	}
+	if (st->verdict.chunked) {
+		error(r, 501, "NotImplemented",
+		    "A payload in signed chunks is not implemented.");
+		return -1;
+	}
+	return 0;
+}
+
+/* Bucket and key, in the path or with the bucket in the host name. */
+static int
+address(struct serve_request *r, const struct s3 *s, struct op_state *st)
+{
+	const char *host = serve_header(r, "Host"), *p = r->path, *dot;
+	size_t n;
+
+	if (*p != '/')
+		goto bad;
+	p++;
+	/* "bucket.host": the longest name that is a bucket of ours. */
+	for (dot = host + strlen(host); dot > host; dot--) {
+		n = (size_t)(dot - host);
+		if (*dot != '.' || n >= sizeof(st->bucket))
+			continue;
+		snprintf(st->bucket, sizeof(st->bucket), "%.*s", (int)n, host);
+		if (objects_bucket(s->objects, st->bucket))
+			break;
+		st->bucket[0] = '\0';
+	}
+	if (st->bucket[0] == '\0') {
+		n = strcspn(p, "/");
+		if (n >= sizeof(st->bucket)) {
+			error(r, 404, "NoSuchBucket",
+			    "The specified bucket does not exist");
+			return -1;
+		}
+		snprintf(st->bucket, sizeof(st->bucket), "%.*s", (int)n, p);
+		p += n;
+		p += *p == '/';
+	}
+	if (serve_unescape(&st->key, p, strlen(p), &st->f) == -1)
+		goto bad;
+	if (st->key.len > OBJECTS_KEY_MAX) {
+		error(r, 400, "KeyTooLongError", "Your key is too long");
+		return -1;
+	}
+	if (st->bucket[0] != '\0' &&
+	    !objects_bucket(s->objects, st->bucket)) {
+		error(r, 404, "NoSuchBucket",
+		    "The specified bucket does not exist");
+		return -1;
+	}
+	return 0;
+bad:
+	error(r, 400, "InvalidURI", "Couldn't parse the specified URI.");
+	return -1;
+}
+
+/* A parameter onto a buf: 1 there, 0 not, -1 answered. */
+static int
+param(struct serve_request *r, const char *name, struct buf *b)
+{
+	struct fail f;
+	int rc = serve_query(r, name, b, &f);
+
+	if (rc == -1)
+		error(r, 400, "InvalidURI",
+		    "Couldn't parse the specified URI.");
+	return rc;
+}
+
+static bool
+has_param(struct serve_request *r, const char *name)
+{
+	struct buf b = BUF_INIT(64UL << 10);
+	struct fail f;
+	bool has = serve_query(r, name, &b, &f) == 1;
+
+	buf_free(&b);
+	return has;
+}
+
+/* A number within bounds: 1 there, 0 not, -1 answered. */
+static int
+param_number(struct serve_request *r, const char *name, unsigned min,
+    unsigned max, unsigned *out)
+{
+	struct buf b = BUF_INIT(64UL << 10);
+	int rc = param(r, name, &b);
+	unsigned long n;
+	char *end;
+
+	if (rc == 1) {
+		errno = 0;
+		n = strtoul(b.data, &end, 10);
+		if (!isdigit((unsigned char)b.data[0]) || *end != '\0' ||
+		    errno != 0 || n < min || n > max) {
+			error(r, 400, "InvalidArgument",
+			    "A number in the query is out of bounds.");
+			rc = -1;
+		} else {
+			*out = (unsigned)n;
+		}
+	}
+	buf_free(&b);
+	return rc;
+}
+
+static int
+unsupported(struct serve_request *r)
+{
+	error(r, 501, "NotImplemented",
+	    "A header or query you provided implies functionality that is not "
+	    "implemented.");
+	return -1;
+}
+
+/* What S3 has and this has not: never mistaken for a plain GET or PUT. */
+static bool
+is_beyond(struct serve_request *r)
+{
+	static const char *const subresources[] = { "acl", "attributes",
+	    "cors", "delete", "encryption", "legal-hold", "lifecycle",
+	    "logging", "notification", "object-lock", "policy",
+	    "replication", "requestPayment", "restore", "retention", "select",
+	    "tagging", "torrent", "versionId", "versioning", "versions",
+	    "website" };
+	static const char *const headers[] = { "x-amz-copy-source",
+	    "x-amz-server-side-encryption",
+	    "x-amz-server-side-encryption-customer-algorithm",
+	    "x-amz-tagging", "x-amz-trailer" };
+	size_t i;
+
+	for (i = 0; i < sizeof(subresources) / sizeof(*subresources); i++)
+		if (has_param(r, subresources[i]))
+			return true;
+	for (i = 0; i < sizeof(headers) / sizeof(*headers); i++)
+		if (serve_header(r, headers[i]) != NULL)
+			return true;
+	return false;
+}
+
+static bool
+is_method(const struct serve_request *r, const char *m)
+{
+	return strcmp(r->method, m) == 0;
+}
+
+static int
+bucket_op(struct serve_request *r, struct op_state *st)
+{
+	if (is_method(r, "HEAD"))
+		st->op = HEAD_BUCKET;
+	else if (is_method(r, "PUT"))
+		st->op = MAKE_BUCKET;
+	else if (!is_method(r, "GET"))
+		return unsupported(r);
+	else if (has_param(r, "location"))
+		st->op = LOCATION;
+	else if (has_param(r, "uploads"))
+		st->op = LIST_UPLOADS;
+	else if (has_param(r, "list-type"))
+		st->op = LIST_OBJECTS;
+	else
+		return unsupported(r);
+	return 0;
+}
+
+static int
+object_op(struct serve_request *r, struct op_state *st)
+{
+	int upload, part;
+
+	if ((upload = param(r, "uploadId", &st->upload)) == -1 ||
+	    (part = param_number(r, "partNumber", 1, OBJECTS_PARTS_MAX,
+	    &st->part)) == -1)
+		return -1;
+	if (is_method(r, "PUT") && upload && part)
+		st->op = PUT_PART;
+	else if (is_method(r, "PUT") && !upload && !part)
+		st->op = PUT_OBJECT;
+	else if (is_method(r, "POST") && upload && !part)
+		st->op = COMPLETE_UPLOAD;
+	else if (is_method(r, "POST") && !upload && has_param(r, "uploads"))
+		st->op = CREATE_UPLOAD;
+	else if (is_method(r, "DELETE") && !part)
+		st->op = upload ? ABORT_UPLOAD : DELETE_OBJECT;
+	else if (is_method(r, "GET") && !part)
+		st->op = upload ? LIST_PARTS : GET_OBJECT;
+	else if (is_method(r, "HEAD") && !part && !upload)
+		st->op = HEAD_OBJECT;
+	else
+		return unsupported(r);
+	return 0;
+}
+
+static int
+choose(struct serve_request *r, struct op_state *st)
+{
+	if (is_beyond(r) || st->bucket[0] == '\0')
+		return unsupported(r);
+	return st->key.len == 0 ? bucket_op(r, st) : object_op(r, st);
+}
+
+static bool
+writes(enum op op)
+{
+	return op == MAKE_BUCKET || op == PUT_OBJECT ||
+	    op == DELETE_OBJECT || op == CREATE_UPLOAD || op == PUT_PART ||
+	    op == COMPLETE_UPLOAD || op == ABORT_UPLOAD;
+}
+
+/* Bodies. */
+
+static int
+content_md5(struct serve_request *r, struct op_state *st)
+{
+	const char *text = serve_header(r, "Content-MD5");
+	uint8_t out[BASE64_DECODE_LENGTH(32)];
+	struct base64_decode_ctx c;
+	size_t n = sizeof(out);
+
+	if (text == NULL)
+		return 0;
+	base64_decode_init(&c);
+	if (strlen(text) > 32 ||
+	    !base64_decode_update(&c, &n, out, strlen(text), text) ||
+	    !base64_decode_final(&c) || n != sizeof(st->md5)) {
+		error(r, 400, "InvalidDigest",
+		    "The Content-MD5 you specified was invalid.");
+		return -1;
+	}
+	memcpy(st->md5, out, sizeof(st->md5));
+	st->want_md5 = true;
+	return 0;
+}
+
+static void
+keep_header(void *arg, const char *name, const char *value)
+{
+	static const char *const kept[] = { "Content-Type", "Cache-Control",
+	    "Content-Disposition", "Content-Encoding", "Content-Language",
+	    "Expires" };
+	struct op_state *st = arg;
+	size_t i;
+
+	for (i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+		if (strcasecmp(name, kept[i]) == 0)
+			break;
+	if (i == sizeof(kept) / sizeof(*kept) &&
+	    strncasecmp(name, "x-amz-meta-", 11) != 0)
+		return;
+	/* One that does not fit any more shows in the buf being full. */
+	if (buf_addf(&st->headers, &st->f, "%s: %s\n", name, value) == -1)
+		st->headers.max = 0;
+}
+
+static int
+keep_headers(struct serve_request *r, struct op_state *st)
+{
+	const char *coding = serve_header(r, "Content-Encoding");
+
+	if (coding != NULL && strstr(coding, "aws-chunked") != NULL)
+		return unsupported(r);
+	st->headers.max = OBJECTS_HEADERS_MAX;
+	serve_headers(r, keep_header, st);
+	if (st->headers.max == 0) {
+		error(r, 400, "MetadataTooLarge", "Your metadata headers "
+		    "exceed the maximum allowed metadata size");
+		return -1;
+	}
+	return 0;
+}
+
+static void
+begin_write(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	enum objects_result why;
+
+	if (serve_header(r, "Content-Length") == NULL) {
+		error(r, 411, "MissingContentLength",
+		    "You must provide the Content-Length HTTP header.");
+		return;
+	}
+	if (r->length > OBJECT_SIZE_MAX) {
+		error(r, 400, "EntityTooLarge", "Your proposed upload exceeds "
+		    "the maximum allowed object size.");
+		return;
+	}
+	if (content_md5(r, st) == -1 || keep_headers(r, st) == -1)
+		return;
+	why = objects_write(&st->writer, s->objects, st->bucket,
+	    st->key.data, st->op == PUT_PART ? st->upload.data : NULL,
+	    &st->f);
+	st->writer.want_sha256 = st->verdict.payload[0] != '\0';
+	result(r, why, &st->f);
+}
+
+static void
+begin(struct serve_request *r, void *arg)
+{
+	struct s3 *s = arg;
+	struct op_state *st = calloc(1, sizeof(*st));
+	const struct s3_key *key;
+
+	request_id(r);
+	if (st == NULL) {
+		error(r, 503, "ServiceUnavailable", "Out of memory.");
+		return;
+	}
+	r->own = st;
+	st->writer.fd = -1;
+	st->key.max = st->upload.max = 64UL << 10;
+	if (authenticate(r, s, st) == -1 || address(r, s, st) == -1 ||
+	    choose(r, st) == -1)
+		return;
+	key = key_find(s, st->verdict.access_key);
+	if (writes(st->op) && (key == NULL || !key->writes)) {
+		error(r, 403, "AccessDenied", "Access Denied");
+		return;
+	}
+	if (st->op == PUT_OBJECT || st->op == PUT_PART)
+		begin_write(r, s, st);
+	else if (st->op == COMPLETE_UPLOAD)
+		r->keep_body = COMPLETE_MAX;
+	else if (st->op == CREATE_UPLOAD)
+		(void)keep_headers(r, st);
+}
+
+static void
+body(struct serve_request *r, void *arg, const char *p, size_t n)
+{
+	struct op_state *st = r->own;
+
+	(void)arg;
+	if (st->writer.fd == -1)
+		return;
+	if (objects_writer_add(&st->writer, p, n, &st->f) == -1) {
+		result(r, OBJECTS_FAILED, &st->f);
+		objects_cancel(&st->writer);
+	}
+}
+
+static bool
+sha256_is(const char *want, const uint8_t *digest)
+{
+	char text[2 * SHA256_DIGEST_SIZE + 1];
+	size_t i;
+
+	for (i = 0; i < SHA256_DIGEST_SIZE; i++)
+		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	return strcmp(text, want) == 0;
+}
+
+static void
+finish_write(struct serve_request *r, struct op_state *st)
+{
+	char etag[OBJECTS_ETAG];
+	enum objects_result why;
+
+	objects_writer_digest(&st->writer);
+	if (st->want_md5 && memcmp(st->md5, st->writer.md5_digest,
+	    sizeof(st->md5)) != 0) {
+		error(r, 400, "BadDigest", "The Content-MD5 you specified did "
+		    "not match what we received.");
+		return;
+	}
+	if (st->verdict.payload[0] != '\0' && !sha256_is(st->verdict.payload,
+	    st->writer.sha256_digest)) {
+		error(r, 400, "XAmzContentSHA256Mismatch", "The provided "
+		    "'x-amz-content-sha256' header does not match what was "
+		    "computed.");
+		return;
+	}
+	why = st->op == PUT_PART ? objects_commit_part(&st->writer,
+	    st->key.data, st->part, etag, &st->f) :
+	    objects_commit(&st->writer, st->key.data, st->headers.data, etag,
+	    &st->f);
+	if (why != OBJECTS_OK) {
+		result(r, why, &st->f);
+		return;
+	}
+	etag_header(r, etag);
+	serve_reply(r, 200, NULL, "", 0);
+}
+
+/* GET and HEAD. */
+
+/*
+ * RFC 9110 14: 1 a range, 0 none or one to be ignored, -1 unsatisfiable.
+ * Like S3, several ranges at once are ignored.
+ */
+static int
+range_parse(const char *s, uint64_t size, uint64_t *off, uint64_t *len)
+{
+	unsigned long long a, b;
+	char *end;
+
+	if (s == NULL || strncasecmp(s, "bytes=", 6) != 0)
+		return 0;
+	s += 6;
+	errno = 0;
+	if (*s == '-') {
+		if (!isdigit((unsigned char)s[1]))
+			return 0;
+		b = strtoull(s + 1, &end, 10);
+		if (*end != '\0' || errno != 0)
+			return 0;
+		if (b == 0 || size == 0)
+			return -1;
+		*len = b < size ? b : size;
+		*off = size - *len;
+		return 1;
+	}
+	if (!isdigit((unsigned char)*s))
+		return 0;
+	a = strtoull(s, &end, 10);
+	if (*end++ != '-' || errno != 0)
+		return 0;
+	b = UINT64_MAX;
+	if (*end != '\0') {
+		if (!isdigit((unsigned char)*end))
+			return 0;
+		b = strtoull(end, &end, 10);
+		if (*end != '\0' || errno != 0 || b < a)
+			return 0;
+	}
+	if (a >= size)
+		return -1;
+	*off = a;
+	*len = (b < size - 1 ? b : size - 1) - a + 1;
+	return 1;
+}
+
+/* An object on its way out, from an offset on. */
+struct open_object {
+	struct object	object;
+	uint64_t	off;
+	struct serve	*serve;
+};
+
+static ssize_t
+object_piece(void *arg, uint64_t pos, char *p, size_t n)
+{
+	struct open_object *o = arg;
+	struct fail f;
+	ssize_t got = objects_read(&o->object, o->off + pos, p, n, &f);
+
+	if (got == -1)
+		serve_log(o->serve, "%s", f.msg);
+	return got;
+}
+
+static void
+open_object_free(void *arg)
+{
+	struct open_object *o = arg;
+
+	objects_release(&o->object);
+	free(o);
+}
+
+static void
+object_headers(struct serve_request *r, const struct object *b,
+    const char **type)
+{
+	char date[64], *copy, *line, *save = NULL, *value;
+	time_t t = (time_t)(b->modified_ms / 1000);
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	serve_add_header(r, "Last-Modified", date);
+	serve_add_header(r, "Accept-Ranges", "bytes");
+	etag_header(r, b->etag);
+	*type = "binary/octet-stream";
+	if (b->headers == NULL || (copy = strdup(b->headers)) == NULL)
+		return;
+	for (line = strtok_r(copy, "\n", &save); line != NULL;
+	    line = strtok_r(NULL, "\n", &save)) {
+		if ((value = strstr(line, ": ")) == NULL)
+			continue;
+		*value = '\0';
+		value += 2;
+		serve_add_header(r, line, value);
+		if (strcasecmp(line, "Content-Type") == 0)
+			*type = NULL;
+	}
+	free(copy);
+}
+
+static void
+get_object(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	struct open_object *o = calloc(1, sizeof(*o));
+	const char *type, *match = serve_header(r, "If-None-Match");
+	enum objects_result why;
+	uint64_t len;
+	char text[96];
+	int rc;
+
+	if (o == NULL) {
+		error(r, 503, "ServiceUnavailable", "Out of memory.");
+		return;
+	}
+	why = objects_get(s->objects, st->bucket, st->key.data, &o->object,
+	    &st->f);
+	if (why != OBJECTS_OK) {
+		free(o);
+		result(r, why, &st->f);
+		return;
+	}
+	len = o->object.size;
+	o->serve = r->serve;
+	rc = range_parse(serve_header(r, "Range"), len, &o->off, &len);
+	if (rc == -1) {
+		snprintf(text, sizeof(text), "bytes */%" PRIu64,
+		    o->object.size);
+		serve_add_header(r, "Content-Range", text);
+		error(r, 416, "InvalidRange",
+		    "The requested range is not satisfiable");
+		open_object_free(o);
+		return;
+	}
+	object_headers(r, &o->object, &type);
+	if (match != NULL && (strstr(match, o->object.etag) != NULL ||
+	    strcmp(match, "*") == 0)) {
+		serve_reply(r, 304, NULL, "", 0);
+		open_object_free(o);
+		return;
+	}
+	if (rc == 1) {
+		snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64
+		    "/%" PRIu64, o->off, o->off + len - 1, o->object.size);
+		serve_add_header(r, "Content-Range", text);
+	}
+	/* One file, and there are bytes of it: the kernel sends them. */
+	if (st->op == GET_OBJECT && o->object.nextents == 1 && len > 0) {
+		if (objects_read(&o->object, 0, text, 1, &st->f) == -1) {
+			result(r, OBJECTS_FAILED, &st->f);
+		} else {
+			serve_reply_file(r, rc == 1 ? 206 : 200, type,
+			    o->object.fd, o->off, len);
+			o->object.fd = -1;
+		}
+		open_object_free(o);
+		return;
+	}
+	serve_reply_read(r, rc == 1 ? 206 : 200, type, len, object_piece,
+	    open_object_free, o);
+}
+
+/* Lists. */
+
+static int
+xml_key(struct buf *b, const char *tag, const char *key, bool url,
+    struct fail *f)
+{
+	if (buf_addf(b, f, "<%s>", tag) == -1 ||
+	    (url ? sigv4_escape(b, key, strlen(key), true, f) :
+	    xml_text(b, key, f)) == -1)
+		return -1;
+	return buf_addf(b, f, "</%s>", tag);
+}
+
+struct listing {
+	struct buf	 prefix, delimiter, after, token, marker, encoding;
+	unsigned	 max;
+	bool		 url;
+};
+
+static void
+listing_free(struct listing *l)
+{
+	buf_free(&l->prefix);
+	buf_free(&l->delimiter);
+	buf_free(&l->after);
+	buf_free(&l->token);
+	buf_free(&l->marker);
+	buf_free(&l->encoding);
+}
+
+/* Empty rather than NULL where a parameter is absent. */
+static int
+listing_read(struct serve_request *r, struct listing *l, const char *max)
+{
+	struct {
+		const char	*name;
+		struct buf	*b;
+	} want[] = {
+		{ "prefix", &l->prefix },
+		{ "delimiter", &l->delimiter },
+		{ "start-after", &l->after },
+		{ "continuation-token", &l->token },
+		{ "key-marker", &l->marker },
+		{ "encoding-type", &l->encoding },
+	};
+	struct fail f;
+	size_t i;
+
+	memset(l, 0, sizeof(*l));
+	l->max = LIST_MAX;
+	for (i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		want[i].b->max = 64UL << 10;
+		if (buf_adds(want[i].b, "", &f) == -1) {
+			no_memory(r, &f);
+			return -1;
+		}
+		if (param(r, want[i].name, want[i].b) == -1)
+			return -1;
+	}
+	if (param_number(r, max, 0, INT32_MAX, &l->max) == -1)
+		return -1;
+	if (l->max > LIST_MAX)
+		l->max = LIST_MAX;
+	l->url = strcmp(l->encoding.data, "url") == 0;
+	return 0;
+}
+
+static int
+list_entry(struct buf *b, const struct objects_entry *e, bool url,
+    struct fail *f)
+{
+	char when[32];
+
+	iso_time(when, e->modified_ms);
+	return buf_adds(b, "<Contents>", f) == -1 ||
+	    xml_key(b, "Key", e->key, url, f) == -1 ? -1 :
+	    buf_addf(b, f, "<LastModified>%s</LastModified>"
+	    "<ETag>&quot;%s&quot;</ETag><Size>%" PRIu64 "</Size>"
+	    "<StorageClass>STANDARD</StorageClass></Contents>", when,
+	    e->etag, e->size);
+}
+
+/* The common prefix an entry falls under, "" if none. */
+static int
+common_prefix(const struct listing *l, const char *key, struct buf *out,
+    struct fail *f)
+{
+	const char *p;
+
+	buf_clear(out);
+	if (l->delimiter.len == 0)
+		return 0;
+	p = strstr(key + l->prefix.len, l->delimiter.data);
+	return p == NULL ? 0 : buf_add(out, key,
+	    (size_t)(p - key) + l->delimiter.len, f);
+}
+
+static int
+list_print(struct buf *b, const struct op_state *st, const struct listing *l,
+    const struct objects_entry *e, size_t n, struct fail *f)
+{
+	const char *after = l->token.len > 0 ? l->token.data : l->after.data;
+	struct buf contents = BUF_INIT(XML_MAX), group = BUF_INIT(4096);
+	struct buf last = BUF_INIT(4096);
+	unsigned count = 0;
+	bool more = false;
+	size_t i;
+	int rc = -1;
+
+	if (buf_adds(&last, "", f) == -1 || buf_adds(&group, "", f) == -1 ||
+	    buf_adds(&contents, "", f) == -1)
+		goto out;
+	for (i = 0; i < n; i++) {
+		if (common_prefix(l, e[i].key, &group, f) == -1)
+			goto out;
+		/* A group that was given is passed as a whole. */
+		if (strcmp(e[i].key, after) <= 0 || (group.len > 0 &&
+		    (strcmp(group.data, last.data) == 0 ||
+		    strcmp(group.data, after) == 0)))
+			continue;
+		if (count == l->max) {
+			more = l->max > 0;
+			break;
+		}
+		count++;
+		buf_clear(&last);
+		if (buf_adds(&last, group.len > 0 ? group.data : e[i].key,
+		    f) == -1)
+			goto out;
+		if (group.len == 0) {
+			if (list_entry(&contents, &e[i], l->url, f) == -1)
+				goto out;
+		} else if (buf_adds(&contents, "<CommonPrefixes>", f) == -1 ||
+		    xml_key(&contents, "Prefix", group.data, l->url,
+		    f) == -1 ||
+		    buf_adds(&contents, "</CommonPrefixes>", f) == -1)
+			goto out;
+	}
+	if (buf_addf(b, f, XML_HEAD "<ListBucketResult " XMLNS "><Name>%s"
+	    "</Name>", st->bucket) == -1 ||
+	    xml_key(b, "Prefix", l->prefix.data, l->url, f) == -1 ||
+	    (l->delimiter.len > 0 && xml_key(b, "Delimiter",
+	    l->delimiter.data, l->url, f) == -1) ||
+	    (l->url && buf_adds(b, "<EncodingType>url</EncodingType>",
+	    f) == -1) ||
+	    buf_addf(b, f, "<MaxKeys>%u</MaxKeys><KeyCount>%u</KeyCount>"
+	    "<IsTruncated>%s</IsTruncated>", l->max, count,
+	    more ? "true" : "false") == -1 ||
+	    (more && xml_key(b, "NextContinuationToken", last.data, false,
+	    f) == -1) ||
+	    buf_add(b, contents.data, contents.len, f) == -1 ||
+	    buf_adds(b, "</ListBucketResult>\n", f) == -1)
+		goto out;
+	rc = 0;
+out:
+	buf_free(&contents);
+	buf_free(&group);
+	buf_free(&last);
+	return rc;
+}
+
+static void
+list_objects(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	struct buf b = BUF_INIT(XML_MAX);
+	struct objects_entry *e = NULL;
+	struct listing l;
+	size_t n = 0;
+
+	if (listing_read(r, &l, "max-keys") == 0) {
+		if (objects_list(s->objects, st->bucket, false,
+		    l.prefix.data, &e, &n, &st->f) == -1)
+			result(r, OBJECTS_FAILED, &st->f);
+		else
+			xml_reply(r, &b, list_print(&b, st, &l, e, n, &st->f),
+			    &st->f);
+		objects_list_free(e, n);
+	}
+	listing_free(&l);
+}
+
+static int
+uploads_print(struct buf *b, const struct op_state *st,
+    const struct listing *l, const struct objects_entry *e, size_t n,
+    struct fail *f)
+{
+	unsigned count = 0;
+	char when[32];
+	size_t i;
+
+	if (buf_addf(b, f, XML_HEAD "<ListMultipartUploadsResult " XMLNS ">"
+	    "<Bucket>%s</Bucket>", st->bucket) == -1 ||
+	    xml_key(b, "KeyMarker", l->marker.data, l->url, f) == -1 ||
+	    (l->url && buf_adds(b, "<EncodingType>url</EncodingType>",
+	    f) == -1) ||
+	    buf_addf(b, f, "<MaxUploads>%u</MaxUploads>", l->max) == -1)
+		return -1;
+	for (i = 0; i < n && count < l->max; i++) {
+		if (strcmp(e[i].key, l->marker.data) <= 0 &&
+		    l->marker.len > 0)
+			continue;
+		count++;
+		iso_time(when, e[i].modified_ms);
+		if (buf_adds(b, "<Upload>", f) == -1 ||
+		    xml_key(b, "Key", e[i].key, l->url, f) == -1 ||
+		    buf_addf(b, f, "<UploadId>%s</UploadId><StorageClass>"
+		    "STANDARD</StorageClass><Initiated>%s</Initiated>"
+		    "</Upload>", e[i].id, when) == -1)
+			return -1;
+	}
+	if (i < n && i > 0 &&
+	    (xml_key(b, "NextKeyMarker", e[i - 1].key, l->url, f) == -1 ||
+	    buf_addf(b, f, "<NextUploadIdMarker>%s</NextUploadIdMarker>",
+	    e[i - 1].id) == -1))
+		return -1;
+	return buf_addf(b, f, "<IsTruncated>%s</IsTruncated>"
+	    "</ListMultipartUploadsResult>\n", i < n ? "true" : "false");
+}
+
+static void
+list_uploads(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	struct buf b = BUF_INIT(XML_MAX);
+	struct objects_entry *e = NULL;
+	struct listing l;
+	size_t n = 0;
+
+	if (listing_read(r, &l, "max-uploads") == 0) {
+		if (objects_list(s->objects, st->bucket, true, l.prefix.data,
+		    &e, &n, &st->f) == -1)
+			result(r, OBJECTS_FAILED, &st->f);
+		else
+			xml_reply(r, &b, uploads_print(&b, st, &l, e, n,
+			    &st->f), &st->f);
+		objects_list_free(e, n);
+	}
+	listing_free(&l);
+}
+
+static int
+parts_print(struct buf *b, const struct op_state *st,
+    const struct objects_part *p, size_t n, unsigned marker, unsigned max,
+    struct fail *f)
+{
+	unsigned count = 0, last = marker;
+	char when[32];
+	size_t i;
+
+	if (buf_addf(b, f, XML_HEAD "<ListPartsResult " XMLNS "><Bucket>%s"
+	    "</Bucket>", st->bucket) == -1 ||
+	    xml_key(b, "Key", st->key.data, false, f) == -1 ||
+	    buf_addf(b, f, "<UploadId>%s</UploadId><PartNumberMarker>%u"
+	    "</PartNumberMarker><MaxParts>%u</MaxParts>", st->upload.data,
+	    marker, max) == -1)
+		return -1;
+	for (i = 0; i < n && (count < max || p[i].number <= marker); i++) {
+		if (p[i].number <= marker)
+			continue;
+		count++;
+		last = p[i].number;
+		iso_time(when, p[i].modified_ms);
+		if (buf_addf(b, f, "<Part><PartNumber>%u</PartNumber>"
+		    "<LastModified>%s</LastModified><ETag>&quot;%s&quot;"
+		    "</ETag><Size>%" PRIu64 "</Size></Part>", p[i].number,
+		    when, p[i].etag, p[i].size) == -1)
+			return -1;
+	}
+	return buf_addf(b, f, "<NextPartNumberMarker>%u"
+	    "</NextPartNumberMarker><IsTruncated>%s</IsTruncated>"
+	    "</ListPartsResult>\n", last, i < n ? "true" : "false");
+}
+
+static void
+list_parts(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	struct buf b = BUF_INIT(XML_MAX);
+	struct objects_part *p = NULL;
+	unsigned marker = 0, max = LIST_MAX;
+	enum objects_result why;
+	size_t n = 0;
+
+	if (param_number(r, "part-number-marker", 0, INT32_MAX,
+	    &marker) == -1 ||
+	    param_number(r, "max-parts", 0, INT32_MAX, &max) == -1)
+		return;
+	why = objects_upload_parts(s->objects, st->bucket, st->key.data,
+	    st->upload.data, &p, &n, &st->f);
+	if (why != OBJECTS_OK)
+		result(r, why, &st->f);
+	else
+		xml_reply(r, &b, parts_print(&b, st, p, n, marker,
+		    max < LIST_MAX ? max : LIST_MAX, &st->f), &st->f);
+	free(p);
+}
+
+/* Multipart uploads. */
+
+static void
+create_upload(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	struct buf b = BUF_INIT(XML_MAX);
+	char id[OBJECTS_ID + 1];
+	enum objects_result why;
+	int rc;
+
+	why = objects_upload_create(s->objects, st->bucket, st->key.data,
+	    st->headers.data, id, &st->f);
+	if (why != OBJECTS_OK) {
+		result(r, why, &st->f);
+		return;
+	}
+	rc = buf_addf(&b, &st->f, XML_HEAD "<InitiateMultipartUploadResult "
+	    XMLNS "><Bucket>%s</Bucket>", st->bucket);
+	if (rc == 0)
+		rc = xml_key(&b, "Key", st->key.data, false, &st->f);
+	if (rc == 0)
+		rc = buf_addf(&b, &st->f, "<UploadId>%s</UploadId>"
+		    "</InitiateMultipartUploadResult>\n", id);
+	xml_reply(r, &b, rc, &st->f);
+}
+
+/* The text of <TAG> between p and end, white space around it off. */
+static const char *
+element(const char *p, const char *end, const char *tag, size_t *n)
+{
+	char open[32], close[32];
+	const char *from, *to;
+
+	snprintf(open, sizeof(open), "<%s>", tag);
+	snprintf(close, sizeof(close), "</%s>", tag);
+	from = strstr(p, open);
+	if (from == NULL || from >= end)
+		return NULL;
+	from += strlen(open);
+	to = strstr(from, close);
+	if (to == NULL || to >= end)
+		return NULL;
+	while (from < to && isspace((unsigned char)*from))
+		from++;
+	while (to > from && isspace((unsigned char)to[-1]))
+		to--;
+	*n = (size_t)(to - from);
+	return from;
+}
+
+/* An ETag, its quotes off however they are written. */
+static void
+etag_copy(char out[OBJECTS_ETAG], const char *s, size_t n)
+{
+	static const char *const quotes[] = { "\"", "&quot;", "&#34;",
+	    "&#x22;" };
+	size_t i, len;
+
+	memset(out, 0, OBJECTS_ETAG);
+	for (i = 0; i < sizeof(quotes) / sizeof(*quotes); i++) {
+		len = strlen(quotes[i]);
+		if (n >= 2 * len && strncmp(s, quotes[i], len) == 0 &&
+		    strncmp(s + n - len, quotes[i], len) == 0) {
+			s += len;
+			n -= 2 * len;
+			break;
+		}
+	}
+	if (n < OBJECTS_ETAG)
+		memcpy(out, s, n);
+}
+
+/*
+ * The list of a completion: <CompleteMultipartUpload> with a <Part> each,
+ * which has a <PartNumber> and an <ETag>, and checksums that are passed over.
+ * 0, or -1 if it is not that.
+ */
+static int
+parts_parse(const char *xml, size_t len, struct objects_part **parts,
+    size_t *n)
+{
+	const char *p, *end, *number, *etag;
+	struct objects_part *list;
+	size_t numlen, etaglen;
+	char *stop;
+
+	*n = 0;
+	*parts = NULL;
+	/* What could hide an element is nothing that a client sends. */
+	if (strlen(xml) != len || strstr(xml, "<!") != NULL ||
+	    (p = strstr(xml, "<CompleteMultipartUpload")) == NULL ||
+	    strstr(p, "</CompleteMultipartUpload>") == NULL ||
+	    (list = calloc(OBJECTS_PARTS_MAX, sizeof(*list))) == NULL)
+		return -1;
+	*parts = list;
+	while ((p = strstr(p, "<Part>")) != NULL) {
+		if ((end = strstr(p, "</Part>")) == NULL ||
+		    *n == OBJECTS_PARTS_MAX)
+			return -1;
+		number = element(p, end, "PartNumber", &numlen);
+		etag = element(p, end, "ETag", &etaglen);
+		if (number == NULL || etag == NULL || numlen == 0 ||
+		    numlen > 6 || !isdigit((unsigned char)*number))
+			return -1;
+		list[*n].number = (unsigned)strtoul(number, &stop, 10);
+		if (stop != number + numlen)
+			return -1;
+		etag_copy(list[*n].etag, etag, etaglen);
+		(*n)++;
+		p = end;
+	}
+	return *n == 0 ? -1 : 0;
+}
+
+static void
+complete_reply(struct serve_request *r, struct op_state *st,
+    const char *etag)
+{
+	struct buf b = BUF_INIT(XML_MAX);
+	struct fail *f = &st->f;
+	int rc = -1;
+
+	if (buf_addf(&b, f, XML_HEAD "<CompleteMultipartUploadResult " XMLNS
+	    "><Location>http://%s/%s/", serve_header(r, "Host"),
+	    st->bucket) == 0 &&
+	    sigv4_escape(&b, st->key.data, st->key.len, true, f) == 0 &&
+	    buf_addf(&b, f, "</Location><Bucket>%s</Bucket>",
+	    st->bucket) == 0 &&
+	    xml_key(&b, "Key", st->key.data, false, f) == 0)
+		rc = buf_addf(&b, f, "<ETag>&quot;%s&quot;</ETag>"
+		    "</CompleteMultipartUploadResult>\n", etag);
+	xml_reply(r, &b, rc, f);
+}
+
+static void
+complete_upload(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	struct objects_part *parts = NULL;
+	char etag[OBJECTS_ETAG];
+	enum objects_result why;
+	struct sha256_ctx c;
+	size_t n = 0;
+
+	sha256_init(&c);
+	sha256_update(&c, r->body.len, (const uint8_t *)r->body.data);
+	sha256_digest(&c, sizeof(digest), digest);
+	if (st->verdict.payload[0] != '\0' &&
+	    !sha256_is(st->verdict.payload, digest)) {
+		error(r, 400, "XAmzContentSHA256Mismatch", "The provided "
+		    "'x-amz-content-sha256' header does not match what was "
+		    "computed.");
+		return;
+	}
+	if (r->body.len == 0 ||
+	    parts_parse(r->body.data, r->body.len, &parts, &n) == -1) {
+		error(r, 400, "MalformedXML", "The XML you provided was not "
+		    "well-formed or did not validate against our published "
+		    "schema");
+	} else {
+		why = objects_upload_complete(s->objects, st->bucket,
+		    st->key.data, st->upload.data, parts, n, etag, &st->f);
+		if (why != OBJECTS_OK)
+			result(r, why, &st->f);
+		else
+			complete_reply(r, st, etag);
+	}
+	free(parts);
+}
+
+static void
+location(struct serve_request *r, const struct s3 *s)
+{
+	char text[256];
+	int n;
+
+	/* us-east-1 is the one that S3 does not name. */
+	n = snprintf(text, sizeof(text), XML_HEAD "<LocationConstraint "
+	    XMLNS ">%s</LocationConstraint>\n",
+	    strcmp(s->region, "us-east-1") == 0 ? "" : s->region);
+	serve_reply(r, 200, "application/xml", text, (size_t)n);
+}
+
+static void
+done(struct serve_request *r, void *arg)
+{
+	struct s3 *s = arg;
+	struct op_state *st = r->own;
+	enum objects_result why;
+
+	switch (st->op) {
+	case HEAD_BUCKET:
+		serve_add_header(r, "x-amz-bucket-region", s->region);
+		serve_reply(r, 200, NULL, "", 0);
+		break;
+	case MAKE_BUCKET:
+		error(r, 409, "BucketAlreadyOwnedByYou",
+		    "The bucket is there, and yours.");
+		break;
+	case LOCATION:
+		location(r, s);
+		break;
+	case LIST_OBJECTS:
+		list_objects(r, s, st);
+		break;
+	case LIST_UPLOADS:
+		list_uploads(r, s, st);
+		break;
+	case GET_OBJECT:
+	case HEAD_OBJECT:
+		get_object(r, s, st);
+		break;
+	case PUT_OBJECT:
+	case PUT_PART:
+		finish_write(r, st);
+		break;
+	case DELETE_OBJECT:
+	case ABORT_UPLOAD:
+		why = st->op == DELETE_OBJECT ?
+		    objects_delete(s->objects, st->bucket, st->key.data,
+		    &st->f) : objects_upload_abort(s->objects, st->bucket,
+		    st->key.data, st->upload.data, &st->f);
+		if (why != OBJECTS_OK)
+			result(r, why, &st->f);
+		else
+			serve_reply(r, 204, NULL, "", 0);
+		break;
+	case CREATE_UPLOAD:
+		create_upload(r, s, st);
+		break;
+	case LIST_PARTS:
+		list_parts(r, s, st);
+		break;
+	case COMPLETE_UPLOAD:
+		complete_upload(r, s, st);
+		break;
+	}
+}
+
+static void
+gone(struct serve_request *r, void *arg)
+{
+	const struct s3 *s = arg;
+	struct op_state *st = r->own;
+
+	if (s->verbose)
+		serve_log(r->serve, "%s %s", r->method, r->path);
+	if (st == NULL)
+		return;
+	objects_cancel(&st->writer);
+	buf_free(&st->key);
+	buf_free(&st->upload);
+	buf_free(&st->headers);
+	free(st);
+	r->own = NULL;
+}
+
+const struct serve_ops s3_ops = {
+	.begin = begin,
+	.body = body,
+	.done = done,
+	.gone = gone,
+};
+
+/* Keys. */
+
+static int
+key_line(struct s3 *s, char *line, struct fail *f)
+{
+	char *save = NULL, *access, *secret, *mode;
+	struct s3_key *k;
+
+	access = strtok_r(line, " \t\r", &save);
+	if (access == NULL || *access == '#')
+		return 0;
+	secret = strtok_r(NULL, " \t\r", &save);
+	mode = strtok_r(NULL, " \t\r", &save);
+	if (secret == NULL || mode == NULL ||
+	    strtok_r(NULL, " \t\r", &save) != NULL ||
+	    (strcmp(mode, "rw") != 0 && strcmp(mode, "ro") != 0))
+		return fail_set(f, EX_CONFIG, "not ACCESS SECRET rw|ro");
+	if (strlen(access) > 128 || strlen(secret) > SIGV4_SECRET_MAX)
+		return fail_set(f, EX_CONFIG, "key too long");
+	if (key_find(s, access) != NULL)
+		return fail_set(f, EX_CONFIG, "access key given twice");
+	k = reallocarray(s->keys, s->nkeys + 1, sizeof(*k));
+	if (k == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	s->keys = k;
+	k += s->nkeys;
+	k->access = strdup(access);
+	k->secret = strdup(secret);
+	k->writes = mode[1] == 'w';
+	if (k->access == NULL || k->secret == NULL) {
+		free(k->access);
+		free(k->secret);
+		return fail_set(f, EX_OSERR, "out of memory");
+	}
+	s->nkeys++;
+	return 0;
+}
+
+int
+s3_keys_load(struct s3 *s, const char *path, struct fail *f)
+{
+	struct buf b = BUF_INIT(KEYS_FILE_MAX);
+	char *line, *next, where[300];
+	struct stat st;
+	unsigned n = 0;
+	int fd, rc;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return fail_sys(f, EX_NOINPUT, "%s", path);
+	if (fstat(fd, &st) == -1 ||
+	    (S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)) {
+		close(fd);
+		return fail_set(f, EX_CONFIG, "%s: holds keys and is open to "
+		    "others; chmod 600 it", path);
+	}
+	rc = buf_read(&b, fd, path, f);
+	close(fd);
+	for (line = b.data; rc == 0 && line != NULL; line = next) {
+		n++;
+		if ((next = strchr(line, '\n')) != NULL)
+			*next++ = '\0';
+		if ((rc = key_line(s, line, f)) == -1) {
+			snprintf(where, sizeof(where), "%.200s:%u", path, n);
+			fail_in(f, where);
+		}
+	}
+	buf_free(&b);
+	if (rc == 0 && s->nkeys == 0)
+		rc = fail_set(f, EX_CONFIG, "%s: no key", path);
+	if (rc == -1)
+		s3_keys_free(s);
+	return rc;
+}
+
+void
+s3_keys_free(struct s3 *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->nkeys; i++) {
+		free(s->keys[i].access);
+		explicit_bzero(s->keys[i].secret, strlen(s->keys[i].secret));
+		free(s->keys[i].secret);
+	}
+	free(s->keys);
+	s->keys = NULL;
+	s->nkeys = 0;
+}
