@@ -52,12 +52,12 @@ reply_json(struct serve_request *r, unsigned status, struct jout *j)
 
 static void
 reply_template(struct serve_request *r, unsigned status,
-    const struct template *t)
+    const struct platform_template *t)
 {
 	struct buf b = BUF_INIT(BUF_DOC_MAX);
 	struct jout j = JOUT_INIT(&b);
 
-	template_json(t, &j);
+	platform_template_json(t, &j);
 	reply_json(r, status, &j);
 	buf_free(&b);
 }
@@ -83,14 +83,14 @@ introspect(struct api *a, struct serve_request *r, struct api_call *c)
 static void
 by_name(struct api *a, struct serve_request *r, struct api_call *c)
 {
-	struct template t;
+	struct platform_template t;
 	struct fail f;
 
 	switch (platform_template_named(a->platform, c->key.project,
 	    c->seg[0], &t, &f)) {
 	case 1:
 		reply_template(r, 200, &t);
-		template_free(&t);
+		platform_template_free(&t);
 		break;
 	case 0:
 		serve_error(r, 404, "template_not_found",
@@ -105,14 +105,14 @@ by_name(struct api *a, struct serve_request *r, struct api_call *c)
 static void
 by_id(struct api *a, struct serve_request *r, struct api_call *c)
 {
-	struct template t;
+	struct platform_template t;
 	struct fail f;
 
 	switch (platform_template_by_id(a->platform, c->key.project,
 	    c->seg[0], &t, &f)) {
 	case 1:
 		reply_template(r, 200, &t);
-		template_free(&t);
+		platform_template_free(&t);
 		break;
 	case 0:
 		serve_error(r, 404, "template_not_found",
@@ -151,7 +151,7 @@ struct page {
 };
 
 static void
-page_add(void *arg, const struct template *t)
+page_add(void *arg, const struct platform_template *t)
 {
 	struct page *p = arg;
 
@@ -161,7 +161,7 @@ page_add(void *arg, const struct template *t)
 	}
 	p->left--;
 	p->last = t->row;
-	template_json(t, p->j);
+	platform_template_json(t, p->j);
 }
 
 /* A number out of the query, within bounds; 0 or -1, answered. */
@@ -280,7 +280,7 @@ out:
 /* Whether a project may register what is at a URI; 0 or -1, answered. */
 static int
 register_check(struct api *a, struct serve_request *r, const char *project,
-    const struct template *t)
+    const struct platform_template *t)
 {
 	char *bucket = NULL, *key = NULL, own[128];
 	struct fail f;
@@ -309,12 +309,12 @@ register_check(struct api *a, struct serve_request *r, const char *project,
 static void
 register_template(struct api *a, struct serve_request *r, struct api_call *c)
 {
-	struct template t;
+	struct platform_template t;
 	struct span body;
 	struct fail f;
 
 	if (span_parse(&body, r->body.data, r->body.len, &f) == -1 ||
-	    template_read(&t, &body, &f) == -1) {
+	    platform_template_read(&t, &body, &f) == -1) {
 		api_refuse(r, &f);
 		return;
 	}
@@ -333,7 +333,7 @@ register_template(struct api *a, struct serve_request *r, struct api_call *c)
 		else
 			reply_template(r, 201, &t);
 	}
-	template_free(&t);
+	platform_template_free(&t);
 }
 
 /* Routing. */
@@ -485,7 +485,7 @@ const struct serve_ops api_ops = {
 /* Templates out of files. */
 
 static int
-seed_read(struct template *t, const char *path, struct fail *f)
+seed_read(struct platform_template *t, const char *path, struct fail *f)
 {
 	struct buf b = BUF_INIT(BUF_SMALL_MAX);
 	struct span doc;
@@ -496,15 +496,15 @@ seed_read(struct template *t, const char *path, struct fail *f)
 		return -1;
 	}
 	if (span_parse(&doc, b.data, b.len, f) == -1 ||
-	    template_read(t, &doc, f) == -1)
+	    platform_template_read(t, &doc, f) == -1)
 		fail_in(f, path);
 	else if (t->id == NULL || !t->public) {
 		fail_set(f, EX_DATAERR, "%s: %s", path, t->id == NULL ?
 		    "no id" : "public: must be true, as nobody owns it");
-		template_free(t);
+		platform_template_free(t);
 	} else if ((t->project = strdup("")) == NULL) {
 		fail_set(f, EX_OSERR, "out of memory");
-		template_free(t);
+		platform_template_free(t);
 	} else {
 		t->created_at = time(NULL);
 		r = 0;
@@ -526,7 +526,7 @@ int
 api_seed(struct api *a, const char *dir, struct fail *f)
 {
 	struct dirent **files = NULL;
-	struct template *t = NULL;
+	struct platform_template *t = NULL;
 	char path[4096];
 	int i, n, r = -1;
 	size_t have = 0;
@@ -551,7 +551,7 @@ api_seed(struct api *a, const char *dir, struct fail *f)
 			fail_in(f, dir);
 	}
 	while (have > 0)
-		template_free(&t[--have]);
+		platform_template_free(&t[--have]);
 	free(t);
 	for (i = 0; i < n; i++)
 		free(files[i]);

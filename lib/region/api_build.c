@@ -82,7 +82,7 @@ again(struct api *a, struct serve_request *r, const struct api_call *c,
 struct prepare {
 	struct build	 build;
 	bool		 has_parent;
-	struct template	 parent;
+	struct platform_template	 parent;
 	struct span	 images;	/* additionalLocalImages, or empty */
 	bool		 legacy;
 };
@@ -178,7 +178,7 @@ prepare_read(struct api *a, struct serve_request *r, const char *project,
 		goto refuse;
 	}
 	if (json_string(&body, "name", JSON_NEED, &b->name, &f) == -1 ||
-	    template_name_check(b->name, &f) == -1 ||
+	    platform_template_name_check(b->name, &f) == -1 ||
 	    json_string(&body, "dockerfile", JSON_NEED, &b->dockerfile,
 	    &f) == -1 ||
 	    json_string(&body, "baseImage", JSON_MAY, &b->base_image,
@@ -289,7 +289,7 @@ static int
 parent_json(const struct api *a, struct jout *j, const struct prepare *p,
     struct fail *f)
 {
-	const struct template *t = &p->parent;
+	const struct platform_template *t = &p->parent;
 	int r = 0;
 
 	jout_key(j, "parent");
@@ -314,7 +314,7 @@ image_json(const struct api *a, struct jout *j, const struct prepare *p,
 	static const char *const kept[] = {
 		"templateId", "name", "reference", "snapshotId",
 	};
-	struct template t = TEMPLATE_INIT;
+	struct platform_template t = PLATFORM_TEMPLATE_INIT;
 	char *id = NULL, *s;
 	bool public;
 	size_t i;
@@ -344,7 +344,7 @@ image_json(const struct api *a, struct jout *j, const struct prepare *p,
 		    download_json(j, a->signer, t.snapshot_uri, f) == -1)
 			found = -1;
 	}
-	template_free(&t);
+	platform_template_free(&t);
 	if (found == -1)
 		return -1;
 	switch (json_bool(image, "public", JSON_MAY, &public, f)) {
@@ -465,7 +465,8 @@ expire(struct api *a, struct serve *serve, struct fail *f)
 void
 api_prepare(struct api *a, struct serve_request *r, struct api_call *c)
 {
-	struct prepare p = { .build = BUILD_INIT, .parent = TEMPLATE_INIT };
+	struct prepare p = { .build = BUILD_INIT,
+	    .parent = PLATFORM_TEMPLATE_INIT };
 	struct buf answer = BUF_INIT(ANSWER_MAX);
 	struct platform_once once;
 	char print[PRINT_SIZE];
@@ -493,7 +494,7 @@ api_prepare(struct api *a, struct serve_request *r, struct api_call *c)
 	}
 	if (kept != 1)
 		upload_abort(a, r->serve, &p.build);
-	template_free(&p.parent);
+	platform_template_free(&p.parent);
 	build_free(&p.build);
 	buf_free(&answer);
 }
@@ -502,15 +503,15 @@ api_prepare(struct api *a, struct serve_request *r, struct api_call *c)
 
 /* What completes a build, WIRE.md section 17.2. */
 struct completion {
-	struct template	 t;		/* the snapshot's part of one */
-	struct buf	 text;		/* the same, in one spelling */
+	struct platform_template	t;	/* of the snapshot */
+	struct buf			text;	/* in one spelling */
 };
 
 static int
 completion_read(struct completion *k, const struct buf *body, struct fail *f)
 {
 	struct jout j = JOUT_INIT(&k->text);
-	struct template *t = &k->t;
+	struct platform_template *t = &k->t;
 	struct span doc;
 
 	if (span_parse(&doc, body->data, body->len, f) == -1)
@@ -554,7 +555,7 @@ static int
 completion_check(const struct completion *k, const struct build *b,
     struct fail *f)
 {
-	const struct template *t = &k->t;
+	const struct platform_template *t = &k->t;
 
 	if (strcmp(t->snapshot_id, b->snapshot_id) != 0)
 		return fail_set(f, EX_DATAERR,
@@ -572,10 +573,12 @@ completion_check(const struct completion *k, const struct build *b,
 		    "parentManifestUri: missing, the build is a diff");
 	if (t->snapshot_format[0] == '\0')
 		return fail_set(f, EX_DATAERR, "snapshotFormatVersion: empty");
-	if (t->snapshot_bytes == 0 || t->snapshot_bytes > TEMPLATE_SIZE_MAX)
+	if (t->snapshot_bytes == 0 ||
+	    t->snapshot_bytes > PLATFORM_TEMPLATE_SIZE_MAX)
 		return fail_set(f, EX_DATAERR,
 		    "snapshotSizeBytes: 0 or too large");
-	if (t->rootfs_bytes == 0 || t->rootfs_bytes > TEMPLATE_SIZE_MAX)
+	if (t->rootfs_bytes == 0 ||
+	    t->rootfs_bytes > PLATFORM_TEMPLATE_SIZE_MAX)
 		return fail_set(f, EX_DATAERR,
 		    "rootfsDiskBytes: 0 or too large");
 	return 0;
@@ -612,7 +615,7 @@ uri_check(struct api *a, struct serve_request *r, const struct completion *k,
 static int
 named(struct completion *k, const struct build *b, struct fail *f)
 {
-	struct template *t = &k->t;
+	struct platform_template *t = &k->t;
 
 	t->public = b->public;
 	t->project = strdup(b->project);
@@ -690,7 +693,7 @@ complete_build(struct api *a, struct serve_request *r,
 void
 api_complete(struct api *a, struct serve_request *r, struct api_call *c)
 {
-	struct completion k = { .t = TEMPLATE_INIT,
+	struct completion k = { .t = PLATFORM_TEMPLATE_INIT,
 	    .text = BUF_INIT(BUF_DOC_MAX) };
 	struct build b = BUILD_INIT;
 	struct platform_once once;
@@ -713,7 +716,7 @@ api_complete(struct api *a, struct serve_request *r, struct api_call *c)
 		api_refuse(r, &f);
 	else
 		complete_build(a, r, &once, &k, &b);
-	template_free(&k.t);
+	platform_template_free(&k.t);
 	buf_free(&k.text);
 	build_free(&b);
 }

@@ -220,9 +220,9 @@ column(sqlite3_stmt *st, int i, char **to, struct fail *f)
 }
 
 static int
-template_row(sqlite3_stmt *st, struct template *t, struct fail *f)
+template_row(sqlite3_stmt *st, struct platform_template *t, struct fail *f)
 {
-	*t = (struct template)TEMPLATE_INIT;
+	*t = (struct platform_template)PLATFORM_TEMPLATE_INIT;
 	if (column(st, 0, &t->id, f) == -1 ||
 	    column(st, 1, &t->project, f) == -1 ||
 	    column(st, 2, &t->name, f) == -1 ||
@@ -235,7 +235,7 @@ template_row(sqlite3_stmt *st, struct template *t, struct fail *f)
 	    column(st, 11, &t->parent_uri, f) == -1 ||
 	    column(st, 12, &t->base_image, f) == -1 ||
 	    column(st, 13, &t->dockerfile, f) == -1) {
-		template_free(t);
+		platform_template_free(t);
 		return -1;
 	}
 	t->snapshot_bytes = (uint64_t)sqlite3_column_int64(st, 7);
@@ -427,7 +427,7 @@ platform_new_id(const char *prefix, struct fail *f)
 
 static int
 template_get(struct platform *p, enum statement which, const char *project,
-    const char *what, struct template *t, struct fail *f)
+    const char *what, struct platform_template *t, struct fail *f)
 {
 	int r;
 
@@ -451,14 +451,14 @@ template_get(struct platform *p, enum statement which, const char *project,
 
 int
 platform_template_named(struct platform *p, const char *project,
-    const char *name, struct template *t, struct fail *f)
+    const char *name, struct platform_template *t, struct fail *f)
 {
 	return template_get(p, TEMPLATE_NAMED, project, name, t, f);
 }
 
 int
 platform_template_by_id(struct platform *p, const char *project,
-    const char *id, struct template *t, struct fail *f)
+    const char *id, struct platform_template *t, struct fail *f)
 {
 	return template_get(p, TEMPLATE_BY_ID, project, id, t, f);
 }
@@ -466,10 +466,11 @@ platform_template_by_id(struct platform *p, const char *project,
 int
 platform_template_list(struct platform *p, const char *project,
     int64_t behind, unsigned limit,
-    void (*each)(void *, const struct template *), void *arg, struct fail *f)
+    void (*each)(void *, const struct platform_template *), void *arg,
+    struct fail *f)
 {
 	sqlite3_stmt *st = p->st[TEMPLATE_LIST];
-	struct template t;
+	struct platform_template t;
 	int r;
 
 	pthread_mutex_lock(&p->lock);
@@ -480,7 +481,7 @@ platform_template_list(struct platform *p, const char *project,
 		if (template_row(st, &t, f) == -1)
 			break;
 		each(arg, &t);
-		template_free(&t);
+		platform_template_free(&t);
 	}
 	if (r == SQLITE_DONE)
 		r = 0;
@@ -494,7 +495,7 @@ platform_template_list(struct platform *p, const char *project,
 }
 
 static int
-put(struct platform *p, struct template *t, struct fail *f)
+put(struct platform *p, struct platform_template *t, struct fail *f)
 {
 	sqlite3_stmt *st = p->st[TEMPLATE_PUT];
 	char *id = NULL;
@@ -538,7 +539,8 @@ put(struct platform *p, struct template *t, struct fail *f)
 }
 
 int
-platform_template_put(struct platform *p, struct template *t, struct fail *f)
+platform_template_put(struct platform *p, struct platform_template *t,
+    struct fail *f)
 {
 	int r;
 
@@ -566,7 +568,7 @@ platform_template_delete(struct platform *p, const char *project,
 }
 
 int
-platform_seed(struct platform *p, struct template *t, size_t n,
+platform_seed(struct platform *p, struct platform_template *t, size_t n,
     struct fail *f)
 {
 	size_t i;
@@ -707,14 +709,14 @@ platform_build_get(struct platform *p, const char *project, const char *id,
 
 static int
 complete(struct platform *p, const char *id, const char *request,
-    struct template *t, const struct platform_once *once, struct buf *answer,
-    struct fail *f)
+    struct platform_template *t, const struct platform_once *once,
+    struct buf *answer, struct fail *f)
 {
 	struct jout j = JOUT_INIT(answer);
 
 	if (put(p, t, f) == -1)
 		return -1;
-	template_json(t, &j);
+	platform_template_json(t, &j);
 	if (jout_end(&j, f) == -1 || buf_adds(answer, "\n", f) == -1)
 		return -1;
 	text(p, BUILD_COMPLETE, 1, t->project);
@@ -730,8 +732,8 @@ complete(struct platform *p, const char *id, const char *request,
 
 int
 platform_build_complete(struct platform *p, const char *id,
-    const char *request, struct template *t, const struct platform_once *once,
-    struct buf *answer, struct fail *f)
+    const char *request, struct platform_template *t,
+    const struct platform_once *once, struct buf *answer, struct fail *f)
 {
 	struct fail ignored;
 	int r;

@@ -6,7 +6,7 @@
 
 #include "core/buf.h"
 #include "core/fail.h"
-#include "region/template.h"
+#include "region/platform_template.h"
 
 /*
  * What platform-api keeps: templates, and builds on their way to become one.
@@ -30,25 +30,25 @@ void		 platform_close(struct platform *);
  * there is none, -1.
  */
 int	platform_template_named(struct platform *, const char *project,
-	    const char *name, struct template *, struct fail *);
+	    const char *name, struct platform_template *, struct fail *);
 int	platform_template_by_id(struct platform *, const char *project,
-	    const char *id, struct template *, struct fail *);
+	    const char *id, struct platform_template *, struct fail *);
 /* Those that a name of theirs finds, in order, behind a row; at most limit. */
 int	platform_template_list(struct platform *, const char *project,
 	    int64_t behind, unsigned limit,
-	    void (*each)(void *arg, const struct template *), void *arg,
-	    struct fail *);
+	    void (*each)(void *arg, const struct platform_template *),
+	    void *arg, struct fail *);
 /*
  * Put one there, in place of the project's template of that name, whose id it
  * then takes.  Sets id and created_at.
  */
-int	platform_template_put(struct platform *, struct template *,
+int	platform_template_put(struct platform *, struct platform_template *,
 	    struct fail *);
 /* Only the project's own: 1 gone, 0 not there. */
 int	platform_template_delete(struct platform *, const char *project,
 	    const char *name, struct fail *);
 /* These, and no others, are nobody's from now on.  Each has an id. */
-int	platform_seed(struct platform *, struct template *, size_t n,
+int	platform_seed(struct platform *, struct platform_template *, size_t n,
 	    struct fail *);
 
 /*
@@ -108,7 +108,7 @@ int	platform_build_get(struct platform *, const char *project,
  * its JSON.  1 done; 0 if the build was completed or removed meanwhile.
  */
 int	platform_build_complete(struct platform *, const char *id,
-	    const char *request, struct template *t,
+	    const char *request, struct platform_template *t,
 	    const struct platform_once *, struct buf *answer, struct fail *);
 /*
  * Forget builds never completed, and answers, from before a time.  each() gets

@@ -468,19 +468,41 @@ serve_reply(struct serve_request *r, unsigned status, const char *type,
 	    (void *)(uintptr_t)p, MHD_RESPMEM_MUST_COPY));
 }
 
-/* Text as the inside of a JSON string. */
-static void
-json_text(char *dst, size_t size, const char *s)
+/* The length of the UTF-8 character that s begins with; 0 if it is none. */
+static size_t
+utf8_len(const unsigned char *s)
 {
-	size_t n = 0;
+	size_t i, n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 :
+	    s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
 
-	for (; *s != '\0' && n + 3 < size; s++) {
-		unsigned char c = (unsigned char)*s;
+	for (i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* Overlong forms, surrogates, and what is past U+10FFFF. */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
 
-		if (c == '"' || c == '\\')
+/* Text as the inside of a JSON string; what it quotes may be anything. */
+static void
+json_text(char *dst, size_t size, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t n = 0, len;
+
+	for (; *s != '\0' && n + 5 < size; s += len) {
+		len = utf8_len(s);
+		if (len == 0 || *s < 0x20 || *s == 0x7f) {
+			dst[n++] = '?';
+			len = 1;
+			continue;
+		}
+		if (*s == '"' || *s == '\\')
 			dst[n++] = '\\';
-		/* What is quoted from a request may be anything. */
-		dst[n++] = c < 0x20 || c >= 0x7f ? '?' : (char)c;
+		memcpy(dst + n, s, len);
+		n += len;
 	}
 	dst[n] = '\0';
 }

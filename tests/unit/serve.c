@@ -70,7 +70,8 @@ begin(struct serve_request *r, void *arg)
 	atomic_fetch_add(&begun, 1);
 	r->own = strdup("own");
 	if (strcmp(r->path, "/early") == 0)
-		serve_error(r, 403, "forbidden", "no \"%s\"", "entry\n");
+		serve_error(r, 403, "forbidden", "no \"%s\"",
+		    "entr\xc3\xa9\xc3\n\xed\xa0\x80\\");
 	else if (strcmp(r->path, "/keep") == 0)
 		r->keep_body = 10;
 }
@@ -294,7 +295,8 @@ bodies(const char *url)
 		    "\r\n");
 		hear(fd, got, sizeof(got), "\"}\n");
 		UNIT_CHECK(has("HTTP/1.1 403") && has("\r\n\r\n{\"error\": "
-		    "\"no \\\"entry?\\\"\", \"code\": \"forbidden\"}\n") &&
+		    "\"no \\\"entr\xc3\xa9" "??" "???\\\\\\\"\", "
+		    "\"code\": \"forbidden\"}\n") &&
 		    strstr(got, "Connection: close") == NULL,
 		    "refused, and the connection lives (%d)", i);
 	}

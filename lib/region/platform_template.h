@@ -1,5 +1,5 @@
-#ifndef TL_REGION_TEMPLATE_H
-#define TL_REGION_TEMPLATE_H
+#ifndef TL_REGION_PLATFORM_TEMPLATE_H
+#define TL_REGION_PLATFORM_TEMPLATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,9 +12,10 @@
  * A sandbox template: a name that stands for a snapshot (WIRE.md section 4).
  *
  * The strings are the struct's own; NULL is absent, as is 0 of a size.  Start
- * with TEMPLATE_INIT, end with template_free(), which may be called twice.
+ * with PLATFORM_TEMPLATE_INIT, end with platform_template_free(), which may be
+ * called twice.
  */
-struct template {
+struct platform_template {
 	char		*id;
 	char		*project;	/* "" is nobody's */
 	char		*name;
@@ -34,24 +35,26 @@ struct template {
 	int64_t		 row;		/* where it stands in a list */
 };
 
-#define TEMPLATE_INIT	{ .id = NULL }
+#define PLATFORM_TEMPLATE_INIT	{ .id = NULL }
 
 /* Sizes end at what SQLite keeps exactly. */
-#define TEMPLATE_SIZE_MAX	((uint64_t)INT64_MAX)
+#define PLATFORM_TEMPLATE_SIZE_MAX	((uint64_t)INT64_MAX)
 
-void	template_free(struct template *);
+void	platform_template_free(struct platform_template *);
 
 /* Write it as the server's answer has it. */
-void	template_json(const struct template *, struct jout *);
+void	platform_template_json(const struct platform_template *,
+	    struct jout *);
 
 /*
  * Read one from an object with these member names: name, snapshotId and
  * snapshotUri must be there, the rest may.  Project, row and createdAt are not
  * read.  On failure (EX_DATAERR) nothing is held.
  */
-int	template_read(struct template *, const struct span *, struct fail *);
+int	platform_template_read(struct platform_template *,
+	    const struct span *, struct fail *);
 
 /* The rule for names: 1 to 255 bytes, no control characters. */
-int	template_name_check(const char *, struct fail *);
+int	platform_template_name_check(const char *, struct fail *);
 
 #endif

@@ -3,10 +3,10 @@
 #include <sysexits.h>
 
 #include "region/config.h"
-#include "region/template.h"
+#include "region/platform_template.h"
 
 void
-template_free(struct template *t)
+platform_template_free(struct platform_template *t)
 {
 	free(t->id);
 	free(t->project);
@@ -20,7 +20,7 @@ template_free(struct template *t)
 	free(t->parent_uri);
 	free(t->base_image);
 	free(t->dockerfile);
-	*t = (struct template)TEMPLATE_INIT;
+	*t = (struct platform_template)PLATFORM_TEMPLATE_INIT;
 }
 
 static void
@@ -33,7 +33,7 @@ size_json(struct jout *j, const char *key, uint64_t n)
 }
 
 void
-template_json(const struct template *t, struct jout *j)
+platform_template_json(const struct platform_template *t, struct jout *j)
 {
 	char when[sizeof("2026-06-02T00:00:00Z")];
 
@@ -59,7 +59,7 @@ template_json(const struct template *t, struct jout *j)
 }
 
 int
-template_name_check(const char *name, struct fail *f)
+platform_template_name_check(const char *name, struct fail *f)
 {
 	size_t n;
 
@@ -78,13 +78,14 @@ size_read(const struct span *obj, const char *name, uint64_t *n,
 {
 	if (json_u64(obj, name, JSON_MAY, n, f) == -1)
 		return -1;
-	if (*n > TEMPLATE_SIZE_MAX)
+	if (*n > PLATFORM_TEMPLATE_SIZE_MAX)
 		return fail_set(f, EX_DATAERR, "%s: too large", name);
 	return 0;
 }
 
 int
-template_read(struct template *t, const struct span *obj, struct fail *f)
+platform_template_read(struct platform_template *t, const struct span *obj,
+    struct fail *f)
 {
 	const struct {
 		const char	*name;
@@ -105,7 +106,7 @@ template_read(struct template *t, const struct span *obj, struct fail *f)
 	};
 	size_t i;
 
-	*t = (struct template)TEMPLATE_INIT;
+	*t = (struct platform_template)PLATFORM_TEMPLATE_INIT;
 	if (!span_is_object(obj))
 		return fail_set(f, EX_DATAERR, "not an object");
 	for (i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
@@ -115,7 +116,7 @@ template_read(struct template *t, const struct span *obj, struct fail *f)
 	if (size_read(obj, "snapshotSizeBytes", &t->snapshot_bytes, f) == -1 ||
 	    size_read(obj, "rootfsDiskBytes", &t->rootfs_bytes, f) == -1 ||
 	    json_bool(obj, "public", JSON_MAY, &t->public, f) == -1 ||
-	    template_name_check(t->name, f) == -1)
+	    platform_template_name_check(t->name, f) == -1)
 		goto fail;
 	if (t->snapshot_id[0] == '\0' || t->snapshot_uri[0] == '\0') {
 		fail_set(f, EX_DATAERR, "%s: empty",
@@ -124,6 +125,6 @@ template_read(struct template *t, const struct span *obj, struct fail *f)
 	}
 	return 0;
 fail:
-	template_free(t);
+	platform_template_free(t);
 	return -1;
 }

@@ -1,0 +1,522 @@
+#!/bin/sh
+# tl-platformd: templates, prepare and complete over HTTP, against a real store
+
+. "${0%/*}/lib.sh"
+umask 077
+
+hash () {
+	printf %s "$1" | sha256sum | cut -d' ' -f1
+}
+
+# up NAME OPTION...: a daemon, until it is ready
+up () {
+	daemon=$1
+	shift
+	"tl-$daemon" --ready "$daemon.url" "$@" >"$daemon.log" 2>&1 &
+	eval "$daemon=$!"
+	later "kill $! 2>/dev/null; wait $! 2>/dev/null"
+	i=0
+	until [ -s "$daemon.url" ]; do
+		i=$((i + 1))
+		if [ "$i" -gt 500 ] || ! kill -0 $! 2>/dev/null; then
+			fail_ "tl-$daemon starts" "$(cat "$daemon.log")"
+			exit 1
+		fi
+		sleep 0.02
+	done
+	url=$(cat "$daemon.url")
+}
+
+down () {
+	eval "pid=\$$1"
+	# shellcheck disable=SC2154
+	kill "$pid"
+	wait "$pid"
+}
+
+key=tok_one
+# ask METHOD TARGET [OPTION...]: the answer into body, its status into code
+ask () {
+	method=$1 target=$2
+	shift 2
+	code=$(curl -sS -o body -D head -w '%{http_code}' -X "$method" \
+	    -H "Authorization: Bearer $key" "$@" "$api$target" 2>&1)
+}
+
+# answers NAME CODE [TEXT]: the status, and what the body holds
+answers () {
+	name=$1
+	if [ "$code" = "$2" ] && grep -Fqe "${3-}" body; then
+		pass_ "$1: $2 ${3-}"
+	else
+		fail_ "$1: $2 ${3-}" "$code $(cat body)"
+	fi
+}
+
+field () {
+	jq -r "$1" body
+}
+
+printf '%s %s rw\n%s %s ro\n' RWKEY rwsecret ROKEY rosecret >store.keys
+up stored --root store --credentials store.keys --bucket images
+cat >signer.conf <<END
+bucket = images
+endpoint = $url
+access_key = RWKEY
+secret_key = rwsecret
+END
+sed 's/RWKEY/ROKEY/; s/rwsecret/rosecret/' signer.conf >reader.conf
+
+# object KEY SIZE: put one there, as a builder would
+object () {
+	head -c "$2" /dev/zero >object
+	project=${1#projects/}
+	printf '{"rel_path":"%s","op":{"kind":"single_put"}}' "$1" |
+	    tl-presign --config signer.conf --project "${project%%/*}" >block ||
+	    return 1
+	jq -r '"url = \"" + .url + "\""' block >curl.conf
+	curl -fsS -T object -K curl.conf
+}
+
+cat >keys <<END
+key $(hash tok_one) apiKey_1 org_1 proj_1
+key $(hash tok_two) apiKey_2 org_1 proj_2
+pat $(hash tok_pat) pat_1 org_1 proj_1
+END
+base=projects/system/sandbox-template-builds/b/snap_busybox.tlsnap
+mkdir templates
+cat >templates/busybox.json <<END
+{"id": "sandbox_template_busybox", "name": "busybox",
+ "snapshotId": "snap_busybox", "snapshotUri": "s3://images/$base",
+ "snapshotFormatVersion": "durable_archive_v1", "snapshotSizeBytes": 100,
+ "rootfsDiskBytes": 10737418240, "rootfsNodeKind": "base", "public": true}
+END
+ok 'an object in the store' object "$base" 100
+
+start () {
+	up platformd --keys keys --db platform.db --reader reader.conf \
+	    --signer signer.conf --templates templates "$@"
+	api=$url
+}
+start
+is 'the database is its owner'\''s alone' "$(stat -c %a platform.db)" 600
+
+# Who asks.  This goes out with neither length nor body, as the published
+# client once sent it (WIRE.md 1.3).
+ask POST /platform/v1/keys/introspect
+answers 'introspection' 200
+is 'introspection: the answer' "$(field '.id, .organizationId, .projectId' |
+    tr '\n' ' ')" 'apiKey_1 org_1 proj_1 '
+key=nobody
+ask POST /platform/v1/keys/introspect
+answers 'a wrong key' 401 '"code": "unauthenticated"'
+ask GET /platform/v1/no-such-thing
+answers 'a wrong key learns nothing of what there is' 401
+key=tok_pat
+ask POST /platform/v1/keys/introspect
+answers 'a PAT without a scope' 403 X-Forwarded-Project-Id
+ask GET /platform/v1/organizations/org_1/projects/proj_1/sandbox-templates \
+    -H 'X-Forwarded-Organization-Id: org_1' \
+    -H 'X-Forwarded-Project-Id: proj_1'
+answers 'a PAT with its scope' 200 busybox
+ask GET /platform/v1/organizations/org_1/projects/proj_1/sandbox-templates \
+    -H 'X-Forwarded-Organization-Id: org_1' \
+    -H 'X-Forwarded-Project-Id: proj_2'
+answers 'a PAT with another scope' 403 '"code": "forbidden"'
+key=tok_one
+ask GET /platform/v1/organizations/org_1/projects/proj_2/sandbox-templates
+answers 'a key in the path of another project' 403
+ask GET /platform/v1/organizations/org_1/projects/proj_1/sandbox-templates
+answers 'a key in the path of its own' 200
+ask GET //platform/v1/sandbox-templates
+answers 'an API URL that ends in a slash' 200
+ask PUT /platform/v1/sandbox-templates
+answers 'a method that is not there' 405 'GET, POST'
+ask GET /platform/v1/organizations/org_1/sandbox-templates
+answers 'half a scope' 404
+ask GET /v1/namespaces/default/sandboxes
+answers 'no lifecycle to pass it on to' 404
+
+# Prepare
+long=/platform/v1/organizations/org_1/projects/proj_1
+ask GET /platform/v1/sandbox-templates/by-name/busybox
+answers 'a public template' 200 '"rootfsDiskBytes":10737418240'
+ask GET /platform/v1/sandbox-templates/by-name/team%2Ftools%3A1
+answers 'a template that is not there' 404 'team/tools:1'
+
+# prepare NAME [PARENT]: the request's body on stdout
+prepare () {
+	jq -cn --arg name "$1" --arg parent "${2-}" '{name: $name,
+	    dockerfile: "FROM busybox\n", baseImage: "busybox", public: false,
+	    rootfsNodeKind: (if $parent == "" then "base" else "diff" end),
+	    parentTemplate: (if $parent == "" then null else
+	    {templateId: $parent, name: "busybox", reference: "busybox",
+	    snapshotId: "snap_busybox", public: true} end),
+	    additionalLocalImages: []}'
+}
+builds=/platform/v1/sandbox-template-builds
+prepare first >prepare.json
+ask POST $builds -d @prepare.json
+answers 'prepare' 200
+cp body first.json
+is 'prepare: what is in the answer' "$(jq -c '[keys_unsorted,
+    .rootfsNodeKind, .builder, .additionalLocalImages]' body)" \
+    '[["buildId","snapshotId","rootfsNodeKind","builder","additionalLocalImages","snapshotRelPath"],"base",{"image":"tensorlake/rootfs-builder","command":"tl-rootfs-build","cpus":2,"memoryMb":2048,"diskMb":10240},[]]'
+build=$(field .buildId) snap=$(field .snapshotId)
+is 'prepare: the rel path' "$(field .snapshotRelPath)" \
+    "projects/proj_1/sandbox-template-builds/$build/$snap.tlsnap"
+ask POST $long/sandbox-template-builds -d @prepare.json
+answers 'prepare by the long prefix' 200
+is 'each prepare is a build of its own' \
+    "$([ "$(field .buildId)" != "$build" ] && echo other)" other
+
+prepare child sandbox_template_busybox |
+jq -c '.additionalLocalImages = [
+    {templateId: "sandbox_template_busybox", name: "busybox",
+     reference: "busy", snapshotId: "snap_busybox", public: true},
+    {templateId: "sandbox_template_gone", name: "gone", reference: "gone",
+     snapshotId: "snap_gone", public: false}]' >diff.json
+ask POST $builds -d @diff.json
+answers 'prepare of a diff' 200
+is 'prepare of a diff: parent and local images' \
+    "$(jq -c '[.rootfsNodeKind, .parent, .additionalLocalImages]' body)" \
+    '["diff",{"templateId":"sandbox_template_busybox","parentManifestUri":"s3://images/'$base'","rootfsDiskBytes":10737418240},[{"templateId":"sandbox_template_busybox","name":"busybox","reference":"busy","snapshotId":"snap_busybox","snapshotUri":"s3://images/'$base'","public":true},{"templateId":"sandbox_template_gone","name":"gone","reference":"gone","snapshotId":"snap_gone","public":false}]]'
+cp body child.json
+prepare x sandbox_template_none >bad.json
+ask POST $builds -d @bad.json
+answers 'an unknown parent is named' 404 'sandbox_template_none (busybox)'
+
+# bad NAME FILTER TEXT: a prepare that is refused
+bad () {
+	prepare x | jq -c "$2" >bad.json
+	ask POST $builds -d @bad.json
+	answers "$1" 400 "$3"
+}
+bad 'an empty name' '.name = ""' '1 to 255 bytes'
+bad 'a long name' '.name = ("x" * 256)' '1 to 255 bytes'
+bad 'a name with a control character' '.name = "a\nb"' 'control character'
+bad 'no name' 'del(.name)' name
+bad 'no Dockerfile' 'del(.dockerfile)' dockerfile
+bad 'an unknown kind' '.rootfsNodeKind = "other"' rootfsNodeKind
+bad 'a diff of nothing' '.rootfsNodeKind = "diff"' parentTemplate
+bad 'a parent without an id' '.parentTemplate = {}' templateId
+bad 'an array' '[]' object
+ask POST $builds -d '{"name": "a", "name": "b"}'
+answers 'a name given twice' 400 name
+ask POST $builds -d '{'
+answers 'no JSON' 400
+ask POST $builds
+answers 'no body' 400
+head -c 5000000 /dev/zero | tr '\0' ' ' >long.json
+ask POST $builds --data-binary @long.json
+answers 'a body that is too long' 413
+
+# Once and again
+ask POST $builds -d @prepare.json -H 'Idempotency-Key: abc'
+answers 'prepare under a key' 200
+cp body once.json
+ask POST $long/sandbox-template-builds -d @prepare.json \
+    -H 'Idempotency-Key: abc'
+answers 'prepare again under the key' 200
+ok 'is the same build' cmp once.json body
+ask POST $builds -d @diff.json -H 'Idempotency-Key: abc'
+answers 'the key for another request' 422 idempotency_key_reused
+key=tok_two
+ask POST $builds -d @prepare.json -H 'Idempotency-Key: abc'
+answers 'the key of another project' 200
+is 'is another build' "$(jq -r .buildId once.json body | sort -u | wc -l)" 2
+key=tok_one
+ask POST $builds -d @prepare.json -H 'Idempotency-Key: a b'
+answers 'a malformed key' 400 Idempotency-Key
+
+# Complete
+# completion PREPARED [FILTER]: the request's body for a build
+completion () {
+	jq -c '{snapshotId,
+	    snapshotUri: ("s3://images/" + .snapshotRelPath),
+	    snapshotFormatVersion: "durable_archive_v1",
+	    snapshotSizeBytes: 1234, rootfsDiskBytes: 10737418240,
+	    rootfsNodeKind} + if .parent then
+	    {parentManifestUri: .parent.parentManifestUri} else {} end |
+	    '"${2-.}" "$1"
+}
+completes () {
+	completion "$1" "${2-.}" >complete.json
+	ask POST "$builds/$(jq -r .buildId "$1")/complete" -d @complete.json
+}
+completes first.json
+answers 'an object that is not there' 400 '"code": "snapshot_missing"'
+ok 'the object is uploaded' object "$(jq -r .snapshotRelPath first.json)" 1234
+
+# refuse NAME FILTER TEXT: a complete that is refused
+refuse () {
+	completes first.json "$2"
+	answers "$1" 400 "$3"
+}
+refuse 'another size' '.snapshotSizeBytes = 1233' '1233, but the object has 1234'
+refuse 'another bucket' '.snapshotUri |= sub("images"; "other")' \
+    '"code": "uri_not_allowed"'
+refuse 'a longer path' '.snapshotUri |= sub("images/"; "images/x/")' \
+    '"code": "uri_not_allowed"'
+refuse 'an escaped path' '.snapshotUri |= sub("proj_1"; "proj%5F1")' \
+    snapshotUri
+refuse 'no s3 URI' '.snapshotUri |= sub("s3:"; "file:")' snapshotUri
+refuse 'an empty URI' '.snapshotUri = ""' snapshotUri
+refuse 'another snapshot' '.snapshotId = "snap_x"' snapshotId
+refuse 'another kind' '.rootfsNodeKind = "diff"' 'prepared as base'
+refuse 'a parent out of nowhere' '.parentManifestUri = "s3://images/x"' \
+    'prepared without a parent'
+refuse 'no format' 'del(.snapshotFormatVersion)' snapshotFormatVersion
+refuse 'no disk' '.rootfsDiskBytes = 0' rootfsDiskBytes
+refuse 'a size as text' '.snapshotSizeBytes = "1234"' snapshotSizeBytes
+key=tok_two
+completes first.json
+answers 'the build of another project' 404 '"code": "build_not_found"'
+ask GET "/platform/v1/sandbox-templates/by-name/first"
+answers 'nothing was registered' 404
+key=tok_one
+ask POST $builds/sandbox_template_build_none/complete -d @complete.json
+answers 'an unknown build' 404 '"code": "build_not_found"'
+
+completes first.json
+answers 'complete' 200
+cp body template.json
+is 'complete: the template' "$(jq -c '[.name, .snapshotId, .snapshotUri,
+    .snapshotFormatVersion, .snapshotSizeBytes, .rootfsDiskBytes,
+    .rootfsNodeKind, .public, .dockerfile]' body)" "$(jq -c \
+    '["first", .snapshotId, "s3://images/" + .snapshotRelPath,
+    "durable_archive_v1", 1234, 10737418240, "base", false,
+    "FROM busybox\n"]' first.json)"
+ok 'complete: a time in UTC' grep -Eq \
+    '"createdAt":"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z"' body
+completes first.json 'to_entries | reverse | from_entries'
+answers 'the same again, in another order' 200
+ok 'gives the same' cmp template.json body
+completes first.json '.rootfsDiskBytes = 1'
+answers 'complete with other values' 409 '"code": "already_completed"'
+ask GET $long/sandbox-templates/by-name/first
+ok 'the template is found by its name' cmp template.json body
+ask GET "/platform/v1/sandbox-templates/$(jq -r .id template.json)"
+ok 'and by its id' cmp template.json body
+
+ok 'the upload of a diff' object "$(jq -r .snapshotRelPath child.json)" 1234
+completes child.json 'del(.parentManifestUri)'
+answers 'a diff without its parent' 400 'parentManifestUri'
+completes child.json '.parentManifestUri = "s3://images/other"'
+answers 'a diff of another parent' 400 'parentManifestUri'
+completes child.json
+answers 'a diff' 200 '"parentManifestUri":"s3://images/'$base'"'
+
+# The last of a name wins, under the id it had.
+ask POST $builds -d @prepare.json
+cp body second.json
+object "$(field .snapshotRelPath)" 1234
+completes second.json
+answers 'a second build of the name' 200
+is 'keeps the id' "$(field .id)" "$(jq -r .id template.json)"
+completes first.json
+ok 'the first is still answered as it was' cmp template.json body
+ask GET /platform/v1/sandbox-templates/by-name/first
+is 'the second is registered' "$(field .snapshotId)" \
+    "$(jq -r .snapshotId second.json)"
+
+# Another project's
+key=tok_two
+ask GET /platform/v1/sandbox-templates/by-name/first
+answers 'a private template of another project, by name' 404
+ask GET "/platform/v1/sandbox-templates/$(jq -r .id template.json)"
+answers 'by id' 404
+ask GET /platform/v1/sandbox-templates
+is 'in the list' "$(jq -c '[.items[].name]' body)" '["busybox"]'
+prepare x "$(jq -r .id template.json)" >bad.json
+ask POST $builds -d @bad.json
+answers 'as a parent' 404 template_not_found
+ask DELETE /platform/v1/sandbox-templates/first
+answers 'to be deleted' 404
+ask DELETE /platform/v1/sandbox-templates/busybox
+answers 'a template that is nobody'\''s, to be deleted' 404
+key=tok_one
+
+# Register, list, delete
+own=projects/proj_1/sandbox-template-builds/r/snap_r.tlsnap
+ok 'a snapshot' object "$own" 10
+register () {
+	jq -cn --arg uri "$1" '{name: "reg/istered:1",
+	    dockerfile: "FROM x\n", snapshotId: "snap_r",
+	    snapshotSandboxId: "sbx-1", snapshotUri: $uri,
+	    snapshotSizeBytes: 10, rootfsDiskBytes: 4096, public: true}' |
+	    jq -c "${2-.}" >register.json
+	ask POST /platform/v1/sandbox-templates -d @register.json
+}
+register "s3://images/projects/proj_2/x"
+answers 'registering the snapshot of another project' 403 forbidden
+register "s3://images/projects/proj_1/../proj_2/x"
+answers 'registering it by a detour' 400
+register "s3://elsewhere/projects/proj_1/x"
+answers 'registering out of another bucket' 400 uri_not_allowed
+register "s3://images/$own" '.snapshotSizeBytes = 11'
+answers 'registering with another size' 400 snapshot_size
+register "s3://images/$own"
+answers 'registering' 201 '"snapshotSandboxId":"sbx-1"'
+key=tok_two
+ask GET /platform/v1/sandbox-templates/by-name/reg%2Fistered%3A1
+answers 'a public template is there for another project' 200 sbx-1
+key=tok_one
+ask GET '/platform/v1/sandbox-templates?pageSize=2'
+answers 'a page of a list' 200
+is 'a page: what is on it' "$(jq -c '[.items[].name]' body)" \
+    '["busybox","first"]'
+ask GET "$(field .pagination.next)"
+is 'the next page, by its link' \
+    "$(jq -c '[[.items[].name], .pagination.next]' body)" \
+    '[["child","reg/istered:1"],null]'
+ask GET '/platform/v1/sandbox-templates?pageSize=0'
+answers 'a page of no size' 400 pageSize
+ask DELETE /platform/v1/sandbox-templates/reg%2Fistered%3A1
+is 'delete: status and body' "$code$(cat body)" 204
+ask DELETE /platform/v1/sandbox-templates/reg%2Fistered%3A1
+answers 'delete again' 404 template_not_found
+
+# The legacy answer, wished for by one request
+ask POST $builds -d @diff.json -H 'X-Tl-Answer: legacy'
+answers 'a legacy answer' 200
+cp body legacy.json
+is 'it has no rel path, but an upload and a download' "$(jq -c \
+    '[has("snapshotRelPath"), .upload.kind, .upload.partSizeBytes,
+    (.upload.partUrls | length), .parent.download.kind,
+    [.additionalLocalImages[] | has("download")]]' body)" \
+    '[false,"s3_multipart",104857600,1024,"single_get",[true,false]]'
+is 'its URI' "$(field .snapshotUri)" "s3://images/projects/proj_1/sandbox-template-builds/$(field .buildId)/$(field .snapshotId).tlsnap"
+# Its URLs are good: one part, the completion, and the parent's download.
+jq -r '"url = \"" + .upload.partUrls[0] + "\""' legacy.json >curl.conf
+head -c 1234 /dev/zero >object
+etag=$(curl -fsS -T object -D - -o /dev/null -K curl.conf | tr -d '\r' |
+    sed -n 's/^[Ee][Tt]ag: *//p')
+jq -r '"url = \"" + .upload.completeUrl + "\""' legacy.json >curl.conf
+ok 'the upload can be completed' curl -fsS -K curl.conf -d \
+    "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>$etag</ETag></Part></CompleteMultipartUpload>"
+jq -r '"url = \"" + .parent.download.url + "\""' legacy.json >curl.conf
+is 'the parent can be read' "$(curl -fsS -K curl.conf | wc -c)" 100
+jq '.snapshotRelPath = (.snapshotUri | sub("s3://images/"; ""))' \
+    legacy.json >legacy2.json
+completes legacy2.json
+answers 'complete of a legacy build' 200 '"name":"child"'
+ask POST $builds -d @prepare.json -H 'X-Tl-Answer: other'
+answers 'an answer that is unknown' 400 X-Tl-Answer
+
+# An upload that nobody completes is given back when its build expires.
+ask POST $builds -d @prepare.json -H 'X-Tl-Answer: legacy'
+answers 'a legacy build that is left alone' 200
+cp body left.json
+
+# A restart
+down platformd
+is 'it ends well' "$?" 0
+is 'and takes its ready file away' "$(ls platformd.url 2>/dev/null)" ''
+rm templates/busybox.json
+peer '[{"path": "/v1/namespaces/*", "answers": [{"status": 429,
+    "headers": {"Retry-After": "7", "X-Inner": "no"},
+    "json": {"a": 1}}]}]'
+start --lifecycle "$URL/" --expire 1 -v
+ask GET /platform/v1/sandbox-templates/by-name/first
+is 'a template survives a restart' "$(field .snapshotId)" \
+    "$(jq -r .snapshotId second.json)"
+ask GET /platform/v1/sandbox-templates/by-name/busybox
+answers 'one that was nobody'\''s goes with its file' 404
+completes second.json
+answers 'complete is the same after a restart' 200 '"name":"first"'
+
+# Builds expire
+sleep 2
+completes left.json '.snapshotUri = "s3://images/x"'
+answers 'a build past its time' 404 expired
+jq -r '"url = \"" + .upload.partUrls[0] + "\""' left.json >curl.conf
+is 'its upload, so far' "$(curl -sS -o /dev/null -w '%{http_code}' -T object \
+    -K curl.conf)" 200
+ask POST $builds -d @prepare.json
+answers 'a new build' 200
+is 'and its upload, given back' "$(curl -sS -o /dev/null -w '%{http_code}' \
+    -T object -K curl.conf)" 404
+
+# The lifecycle
+ask POST '/v1/namespaces/default/sandboxes?x=%20y' -d '{"image":"a"}' \
+    -H 'X-Forwarded-Project-Id: p' -H 'X-Tensorlake-Sandbox-Id: sbx'
+answers 'a lifecycle request' 429 '{"a": 1}'
+ok 'keeps when to try again' grep -qi '^retry-after: 7' head
+ok 'and no other header' sh -c '! grep -qi x-inner head'
+is 'is passed on' "$(seen '.[0] | [.method, .target, .body,
+    ([.headers[] | select(.[0] | ascii_downcase | IN("authorization",
+    "x-forwarded-project-id", "x-tensorlake-sandbox-id"))
+    | .[1]] | sort)] | tojson')" \
+    '["POST","/v1/namespaces/default/sandboxes?x=%20y","{\"image\":\"a\"}",["Bearer tok_one","p"]]'
+peer_end
+ask GET /v1/namespaces/default/sandboxes/x
+answers 'a lifecycle that does not answer' 502 '"code": "bad_gateway"'
+
+# The store is away
+down stored
+ask POST $builds -d @prepare.json
+cp body third.json
+completes third.json
+answers 'a store that does not answer' 503 '"code": "unavailable"'
+is 'no secret is in the log' \
+    "$(grep -c -e tok_one -e Signature -e rwsecret -e rosecret \
+    platformd.log)" 0
+down platformd
+
+# What it refuses to start with
+set -- --keys keys --db platform.db --reader reader.conf
+try 'no option' tl-platformd
+exits 64
+silent out
+says 'usage: tl-platformd'
+try 'an operand' tl-platformd "$@" x
+exits 64
+try 'legacy without a signer' tl-platformd "$@" --answer legacy
+exits 64
+says '--answer legacy: needs --signer'
+try 'another answer' tl-platformd "$@" --answer new
+exits 64
+says '--answer new'
+try 'no number' tl-platformd "$@" --builder-disk-mb 1G
+exits 64
+says '--builder-disk-mb 1G'
+try 'no cpus' tl-platformd "$@" --builder-cpus 0
+exits 64
+says '--builder-cpus 0'
+try 'a lifecycle that is none' tl-platformd "$@" --lifecycle 127.0.0.1:1
+exits 64
+says '--lifecycle 127.0.0.1:1'
+try 'any address' tl-platformd "$@" --listen 0.0.0.0:0
+exits 64
+says '0.0.0.0:0: not a loopback address'
+try 'no keys' tl-platformd "$@" --keys none
+exits 66
+says none
+echo '{"name": "x"}' >templates/bad.json
+try 'a bad template' tl-platformd "$@" --templates templates
+exits 65
+says templates/bad.json
+jq '.public = false' >templates/bad.json <<END
+{"id": "i", "name": "x", "snapshotId": "s", "snapshotUri": "s3://images/x"}
+END
+try 'a private template of nobody' tl-platformd "$@" --templates templates
+exits 65
+says 'public'
+echo text >text.db
+try 'no database' tl-platformd "$@" --db text.db
+exits 78
+says text.db
+sqlite3 other.db 'create table t (a)'
+try 'another database' tl-platformd "$@" --db other.db
+exits 78
+says 'another program'
+chmod 644 platform.db
+try 'an open database' tl-platformd "$@"
+exits 78
+says 'chmod 600'
+silent out
+chmod 600 platform.db
+try 'a place that is none' tl-platformd "$@" --db none/platform.db
+exits 73
+lists tl-platformd.8
