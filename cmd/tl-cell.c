@@ -50,7 +50,7 @@ join(const char *cgroup)
 }
 
 /* Try what a sandbox is made of; ending undoes it. */
-static int
+static _Noreturn void
 check(uint32_t base)
 {
 	struct fail f;
@@ -72,7 +72,8 @@ check(uint32_t base)
 	/* It forks once; a second child would find its init gone. */
 	if (root_userns(base, &f) == -1)
 		opt_fail(&f);
-	return 0;
+	/* Nor may anything that runs at exit fork. */
+	_exit(0);
 }
 
 static _Noreturn void
@@ -90,7 +91,7 @@ failed(const struct fail *f)
 }
 
 /* Make the root here, then live as the parent of the sandbox's init. */
-static int
+static _Noreturn void
 run(struct root *r)
 {
 	struct cell_head born = { .kind = CELL_BORN };
@@ -123,7 +124,7 @@ run(struct root *r)
 	/* Its end is that of all its processes: the kernel waits for them. */
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		;
-	return 0;
+	_exit(0);
 }
 
 int
@@ -182,7 +183,7 @@ main(int argc, char *argv[])
 	argc -= optind;
 	argv += optind;
 	if (checking && argc == 0)
-		return check(r.base);
+		check(r.base);
 	if (argc != 1)
 		opt_usage(usage);
 	r.folder = argv[0];
@@ -192,5 +193,5 @@ main(int argc, char *argv[])
 		errx(EX_USAGE, "descriptor 3 is not the socket that "
 		    "tl-sandboxd runs me with");
 	fcntl(CELL_FD, F_SETFD, FD_CLOEXEC);
-	return run(&r);
+	run(&r);
 }

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/utf8.h"
 #include "region/outlog.h"
 
 /* Before each line in the file. */
@@ -19,55 +20,14 @@ struct record {
 
 static const char full_line[] = "[output over the limit, no more is kept]";
 
-/*
- * How many bytes the UTF-8 character at p has (RFC 3629), 0 if it is none;
- * *bad then says how many bytes one U+FFFD stands for.
- */
-static size_t
-character(const unsigned char *p, size_t n, size_t *bad)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t len, i;
-
-	*bad = 1;
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		len = 2;
-	else if (p[0] >= 0xe0 && p[0] <= 0xef)
-		len = 3;
-	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-		len = 4;
-	else
-		return 0;
-	/* Overlong forms, surrogates, and past U+10FFFF. */
-	if (p[0] == 0xe0)
-		low = 0xa0;
-	else if (p[0] == 0xed)
-		high = 0x9f;
-	else if (p[0] == 0xf0)
-		low = 0x90;
-	else if (p[0] == 0xf4)
-		high = 0x8f;
-	for (i = 1; i < len; i++) {
-		if (i >= n || p[i] < low || p[i] > high) {
-			*bad = i;
-			return 0;
-		}
-		low = 0x80;
-		high = 0xbf;
-	}
-	return len;
-}
-
 int
 outlog_utf8(struct buf *b, const char *s, size_t n, struct fail *f)
 {
-	const unsigned char *p = (const unsigned char *)s;
-	size_t i = 0, from = 0, len, bad;
+	size_t i = 0, from = 0, len;
+	uint32_t rune;
 
 	while (i < n) {
-		len = character(p + i, n - i, &bad);
+		len = utf8_rune(s + i, n - i, &rune);
 		if (len > 0) {
 			i += len;
 			continue;
@@ -75,8 +35,7 @@ outlog_utf8(struct buf *b, const char *s, size_t n, struct fail *f)
 		if (buf_add(b, s + from, i - from, f) == -1 ||
 		    buf_add(b, "\xef\xbf\xbd", 3, f) == -1)
 			return -1;
-		i += bad;
-		from = i;
+		from = ++i;
 	}
 	return buf_add(b, s + from, n - from, f);
 }

@@ -13,8 +13,8 @@
  * arrived.  It lies in an unlinked file, so it costs no memory and replays
  * the same however often.
  *
- * A line ends at LF, one CR before it goes.  Lines are valid UTF-8: what is
- * not becomes U+FFFD.  One longer than OUTLOG_LINE_MAX is split.  Past its
+ * A line ends at LF, one CR before it goes.  Lines are valid UTF-8: each
+ * byte that is not becomes U+FFFD.  One longer than OUTLOG_LINE_MAX is split.  Past its
  * limit the log takes no more, and says so in a last line.
  *
  * Not locked: one feeds, and who reads may do so up to size, which only grows.
