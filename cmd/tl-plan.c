@@ -1,4 +1,4 @@
-/* tl-plan: what a Dockerfile wants of the server, found without the network. */
+/* tl-plan: what a Dockerfile wants of the server, found out offline. */
 
 #include <sys/stat.h>
 
@@ -17,7 +17,7 @@ static const char usage[] =
 "usage: tl-plan [-v] [-f FILE] [-n NAME] [--public] [CONTEXT] | --import REF\n"
 "Read a Dockerfile, or name an image to import; write the plan of its build.\n"
 "\n"
-"  -f, --file FILE   the Dockerfile, - for standard input; CONTEXT/Dockerfile\n"
+"  -f, --file FILE   the Dockerfile, - is standard input; else CONTEXT's\n"
 "      --import REF  no Dockerfile: take an image as it is\n"
 "  -n, --name NAME   register the image under this name\n"
 "      --public      for everyone\n"

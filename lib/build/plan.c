@@ -519,7 +519,7 @@ plan_write(const struct plan *p, const char *name, bool is_public,
 	return buf_adds(out, "\n", f);
 }
 
-/* *out = the text without blanks around it, or the other one if none is left. */
+/* *out = the text without blanks around it, or other if nothing is left. */
 static int
 trimmed(const char *p, size_t len, const char *other, char **out,
     struct fail *f)
