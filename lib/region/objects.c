@@ -1306,7 +1306,7 @@ is_known(const struct walk *w, const char *id)
 
 	if (w->n == 0)
 		return false;
-	snprintf(key.id, sizeof(key.id), "%s", id);
+	memcpy(key.id, id, sizeof(key.id));
 	return bsearch(&key, w->entries, w->n, sizeof(key), id_order) != NULL;
 }
 

@@ -737,16 +737,15 @@ listed(const char *list, const char *name)
 static int
 trimmed(struct buf *b, const char *s, struct fail *f)
 {
-	const char *start = s;
+	size_t from = b->len;
 	bool gap = false;
 
 	for (; *s != '\0'; s++) {
 		if (*s == ' ' || *s == '\t') {
-			gap = s != start;
+			gap = true;
 			continue;
 		}
-		if (gap && b->len > 0 && b->data[b->len - 1] != ':' &&
-		    b->data[b->len - 1] != ',' && buf_add(b, " ", 1, f) == -1)
+		if (gap && b->len > from && buf_add(b, " ", 1, f) == -1)
 			return -1;
 		gap = false;
 		if (buf_add(b, s, 1, f) == -1)
