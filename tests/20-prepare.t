@@ -87,6 +87,13 @@ try 'import' tl-prepare
 exits 0
 is 'an import looks nothing up' "$(seen '.[4:] | map(.method)[]')" POST
 
+script "$(body "$answer")"
+given "$(printf %s "$plan" | jq -c '.references += [.references[1]]')"
+try 'a reference twice' tl-prepare
+exits 0
+is 'a reference twice is asked once' \
+    "$(seen 'map(select(.target | test("team"))) | length')" 1
+
 # Scope.
 script "$(body "$answer")"
 given "$plan"
