@@ -77,6 +77,7 @@ struct exchange {
 	uint64_t		 seen;		/* bytes of body */
 	bool			 begun;
 	bool			 queued;
+	bool			 early;		/* not taken, the first time */
 	bool			 broken;	/* out of memory */
 	bool			 malformed;	/* a header */
 	bool			 stream;
@@ -687,8 +688,9 @@ clock_set(struct exchange *x, unsigned seconds)
 static enum MHD_Result
 queue(struct exchange *x)
 {
-	x->queued = true;
-	return MHD_queue_response(x->conn, x->status, x->response);
+	x->queued = MHD_queue_response(x->conn, x->status, x->response) ==
+	    MHD_YES;
+	return x->queued ? MHD_YES : MHD_NO;
 }
 
 /* What RFC 9112 6 has to say on how long the body is; 0 or -1, answered. */
@@ -801,7 +803,18 @@ last_call(struct exchange *x)
 		x->s->ops->done(&x->req, x->s->arg);
 	if (x->response == NULL)
 		serve_error(&x->req, 500, "internal", "no answer was made");
-	return x->response == NULL ? MHD_NO : queue(x);
+	if (x->response == NULL)
+		return MHD_NO;
+	/*
+	 * libmicrohttpd 0.9.75 comes here once too early, and takes no answer
+	 * then, where an empty body was announced with a 100-continue and
+	 * another request waits behind it.
+	 */
+	if (queue(x) == MHD_YES || !x->early) {
+		x->early = !x->queued;
+		return MHD_YES;
+	}
+	return MHD_NO;
 }
 
 static enum MHD_Result

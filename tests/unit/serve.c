@@ -286,6 +286,14 @@ bodies(const char *url)
 	    "refused without being told to go on");
 	close(fd);
 
+	fd = dial(url);
+	say(fd, "POST /keep HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+	    "Content-Length: 0\r\n\r\n" GET("/second"));
+	hear(fd, got, sizeof(got), NULL);
+	UNIT_CHECK(has("HTTP/1.1 200 OK") && has("|GET"),
+	    "an empty body announced, and a request behind it");
+	close(fd);
+
 	/* Both are still usable for the next request. */
 	fd = dial(url);
 	for (i = 0; i < 3; i++) {
