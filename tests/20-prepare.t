@@ -167,6 +167,9 @@ answers () {
 answers '401' 77 '{"status":401}' 'prepare: refused (401)'
 answers '409 with words' 69 \
     '{"status":409,"json":{"error":"name \u001b[31m taken"}}' 'taken'
+answers '422 with a newline' 69 '{"status":422,"body":"no good\n"}' \
+    'prepare: refused (422): no good'
+is 'a newline is not shown' "$(grep -c 'good?' err)" 0
 answers '503' 75 '{"status":503,"headers":{"Retry-After":"1"}}' 'refused (503)'
 answers 'HTML' 76 '{"body":"<html>hi"}' "the server's answer"
 answers 'an empty 200' 76 '{}' "the server's answer: empty"

@@ -38,7 +38,7 @@ unset TENSORLAKE_API_URL TENSORLAKE_API_KEY TENSORLAKE_PAT TL_TOKEN_FILE \
 	ALL_PROXY all_proxy XDG_STATE_HOME TL_SANDBOX TL_RETRY_SECOND_MS \
 	TL_CA_BUNDLE SSL_CERT_FILE
 
-n=0 failed=0 name= status= at_exit=
+n=0 failed=0 name='' status='' at_exit=''
 : >in
 : >out
 : >err

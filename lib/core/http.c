@@ -626,8 +626,9 @@ http_do(struct http *h, const struct http_request *q, struct http_reply *r,
 int
 http_refused(const struct http_reply *r, const char *what, struct fail *f)
 {
-	char words[300];
+	char text[300], words[300];
 	int status;
+	size_t n;
 
 	switch (r->status) {
 	case 401:
@@ -644,8 +645,12 @@ http_refused(const struct http_reply *r, const char *what, struct fail *f)
 	default:
 		status = r->status < 400 ? EX_PROTOCOL : EX_UNAVAILABLE;
 	}
-	fail_show(words, sizeof(words),
-	    r->body.data != NULL ? r->body.data : "", 240);
+	/* A page's last newline would be shown masked, too. */
+	snprintf(text, sizeof(text), "%s",
+	    r->body.data != NULL ? r->body.data : "");
+	for (n = strlen(text); n > 0 && strchr(" \t\r\n", text[n - 1]); n--)
+		text[n - 1] = '\0';
+	fail_show(words, sizeof(words), text, 240);
 	return fail_set(f, status, "%s: refused (%ld)%s%s%s", what, r->status,
 	    words[0] != '\0' ? ": " : "", words,
 	    r->status == 401 ? " (is the key right?)" : "");
