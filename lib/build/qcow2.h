@@ -1,0 +1,23 @@
+#ifndef TL_BUILD_QCOW2_H
+#define TL_BUILD_QCOW2_H
+
+#include <stdint.h>
+
+#include "core/fail.h"
+
+/*
+ * Write a disk image as qcow2 version 3, clusters of 64 KiB compressed with
+ * zstd; any tool that reads qcow2 opens it.  Holes are found with SEEK_DATA
+ * and cost nothing.  The same bytes in give the same bytes out.
+ *
+ * With a parent (parent_fd not -1, another raw image, not larger) only
+ * clusters that differ from it are held, and the header names `backing` as
+ * the backing file, whose format is qcow2.  A reader should not follow that
+ * name but say itself where the parent is.
+ */
+#define QCOW2_BACKING_MAX	1023	/* the format's own limit */
+
+int	qcow2_write(int raw_fd, int parent_fd, const char *backing, int out_fd,
+	    struct fail *);
+
+#endif
