@@ -409,6 +409,22 @@ ask POST $builds -d @prepare.json -H 'X-Tl-Answer: legacy'
 answers 'a legacy build that is left alone' 200
 cp body left.json
 
+# The legacy answer by default, and without what signs it
+down platformd
+start --answer legacy
+ask POST $builds -d @prepare.json -H 'Idempotency-Key: legacy'
+answers 'legacy by default' 200 '"uploadId"'
+cp body once.json
+ask POST $builds -d @prepare.json -H 'Idempotency-Key: legacy'
+ok 'again under its key: the same upload' cmp once.json body
+ask POST $builds -d @prepare.json -H 'X-Tl-Answer: versioned'
+answers 'a versioned answer, wished for' 200 '"snapshotRelPath"'
+down platformd
+up platformd --keys keys --db platform.db --reader reader.conf
+api=$url
+ask POST $builds -d @prepare.json -H 'X-Tl-Answer: legacy'
+answers 'a legacy answer without a signer' 400 '"code": "no_signer"'
+
 # A restart
 down platformd
 is 'it ends well' "$?" 0
