@@ -59,7 +59,6 @@ box_ref(struct box *b)
 void
 box_put(struct box *b)
 {
-	struct proc *p;
 	bool last;
 
 	pthread_mutex_lock(&b->lock);
@@ -69,10 +68,6 @@ box_put(struct box *b)
 		return;
 	if (b->threaded)
 		pthread_join(b->thread, NULL);
-	while ((p = b->procs) != NULL) {
-		b->procs = p->next;
-		proc_put(b, p);
-	}
 	if (b->wake != -1)
 		close(b->wake);
 	pthread_cond_destroy(&b->changed);
@@ -562,6 +557,9 @@ box_live(void *arg)
 	boxes_log(b->set, "%s: ended: %s%s%s", b->id, b->outcome,
 	    b->reason[0] == '\0' ? "" : ": ", b->reason);
 	pthread_mutex_lock(&b->lock);
+	/* Nobody wakes what is ending; an ended one may be kept for long. */
+	close(b->wake);
+	b->wake = -1;
 	b->status = BOX_ENDED;
 	b->ended_ms = box_now();
 	pthread_cond_broadcast(&b->changed);

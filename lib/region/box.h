@@ -166,7 +166,7 @@ void	 proc_refused(struct box *, uint32_t tag, int error, const char *of);
 void	 proc_ended(struct box *, pid_t, int result);
 /* Read what is there; false if the stream is at its end. */
 bool	 proc_read(struct box *, struct proc *, enum outlog_stream);
-/* Everything ends with the sandbox. */
+/* With the sandbox all of them end, and are forgotten. */
 void	 proc_end_all(struct box *);
 
 #endif

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@
 struct boxes {
 	struct boxes_options	 options;
 	struct cgroup_host	 cgroups;
-	const struct serve	*serve;
+	_Atomic(const struct serve *) serve;	/* or NULL: no log yet */
 	int			 lock_fd;
 	pthread_mutex_t		 lock;
 	struct box		*list;	/* newest first; holds references */
@@ -52,14 +53,15 @@ boxes_cgroups(const struct boxes *s)
 void
 boxes_log(const struct boxes *s, const char *fmt, ...)
 {
+	const struct serve *serve = atomic_load(&s->serve);
 	char line[768];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	if (s->serve != NULL)
-		serve_log(s->serve, "%s", line);
+	if (serve != NULL)
+		serve_log(serve, "%s", line);
 	else
 		fprintf(stderr, "tl-sandboxd: %s\n", line);
 }
@@ -67,7 +69,7 @@ boxes_log(const struct boxes *s, const char *fmt, ...)
 void
 boxes_serve(struct boxes *s, const struct serve *serve)
 {
-	s->serve = serve;
+	atomic_store(&s->serve, serve);
 	if (serve != NULL && s->cgroups.memory[0] == '\0')
 		boxes_log(s, "no memory cgroup on this machine: memory_mb is "
 		    "not enforced");

@@ -36,7 +36,9 @@ proc_free(struct proc *p)
 static void
 put(struct proc *p)
 {
-	if (--p->refs == 0)
+	if (p->refs > 1)
+		p->refs--;
+	else
 		proc_free(p);
 }
 
@@ -118,12 +120,11 @@ ask(int sock, uint32_t tag, const struct proc_spec *spec, const int out[2],
 	control.head.cmsg_type = SCM_RIGHTS;
 	control.head.cmsg_len = CMSG_LEN(2 * sizeof(int));
 	memcpy(CMSG_DATA(&control.head), out, 2 * sizeof(int));
-	while ((status = sendmsg(sock, &m, MSG_NOSIGNAL) == -1 ? -1 : 0) == -1)
-		if (errno != EINTR) {
-			fail_sys(f, EX_TEMPFAIL, "the sandbox does not "
-			    "answer");
-			break;
-		}
+	/* We hold the lock, so never wait: its buffer takes many requests. */
+	if (sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == -1)
+		fail_sys(f, EX_TEMPFAIL, "the sandbox does not answer");
+	else
+		status = 0;
 done:
 	buf_free(&text);
 	return status;
@@ -221,12 +222,12 @@ proc_start(struct box *b, const struct proc_spec *spec, struct proc **out,
 		    (const int[2]){ o[1], e[1] }, f);
 		if (status == 0)
 			status = answered(b, p, f);
-		if (status == -1) {
-			/* Nobody finds one that never ran. */
-			p->refs = 1;
-			forget(b, p);
-		} else
+		if (status == 0)
 			*out = p;
+		else {
+			forget(b, p);
+			put(p);
+		}
 		p = NULL;
 	}
 	pthread_mutex_unlock(&b->lock);
@@ -270,7 +271,8 @@ proc_kill(struct box *b, struct proc *p, int sig)
 	if (running) {
 		h.pid = p->pid;
 		p->killed = true;
-		if (send(b->sock, &h, sizeof(h), MSG_NOSIGNAL) == -1)
+		if (send(b->sock, &h, sizeof(h), MSG_NOSIGNAL |
+		    MSG_DONTWAIT) == -1)
 			running = false;
 	}
 	pthread_mutex_unlock(&b->lock);
@@ -350,7 +352,7 @@ proc_started(struct box *b, uint32_t tag, pid_t pid)
 		pthread_cond_broadcast(&b->changed);
 	} else
 		/* Whoever asked has given up. */
-		send(b->sock, &h, sizeof(h), MSG_NOSIGNAL);
+		send(b->sock, &h, sizeof(h), MSG_NOSIGNAL | MSG_DONTWAIT);
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -466,7 +468,7 @@ proc_end_all(struct box *b)
 	int i;
 
 	pthread_mutex_lock(&b->lock);
-	for (p = b->procs; p != NULL; p = p->next) {
+	while ((p = b->procs) != NULL) {
 		if (p->state == PROC_RUNNING)
 			finish(b, p, SIGKILL);
 		for (i = 0; i < 2; i++) {
@@ -474,6 +476,8 @@ proc_end_all(struct box *b)
 				close(p->fd[i]);
 			p->fd[i] = -1;
 		}
+		/* Who follows it has a reference. */
+		forget(b, p);
 	}
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
