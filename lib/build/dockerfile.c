@@ -155,6 +155,7 @@ dockerfile_flag(const char **rest, char escape, bool may_split,
     struct buf *flag, struct fail *f)
 {
 	const char *p = *rest;
+	char shown[80];
 	size_t n;
 
 	buf_clear(flag);
@@ -168,8 +169,8 @@ dockerfile_flag(const char **rest, char escape, bool may_split,
 	if (may_split && memchr(flag->data, '=', flag->len) == NULL) {
 		n = dockerfile_word(p, escape);
 		if (n == 0)
-			return fail_set(f, EX_DATAERR,
-			    "%.60s has no value", flag->data);
+			return fail_set(f, EX_DATAERR, "%s has no value",
+			    fail_show(shown, sizeof(shown), flag->data, 60));
 		if (buf_add(flag, "=", 1, f) == -1 ||
 		    unquote(flag, p, n, escape, f) == -1)
 			return -1;
@@ -203,6 +204,7 @@ skip_heredoc(struct reader *r, const char *word, size_t n, size_t start)
 {
 	struct buf end = BUF_INIT(BUF_SMALL_MAX);
 	const char *p = word, *stop = word + n;
+	char shown[80];
 	bool tabs = false;
 	size_t len;
 	int ret = -1;
@@ -232,7 +234,8 @@ skip_heredoc(struct reader *r, const char *word, size_t n, size_t start)
 		}
 	}
 	fail_set(r->f, EX_DATAERR, "%s:%zu: the here-document's end, "
-	    "a line %.60s, is missing", r->name, start, end.data);
+	    "a line %s, is missing", r->name, start,
+	    fail_show(shown, sizeof(shown), end.data, 60));
 out:
 	buf_free(&end);
 	return ret;
