@@ -34,10 +34,10 @@ while read -r page; do
 done >missing
 is 'every page that a page refers to is there' "$(cat missing)" ''
 # shellcheck disable=SC2016
-grep -o '`tl-[a-z-]*' "$top/README.md" | tr -d '`' | sort -u |
+grep -o '`tl-[a-z-]*[` ]' "$top/README.md" | tr -d '` ' | sort -u |
 while read -r program; do
 	[ -x "$TL_BIN/$program" ] || echo "$program"
 done >missing
 is 'every program that the README names is there' "$(cat missing)" ''
 is 'and it leaves none out' "$(for p in "$TL_BIN"/*; do
-	grep -q "\`${p##*/}\`" "$top/README.md" || echo "${p##*/}"; done)" ''
+	grep -q "\`${p##*/}[\` ]" "$top/README.md" || echo "${p##*/}"; done)" ''
