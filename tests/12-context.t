@@ -370,4 +370,31 @@ race 'a file appears' ': >sub/new'
 exits 0
 is 'too late' "$(cat start rest | tar -tzf - | grep -c new)" 0
 
+# A folder and a link swapped all the time: whenever it is looked at, the link
+# is a link.
+rm -rf race
+mkdir -p race/sub
+echo inside >race/sub/near
+ln -s "$T/away" race/other
+cat >swap.py <<'EOF'
+import ctypes, os
+libc = ctypes.CDLL(None)
+while os.path.exists('race/sub'):
+    libc.renameat2(-100, b'race/sub', -100, b'race/other', 2)
+EOF
+python3 swap.py 2>swap.err &
+pid=$!
+later "kill $pid 2>/dev/null"
+i=0
+: >all
+while [ "$i" -lt 150 ]; do
+	tl-context --list race >>all 2>>log
+	tl-context race 2>>log | gzip -dc 2>>log >>all
+	i=$((i + 1))
+done
+kill "$pid"
+is 'swapped all the time: seen in both states' \
+    "$(grep -aco -m 1 near all) $(cat swap.err)" '1 '
+is 'nothing of the link in any' "$(grep -ac far all)" 0
+
 lists tl-context.1
