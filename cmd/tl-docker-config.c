@@ -1,0 +1,145 @@
+/* tl-docker-config: the registry credentials that a plan needs. */
+#include <err.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/dockercfg.h"
+#include "core/opt.h"
+
+static const char usage[] =
+"usage: tl-docker-config [-av] [-r HOST] [-t SECONDS] <plan\n"
+"Write the credentials that Docker's configuration has for a plan's images.\n"
+"\n"
+"  -a, --all            of all registries, not only the plan's\n"
+"  -r, --registry HOST  also of this one; may be repeated\n"
+"  -t, --timeout N      seconds for each credential helper, default 30\n"
+"  -h, --help   -V, --version   -v, --verbose\n";
+
+static const struct option options[] = {
+	OPT_COMMON,
+	{ "all", no_argument, NULL, 'a' },
+	{ "registry", required_argument, NULL, 'r' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ NULL, 0, NULL, 0 }
+};
+
+static void
+read_plan(struct registries *wanted)
+{
+	struct buf text = BUF_INIT(BUF_SMALL_MAX);
+	struct span plan;
+	struct fail f;
+
+	if (buf_read(&text, STDIN_FILENO, "stdin", &f) == -1)
+		opt_fail(&f);
+	if (text.len == 0)
+		errx(EX_DATAERR, "stdin: empty, expected tl-plan's document");
+	if (span_parse(&plan, text.data, text.len, &f) == -1 ||
+	    registries_of_plan(wanted, &plan, &f) == -1) {
+		fail_in(&f, "stdin");
+		opt_fail(&f);
+	}
+	buf_free(&text);
+}
+
+static void
+say_lines(const struct buf *notes)
+{
+	const char *p = notes->data;
+	size_t len;
+
+	for (; p != NULL && *p != '\0'; p += len + 1) {
+		len = strcspn(p, "\n");
+		warnx("%.*s", (int)len, p);
+	}
+}
+
+/* What is missed for want of knowing it comes up only in the sandbox. */
+static void
+warn_unknown(const struct registries *wanted)
+{
+	char shown[200];
+	size_t i;
+
+	for (i = 0; i < wanted->unknowns; i++)
+		warnx("%s: its registry is not known here; "
+		    "if it wants credentials, name it with --registry",
+		    fail_show(shown, sizeof(shown), wanted->unknown[i], 150));
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct registries wanted = REGISTRIES_INIT;
+	struct buf config = BUF_INIT(BUF_SMALL_MAX);
+	struct buf out = BUF_INIT(BUF_DOC_MAX);
+	struct buf notes = BUF_INIT(BUF_SMALL_MAX);
+	uint64_t timeout = 30;
+	bool verbose = false;
+	struct fail f;
+	char *path;
+	int ch, found = 0;
+
+	while ((ch = getopt_long(argc, argv, "ahr:t:Vv", options,
+	    NULL)) != -1)
+		switch (ch) {
+		case 'a':
+			wanted.all = true;
+			break;
+		case 'h':
+			opt_help(usage);
+		case 'r':
+			if (*optarg == '\0' || strchr(optarg, '/') != NULL)
+				errx(EX_USAGE, "--registry %.100s: not a "
+				    "host, such as registry.example:5000",
+				    optarg);
+			if (registries_add(&wanted, optarg, &f) == -1)
+				opt_fail(&f);
+			break;
+		case 't':
+			timeout = opt_number("--timeout", optarg, 1, 3600);
+			break;
+		case 'V':
+			opt_version("tl-docker-config");
+		case 'v':
+			verbose = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+	if (argc != optind)
+		opt_usage(usage);
+
+	read_plan(&wanted);
+	if ((path = dockercfg_path()) != NULL &&
+	    (found = dockercfg_load(&config, path, &f)) == -1)
+		opt_fail(&f);
+	if (found == 1) {
+		if (dockercfg_filter(&config, path, &wanted,
+		    (int)timeout * 1000, &out, &notes, &f) == -1)
+			opt_fail(&f);
+		if (!wanted.all)
+			warn_unknown(&wanted);
+	} else if (buf_adds(&out, "{}", &f) == -1)
+		opt_fail(&f);
+	if (buf_adds(&out, "\n", &f) == -1)
+		opt_fail(&f);
+	if (verbose) {
+		warnx("%s: %s", path == NULL ? "no configuration" : path,
+		    found == 1 ? "read" : "not there");
+		say_lines(&notes);
+	}
+	opt_output(&out);
+
+	buf_free(&config);
+	buf_free(&out);
+	buf_free(&notes);
+	registries_free(&wanted);
+	free(path);
+	return 0;
+}
