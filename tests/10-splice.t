@@ -239,6 +239,11 @@ import json
 print(json.loads(json.load(open("out"))["dockerConfigJson"])
     == json.load(open("docker")))')" True
 fi
+file docker '{}
+'
+planned 'no credentials, no member' '{"a":1}
+' '{}' '{"a":1,'"$added"',"rootfsDiskBytes":10737418240}' \
+    --docker-config docker
 file plan "${plan%\}},\"importImageReference\":\"r\"}"
 planned 'an import' '{}
 ' '{}' '{'"$added"',"importImageReference":"r","rootfsDiskBytes":10737418240}'

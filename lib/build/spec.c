@@ -370,6 +370,7 @@ set_plan(struct splice *x, struct fail *f)
 		{ "baseImage", BASE_IMAGE }, { "importImageReference", IMPORT },
 	};
 	const struct map *t = x->o->plan;
+	const char *member = NULL;
 	struct span plan, v, docker;
 	uint64_t bytes;
 	size_t i, start;
@@ -410,9 +411,12 @@ set_plan(struct splice *x, struct fail *f)
 
 	if (x->o->docker != NULL) {
 		if (parse(&docker, x->o->docker, "a Docker configuration",
-		    NULL, 0, f) == -1 ||
-		    quoted(x->spec, &docker, &v, f) == -1 ||
-		    set_root(x, DOCKER_CONFIG, &v, f) == -1)
+		    NULL, 0, f) == -1)
+			return -1;
+		/* {} is tl-docker-config's word for no credentials. */
+		if (span_next(&docker, &member, NULL, &v) == 1 &&
+		    (quoted(x->spec, &docker, &v, f) == -1 ||
+		    set_root(x, DOCKER_CONFIG, &v, f) == -1))
 			return -1;
 	}
 	return x->o->docker_compat ? set_root(x, DOCKER_COMPAT, &yes, f) : 0;
