@@ -22,7 +22,7 @@ struct answer {
 	struct sign_block	 block;
 	struct config		 config;
 	struct sign_request	 request;
-	struct buf		 id;		/* of the upload; may be empty */
+	struct buf		 id;	/* of the upload; may be empty */
 	const char		*piece;
 	size_t			 left;
 	bool			 whole;
@@ -238,8 +238,9 @@ sign(struct serve_request *r, const struct dataplane *d, const char *id,
 		goto fail;
 	}
 	if ((a->request.kind == SIGN_MULTIPART_PUT &&
-	    open_upload(a, d->verbose, &f) == -1) || sign_begin(&a->block, &a->request,
-	    &a->config, a->id.data, time(NULL), &f) == -1) {
+	    open_upload(a, d->verbose, &f) == -1) ||
+	    sign_begin(&a->block, &a->request, &a->config, a->id.data,
+	    time(NULL), &f) == -1) {
 		store_error(r, &f);
 		give_back(a);
 		goto fail;

@@ -8,7 +8,7 @@
 
 /* A store that does not answer must not keep a build waiting for ever. */
 #define TIMEOUT_MS	60000
-/* Long enough for this request and a clock that is off; not for anyone else. */
+/* Enough for this request and a clock that is off. */
 #define LIFE_S		900
 
 /* The text between <NAME> and </NAME>, as it is: ids need no entities. */

@@ -33,7 +33,7 @@ struct objects;
 #define OBJECTS_ID		32	/* of an upload: hex digits */
 #define OBJECTS_ETAG		48	/* "md5-10000" and a NUL; no quotes */
 #define OBJECTS_PARTS_MAX	10000
-#define OBJECTS_PART_MIN	(5ULL << 20)	/* S3's, for all but the last */
+#define OBJECTS_PART_MIN	(5ULL << 20)	/* S3's; not for the last */
 
 enum objects_result {
 	OBJECTS_OK,
@@ -66,7 +66,7 @@ struct object {
 	char		 bucket[64];
 	char		*key;
 	size_t		 key_len;
-	char		*headers;	/* "Name: value\n" each, kept for GET */
+	char		*headers;	/* "Name: value\n" each, for GET */
 	char		 etag[OBJECTS_ETAG];
 	char		 data[OBJECTS_ID + 1];
 	uint64_t	 size;

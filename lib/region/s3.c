@@ -1,83 +1,21 @@
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sysexits.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <nettle/base64.h>
 
-#include "region/s3.h"
-#include "region/sigv4.h"
+#include "region/s3_impl.h"
 
-#define KEYS_FILE_MAX	(256UL << 10)
 /* 10,000 parts with a checksum or two each. */
 #define COMPLETE_MAX	(4UL << 20)
-#define LIST_MAX	1000	/* S3's own, of entries in one answer */
-#define XML_MAX		(16UL << 20)
 #define OBJECT_SIZE_MAX	(5ULL << 30)	/* S3's: larger ones in parts */
-
-#define XML_HEAD	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-#define XMLNS		"xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
-
-enum op {
-	HEAD_BUCKET,
-	MAKE_BUCKET,
-	LOCATION,
-	LIST_OBJECTS,
-	LIST_UPLOADS,
-	GET_OBJECT,
-	HEAD_OBJECT,
-	PUT_OBJECT,
-	DELETE_OBJECT,
-	CREATE_UPLOAD,
-	PUT_PART,
-	LIST_PARTS,
-	COMPLETE_UPLOAD,
-	ABORT_UPLOAD
-};
-
-/* One request. */
-struct op_state {
-	enum op			 op;
-	struct sigv4_verdict	 verdict;
-	char			 bucket[64];
-	struct buf		 key;
-	struct buf		 upload;
-	struct buf		 headers;	/* to be kept with an object */
-	unsigned		 part;
-	struct objects_writer	 writer;
-	bool			 want_md5;
-	uint8_t			 md5[MD5_DIGEST_SIZE];
-	struct fail		 f;
-};
-
-/* Answers. */
-
-static int
-xml_text(struct buf *b, const char *s, struct fail *f)
-{
-	for (; *s != '\0'; s++) {
-		const char *e = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" :
-		    *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : NULL;
-
-		if (e != NULL ? buf_adds(b, e, f) == -1 :
-		    (unsigned char)*s < 0x20 ?
-		    buf_addf(b, f, "&#x%x;", (unsigned)*s) == -1 :
-		    buf_add(b, s, 1, f) == -1)
-			return -1;
-	}
-	return 0;
-}
 
 static void
 request_id(struct serve_request *r)
@@ -94,92 +32,12 @@ request_id(struct serve_request *r)
 }
 
 static void
-error(struct serve_request *r, unsigned status, const char *code,
-    const char *message)
-{
-	struct buf b = BUF_INIT(4096);
-	struct fail f;
-
-	if (buf_adds(&b, XML_HEAD "<Error><Code>", &f) == 0 &&
-	    xml_text(&b, code, &f) == 0 &&
-	    buf_adds(&b, "</Code><Message>", &f) == 0 &&
-	    xml_text(&b, message, &f) == 0 &&
-	    buf_adds(&b, "</Message></Error>\n", &f) == 0)
-		serve_reply(r, status, "application/xml", b.data, b.len);
-	buf_free(&b);
-}
-
-/* What went wrong below, in S3's words. */
-static void
-result(struct serve_request *r, enum objects_result why, const struct fail *f)
-{
-	switch (why) {
-	case OBJECTS_OK:
-		break;
-	case OBJECTS_FAILED:
-		serve_log(r->serve, "%s", f->msg);
-		error(r, 500, "InternalError",
-		    "We encountered an internal error. Please try again.");
-		break;
-	case OBJECTS_NO_KEY:
-		error(r, 404, "NoSuchKey",
-		    "The specified key does not exist.");
-		break;
-	case OBJECTS_NO_UPLOAD:
-		error(r, 404, "NoSuchUpload", "The specified multipart upload "
-		    "does not exist. It may have been aborted or completed.");
-		break;
-	case OBJECTS_INVALID_PART:
-		error(r, 400, "InvalidPart", "One or more of the specified "
-		    "parts could not be found, or its entity tag is another.");
-		break;
-	case OBJECTS_PART_ORDER:
-		error(r, 400, "InvalidPartOrder",
-		    "The list of parts was not in ascending order.");
-		break;
-	case OBJECTS_TOO_SMALL:
-		error(r, 400, "EntityTooSmall", "Your proposed upload is "
-		    "smaller than the minimum allowed size");
-		break;
-	}
-}
-
-static void
-no_memory(struct serve_request *r, const struct fail *f)
-{
-	result(r, OBJECTS_FAILED, f);
-}
-
-static void
-xml_reply(struct serve_request *r, struct buf *b, int rc,
-    const struct fail *f)
-{
-	if (rc == -1)
-		no_memory(r, f);
-	else
-		serve_reply(r, 200, "application/xml", b->data, b->len);
-	buf_free(b);
-}
-
-static void
 etag_header(struct serve_request *r, const char *etag)
 {
 	char quoted[OBJECTS_ETAG + 2];
 
 	snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
 	serve_add_header(r, "ETag", quoted);
-}
-
-static void
-iso_time(char out[32], int64_t ms)
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-	size_t n;
-
-	gmtime_r(&t, &tm);
-	n = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(out + n, 32 - n, ".%03dZ", (int)(ms % 1000));
 }
 
 /* The request's head: who, what, where. */
@@ -202,21 +60,10 @@ head_add(void *arg, const char *name, const char *value)
 	h->list[h->n++] = (struct sigv4_header){ name, value };
 }
 
-static const struct s3_key *
-key_find(const struct s3 *s, const char *access)
-{
-	size_t i;
-
-	for (i = 0; i < s->nkeys; i++)
-		if (strcmp(s->keys[i].access, access) == 0)
-			return &s->keys[i];
-	return NULL;
-}
-
 static const char *
 secret_of(void *arg, const char *access)
 {
-	const struct s3_key *k = key_find(arg, access);
+	const struct s3_key *k = s3_key_find(arg, access);
 
 	return k == NULL ? NULL : k->secret;
 }
@@ -236,28 +83,28 @@ authenticate(struct serve_request *r, struct s3 *s, struct op_state *st)
 	serve_headers(r, head_add, &head);
 	in.nheaders = head.n;
 	if (head.over) {
-		error(r, 400, "RequestHeaderSectionTooLarge",
+		s3_refuse(r, 400, "RequestHeaderSectionTooLarge",
 		    "Too many headers.");
 		return -1;
 	}
 	if (serve_header_count(r, "Host") != 1 ||
 	    serve_header_count(r, "Authorization") > 1) {
-		error(r, 400, "InvalidRequest",
+		s3_refuse(r, 400, "InvalidRequest",
 		    "Host and Authorization stand once.");
 		return -1;
 	}
 	if (sigv4_verify(&in, s->region, time(NULL), secret_of, s,
 	    &st->verdict, &st->f) == -1) {
-		no_memory(r, &st->f);
+		s3_result(r, OBJECTS_FAILED, &st->f);
 		return -1;
 	}
 	if (st->verdict.status != 0) {
-		error(r, st->verdict.status, st->verdict.code,
+		s3_refuse(r, st->verdict.status, st->verdict.code,
 		    st->verdict.message);
 		return -1;
 	}
 	if (st->verdict.chunked) {
-		error(r, 501, "NotImplemented",
+		s3_refuse(r, 501, "NotImplemented",
 		    "A payload in signed chunks is not implemented.");
 		return -1;
 	}
@@ -287,8 +134,8 @@ address(struct serve_request *r, const struct s3 *s, struct op_state *st)
 	if (st->bucket[0] == '\0') {
 		n = strcspn(p, "/");
 		if (n >= sizeof(st->bucket)) {
-			error(r, 404, "NoSuchBucket",
-			    "The specified bucket does not exist");
+			s3_refuse(r, 404, "NoSuchBucket",
+			    "There is no such bucket.");
 			return -1;
 		}
 		snprintf(st->bucket, sizeof(st->bucket), "%.*s", (int)n, p);
@@ -298,32 +145,20 @@ address(struct serve_request *r, const struct s3 *s, struct op_state *st)
 	if (serve_unescape(&st->key, p, strlen(p), &st->f) == -1)
 		goto bad;
 	if (st->key.len > OBJECTS_KEY_MAX) {
-		error(r, 400, "KeyTooLongError", "Your key is too long");
+		s3_refuse(r, 400, "KeyTooLongError",
+		    "A key has at most 1024 bytes.");
 		return -1;
 	}
 	if (st->bucket[0] != '\0' &&
 	    !objects_bucket(s->objects, st->bucket)) {
-		error(r, 404, "NoSuchBucket",
-		    "The specified bucket does not exist");
+		s3_refuse(r, 404, "NoSuchBucket", "There is no such bucket.");
 		return -1;
 	}
 	return 0;
 bad:
-	error(r, 400, "InvalidURI", "Couldn't parse the specified URI.");
+	s3_refuse(r, 400, "InvalidURI",
+	    "The path or the query cannot be read.");
 	return -1;
-}
-
-/* A parameter onto a buf: 1 there, 0 not, -1 answered. */
-static int
-param(struct serve_request *r, const char *name, struct buf *b)
-{
-	struct fail f;
-	int rc = serve_query(r, name, b, &f);
-
-	if (rc == -1)
-		error(r, 400, "InvalidURI",
-		    "Couldn't parse the specified URI.");
-	return rc;
 }
 
 static bool
@@ -337,38 +172,12 @@ has_param(struct serve_request *r, const char *name)
 	return has;
 }
 
-/* A number within bounds: 1 there, 0 not, -1 answered. */
-static int
-param_number(struct serve_request *r, const char *name, unsigned min,
-    unsigned max, unsigned *out)
-{
-	struct buf b = BUF_INIT(64UL << 10);
-	int rc = param(r, name, &b);
-	unsigned long n;
-	char *end;
-
-	if (rc == 1) {
-		errno = 0;
-		n = strtoul(b.data, &end, 10);
-		if (!isdigit((unsigned char)b.data[0]) || *end != '\0' ||
-		    errno != 0 || n < min || n > max) {
-			error(r, 400, "InvalidArgument",
-			    "A number in the query is out of bounds.");
-			rc = -1;
-		} else {
-			*out = (unsigned)n;
-		}
-	}
-	buf_free(&b);
-	return rc;
-}
-
 static int
 unsupported(struct serve_request *r)
 {
-	error(r, 501, "NotImplemented",
-	    "A header or query you provided implies functionality that is not "
-	    "implemented.");
+	s3_refuse(r, 501, "NotImplemented",
+	    "The method, the query or a header asks for what is not done "
+	    "here.");
 	return -1;
 }
 
@@ -428,8 +237,8 @@ object_op(struct serve_request *r, struct op_state *st)
 {
 	int upload, part;
 
-	if ((upload = param(r, "uploadId", &st->upload)) == -1 ||
-	    (part = param_number(r, "partNumber", 1, OBJECTS_PARTS_MAX,
+	if ((upload = s3_param(r, "uploadId", &st->upload)) == -1 ||
+	    (part = s3_param_number(r, "partNumber", 1, OBJECTS_PARTS_MAX,
 	    &st->part)) == -1)
 		return -1;
 	if (is_method(r, "PUT") && upload && part)
@@ -483,8 +292,8 @@ content_md5(struct serve_request *r, struct op_state *st)
 	if (strlen(text) > 32 ||
 	    !base64_decode_update(&c, &n, out, strlen(text), text) ||
 	    !base64_decode_final(&c) || n != sizeof(st->md5)) {
-		error(r, 400, "InvalidDigest",
-		    "The Content-MD5 you specified was invalid.");
+		s3_refuse(r, 400, "InvalidDigest",
+		    "Content-MD5 is not the base64 of 16 bytes.");
 		return -1;
 	}
 	memcpy(st->md5, out, sizeof(st->md5));
@@ -522,8 +331,8 @@ keep_headers(struct serve_request *r, struct op_state *st)
 	st->headers.max = OBJECTS_HEADERS_MAX;
 	serve_headers(r, keep_header, st);
 	if (st->headers.max == 0) {
-		error(r, 400, "MetadataTooLarge", "Your metadata headers "
-		    "exceed the maximum allowed metadata size");
+		s3_refuse(r, 400, "MetadataTooLarge",
+		    "More headers than are kept with an object.");
 		return -1;
 	}
 	return 0;
@@ -535,13 +344,13 @@ begin_write(struct serve_request *r, struct s3 *s, struct op_state *st)
 	enum objects_result why;
 
 	if (serve_header(r, "Content-Length") == NULL) {
-		error(r, 411, "MissingContentLength",
-		    "You must provide the Content-Length HTTP header.");
+		s3_refuse(r, 411, "MissingContentLength",
+		    "Say the length: Content-Length is missing.");
 		return;
 	}
 	if (r->length > OBJECT_SIZE_MAX) {
-		error(r, 400, "EntityTooLarge", "Your proposed upload exceeds "
-		    "the maximum allowed object size.");
+		s3_refuse(r, 400, "EntityTooLarge",
+		    "More than 5 GiB at once; use a multipart upload.");
 		return;
 	}
 	if (content_md5(r, st) == -1 || keep_headers(r, st) == -1)
@@ -550,7 +359,7 @@ begin_write(struct serve_request *r, struct s3 *s, struct op_state *st)
 	    st->key.data, st->op == PUT_PART ? st->upload.data : NULL,
 	    &st->f);
 	st->writer.want_sha256 = st->verdict.payload[0] != '\0';
-	result(r, why, &st->f);
+	s3_result(r, why, &st->f);
 }
 
 static void
@@ -562,7 +371,7 @@ begin(struct serve_request *r, void *arg)
 
 	request_id(r);
 	if (st == NULL) {
-		error(r, 503, "ServiceUnavailable", "Out of memory.");
+		s3_refuse(r, 503, "ServiceUnavailable", "Out of memory.");
 		return;
 	}
 	r->own = st;
@@ -571,9 +380,9 @@ begin(struct serve_request *r, void *arg)
 	if (authenticate(r, s, st) == -1 || address(r, s, st) == -1 ||
 	    choose(r, st) == -1)
 		return;
-	key = key_find(s, st->verdict.access_key);
+	key = s3_key_find(s, st->verdict.access_key);
 	if (writes(st->op) && (key == NULL || !key->writes)) {
-		error(r, 403, "AccessDenied", "Access Denied");
+		s3_refuse(r, 403, "AccessDenied", "This key may not write.");
 		return;
 	}
 	if (st->op == PUT_OBJECT || st->op == PUT_PART)
@@ -593,7 +402,7 @@ body(struct serve_request *r, void *arg, const char *p, size_t n)
 	if (st->writer.fd == -1)
 		return;
 	if (objects_writer_add(&st->writer, p, n, &st->f) == -1) {
-		result(r, OBJECTS_FAILED, &st->f);
+		s3_result(r, OBJECTS_FAILED, &st->f);
 		objects_cancel(&st->writer);
 	}
 }
@@ -618,15 +427,15 @@ finish_write(struct serve_request *r, struct op_state *st)
 	objects_writer_digest(&st->writer);
 	if (st->want_md5 && memcmp(st->md5, st->writer.md5_digest,
 	    sizeof(st->md5)) != 0) {
-		error(r, 400, "BadDigest", "The Content-MD5 you specified did "
-		    "not match what we received.");
+		s3_refuse(r, 400, "BadDigest",
+		    "The body has another MD5 than Content-MD5 says.");
 		return;
 	}
 	if (st->verdict.payload[0] != '\0' && !sha256_is(st->verdict.payload,
 	    st->writer.sha256_digest)) {
-		error(r, 400, "XAmzContentSHA256Mismatch", "The provided "
-		    "'x-amz-content-sha256' header does not match what was "
-		    "computed.");
+		s3_refuse(r, 400, "XAmzContentSHA256Mismatch",
+		    "The body has another SHA-256 than x-amz-content-sha256 "
+		    "says.");
 		return;
 	}
 	why = st->op == PUT_PART ? objects_commit_part(&st->writer,
@@ -634,7 +443,7 @@ finish_write(struct serve_request *r, struct op_state *st)
 	    objects_commit(&st->writer, st->key.data, st->headers.data, etag,
 	    &st->f);
 	if (why != OBJECTS_OK) {
-		result(r, why, &st->f);
+		s3_result(r, why, &st->f);
 		return;
 	}
 	etag_header(r, etag);
@@ -757,14 +566,14 @@ get_object(struct serve_request *r, struct s3 *s, struct op_state *st)
 	int rc;
 
 	if (o == NULL) {
-		error(r, 503, "ServiceUnavailable", "Out of memory.");
+		s3_refuse(r, 503, "ServiceUnavailable", "Out of memory.");
 		return;
 	}
 	why = objects_get(s->objects, st->bucket, st->key.data, &o->object,
 	    &st->f);
 	if (why != OBJECTS_OK) {
 		free(o);
-		result(r, why, &st->f);
+		s3_result(r, why, &st->f);
 		return;
 	}
 	len = o->object.size;
@@ -774,8 +583,8 @@ get_object(struct serve_request *r, struct s3 *s, struct op_state *st)
 		snprintf(text, sizeof(text), "bytes */%" PRIu64,
 		    o->object.size);
 		serve_add_header(r, "Content-Range", text);
-		error(r, 416, "InvalidRange",
-		    "The requested range is not satisfiable");
+		s3_refuse(r, 416, "InvalidRange",
+		    "The range starts behind the end.");
 		open_object_free(o);
 		return;
 	}
@@ -794,7 +603,7 @@ get_object(struct serve_request *r, struct s3 *s, struct op_state *st)
 	/* One file, and there are bytes of it: the kernel sends them. */
 	if (st->op == GET_OBJECT && o->object.nextents == 1 && len > 0) {
 		if (objects_read(&o->object, 0, text, 1, &st->f) == -1) {
-			result(r, OBJECTS_FAILED, &st->f);
+			s3_result(r, OBJECTS_FAILED, &st->f);
 		} else {
 			serve_reply_file(r, rc == 1 ? 206 : 200, type,
 			    o->object.fd, o->off, len);
@@ -805,301 +614,6 @@ get_object(struct serve_request *r, struct s3 *s, struct op_state *st)
 	}
 	serve_reply_read(r, rc == 1 ? 206 : 200, type, len, object_piece,
 	    open_object_free, o);
-}
-
-/* Lists. */
-
-static int
-xml_key(struct buf *b, const char *tag, const char *key, bool url,
-    struct fail *f)
-{
-	if (buf_addf(b, f, "<%s>", tag) == -1 ||
-	    (url ? sigv4_escape(b, key, strlen(key), true, f) :
-	    xml_text(b, key, f)) == -1)
-		return -1;
-	return buf_addf(b, f, "</%s>", tag);
-}
-
-struct listing {
-	struct buf	 prefix, delimiter, after, token, marker, encoding;
-	unsigned	 max;
-	bool		 url;
-};
-
-static void
-listing_free(struct listing *l)
-{
-	buf_free(&l->prefix);
-	buf_free(&l->delimiter);
-	buf_free(&l->after);
-	buf_free(&l->token);
-	buf_free(&l->marker);
-	buf_free(&l->encoding);
-}
-
-/* Empty rather than NULL where a parameter is absent. */
-static int
-listing_read(struct serve_request *r, struct listing *l, const char *max)
-{
-	struct {
-		const char	*name;
-		struct buf	*b;
-	} want[] = {
-		{ "prefix", &l->prefix },
-		{ "delimiter", &l->delimiter },
-		{ "start-after", &l->after },
-		{ "continuation-token", &l->token },
-		{ "key-marker", &l->marker },
-		{ "encoding-type", &l->encoding },
-	};
-	struct fail f;
-	size_t i;
-
-	memset(l, 0, sizeof(*l));
-	l->max = LIST_MAX;
-	for (i = 0; i < sizeof(want) / sizeof(*want); i++) {
-		want[i].b->max = 64UL << 10;
-		if (buf_adds(want[i].b, "", &f) == -1) {
-			no_memory(r, &f);
-			return -1;
-		}
-		if (param(r, want[i].name, want[i].b) == -1)
-			return -1;
-	}
-	if (param_number(r, max, 0, INT32_MAX, &l->max) == -1)
-		return -1;
-	if (l->max > LIST_MAX)
-		l->max = LIST_MAX;
-	l->url = strcmp(l->encoding.data, "url") == 0;
-	return 0;
-}
-
-static int
-list_entry(struct buf *b, const struct objects_entry *e, bool url,
-    struct fail *f)
-{
-	char when[32];
-
-	iso_time(when, e->modified_ms);
-	return buf_adds(b, "<Contents>", f) == -1 ||
-	    xml_key(b, "Key", e->key, url, f) == -1 ? -1 :
-	    buf_addf(b, f, "<LastModified>%s</LastModified>"
-	    "<ETag>&quot;%s&quot;</ETag><Size>%" PRIu64 "</Size>"
-	    "<StorageClass>STANDARD</StorageClass></Contents>", when,
-	    e->etag, e->size);
-}
-
-/* The common prefix an entry falls under, "" if none. */
-static int
-common_prefix(const struct listing *l, const char *key, struct buf *out,
-    struct fail *f)
-{
-	const char *p;
-
-	buf_clear(out);
-	if (l->delimiter.len == 0)
-		return 0;
-	p = strstr(key + l->prefix.len, l->delimiter.data);
-	return p == NULL ? 0 : buf_add(out, key,
-	    (size_t)(p - key) + l->delimiter.len, f);
-}
-
-static int
-list_print(struct buf *b, const struct op_state *st, const struct listing *l,
-    const struct objects_entry *e, size_t n, struct fail *f)
-{
-	const char *after = l->token.len > 0 ? l->token.data : l->after.data;
-	struct buf contents = BUF_INIT(XML_MAX), group = BUF_INIT(4096);
-	struct buf last = BUF_INIT(4096);
-	unsigned count = 0;
-	bool more = false;
-	size_t i;
-	int rc = -1;
-
-	if (buf_adds(&last, "", f) == -1 || buf_adds(&group, "", f) == -1 ||
-	    buf_adds(&contents, "", f) == -1)
-		goto out;
-	for (i = 0; i < n; i++) {
-		if (common_prefix(l, e[i].key, &group, f) == -1)
-			goto out;
-		/* A group that was given is passed as a whole. */
-		if (strcmp(e[i].key, after) <= 0 || (group.len > 0 &&
-		    (strcmp(group.data, last.data) == 0 ||
-		    strcmp(group.data, after) == 0)))
-			continue;
-		if (count == l->max) {
-			more = l->max > 0;
-			break;
-		}
-		count++;
-		buf_clear(&last);
-		if (buf_adds(&last, group.len > 0 ? group.data : e[i].key,
-		    f) == -1)
-			goto out;
-		if (group.len == 0) {
-			if (list_entry(&contents, &e[i], l->url, f) == -1)
-				goto out;
-		} else if (buf_adds(&contents, "<CommonPrefixes>", f) == -1 ||
-		    xml_key(&contents, "Prefix", group.data, l->url,
-		    f) == -1 ||
-		    buf_adds(&contents, "</CommonPrefixes>", f) == -1)
-			goto out;
-	}
-	if (buf_addf(b, f, XML_HEAD "<ListBucketResult " XMLNS "><Name>%s"
-	    "</Name>", st->bucket) == -1 ||
-	    xml_key(b, "Prefix", l->prefix.data, l->url, f) == -1 ||
-	    (l->delimiter.len > 0 && xml_key(b, "Delimiter",
-	    l->delimiter.data, l->url, f) == -1) ||
-	    (l->url && buf_adds(b, "<EncodingType>url</EncodingType>",
-	    f) == -1) ||
-	    buf_addf(b, f, "<MaxKeys>%u</MaxKeys><KeyCount>%u</KeyCount>"
-	    "<IsTruncated>%s</IsTruncated>", l->max, count,
-	    more ? "true" : "false") == -1 ||
-	    (more && xml_key(b, "NextContinuationToken", last.data, false,
-	    f) == -1) ||
-	    buf_add(b, contents.data, contents.len, f) == -1 ||
-	    buf_adds(b, "</ListBucketResult>\n", f) == -1)
-		goto out;
-	rc = 0;
-out:
-	buf_free(&contents);
-	buf_free(&group);
-	buf_free(&last);
-	return rc;
-}
-
-static void
-list_objects(struct serve_request *r, struct s3 *s, struct op_state *st)
-{
-	struct buf b = BUF_INIT(XML_MAX);
-	struct objects_entry *e = NULL;
-	struct listing l;
-	size_t n = 0;
-
-	if (listing_read(r, &l, "max-keys") == 0) {
-		if (objects_list(s->objects, st->bucket, false,
-		    l.prefix.data, &e, &n, &st->f) == -1)
-			result(r, OBJECTS_FAILED, &st->f);
-		else
-			xml_reply(r, &b, list_print(&b, st, &l, e, n, &st->f),
-			    &st->f);
-		objects_list_free(e, n);
-	}
-	listing_free(&l);
-}
-
-static int
-uploads_print(struct buf *b, const struct op_state *st,
-    const struct listing *l, const struct objects_entry *e, size_t n,
-    struct fail *f)
-{
-	unsigned count = 0;
-	char when[32];
-	size_t i;
-
-	if (buf_addf(b, f, XML_HEAD "<ListMultipartUploadsResult " XMLNS ">"
-	    "<Bucket>%s</Bucket>", st->bucket) == -1 ||
-	    xml_key(b, "KeyMarker", l->marker.data, l->url, f) == -1 ||
-	    (l->url && buf_adds(b, "<EncodingType>url</EncodingType>",
-	    f) == -1) ||
-	    buf_addf(b, f, "<MaxUploads>%u</MaxUploads>", l->max) == -1)
-		return -1;
-	for (i = 0; i < n && count < l->max; i++) {
-		if (strcmp(e[i].key, l->marker.data) <= 0 &&
-		    l->marker.len > 0)
-			continue;
-		count++;
-		iso_time(when, e[i].modified_ms);
-		if (buf_adds(b, "<Upload>", f) == -1 ||
-		    xml_key(b, "Key", e[i].key, l->url, f) == -1 ||
-		    buf_addf(b, f, "<UploadId>%s</UploadId><StorageClass>"
-		    "STANDARD</StorageClass><Initiated>%s</Initiated>"
-		    "</Upload>", e[i].id, when) == -1)
-			return -1;
-	}
-	if (i < n && i > 0 &&
-	    (xml_key(b, "NextKeyMarker", e[i - 1].key, l->url, f) == -1 ||
-	    buf_addf(b, f, "<NextUploadIdMarker>%s</NextUploadIdMarker>",
-	    e[i - 1].id) == -1))
-		return -1;
-	return buf_addf(b, f, "<IsTruncated>%s</IsTruncated>"
-	    "</ListMultipartUploadsResult>\n", i < n ? "true" : "false");
-}
-
-static void
-list_uploads(struct serve_request *r, struct s3 *s, struct op_state *st)
-{
-	struct buf b = BUF_INIT(XML_MAX);
-	struct objects_entry *e = NULL;
-	struct listing l;
-	size_t n = 0;
-
-	if (listing_read(r, &l, "max-uploads") == 0) {
-		if (objects_list(s->objects, st->bucket, true, l.prefix.data,
-		    &e, &n, &st->f) == -1)
-			result(r, OBJECTS_FAILED, &st->f);
-		else
-			xml_reply(r, &b, uploads_print(&b, st, &l, e, n,
-			    &st->f), &st->f);
-		objects_list_free(e, n);
-	}
-	listing_free(&l);
-}
-
-static int
-parts_print(struct buf *b, const struct op_state *st,
-    const struct objects_part *p, size_t n, unsigned marker, unsigned max,
-    struct fail *f)
-{
-	unsigned count = 0, last = marker;
-	char when[32];
-	size_t i;
-
-	if (buf_addf(b, f, XML_HEAD "<ListPartsResult " XMLNS "><Bucket>%s"
-	    "</Bucket>", st->bucket) == -1 ||
-	    xml_key(b, "Key", st->key.data, false, f) == -1 ||
-	    buf_addf(b, f, "<UploadId>%s</UploadId><PartNumberMarker>%u"
-	    "</PartNumberMarker><MaxParts>%u</MaxParts>", st->upload.data,
-	    marker, max) == -1)
-		return -1;
-	for (i = 0; i < n && (count < max || p[i].number <= marker); i++) {
-		if (p[i].number <= marker)
-			continue;
-		count++;
-		last = p[i].number;
-		iso_time(when, p[i].modified_ms);
-		if (buf_addf(b, f, "<Part><PartNumber>%u</PartNumber>"
-		    "<LastModified>%s</LastModified><ETag>&quot;%s&quot;"
-		    "</ETag><Size>%" PRIu64 "</Size></Part>", p[i].number,
-		    when, p[i].etag, p[i].size) == -1)
-			return -1;
-	}
-	return buf_addf(b, f, "<NextPartNumberMarker>%u"
-	    "</NextPartNumberMarker><IsTruncated>%s</IsTruncated>"
-	    "</ListPartsResult>\n", last, i < n ? "true" : "false");
-}
-
-static void
-list_parts(struct serve_request *r, struct s3 *s, struct op_state *st)
-{
-	struct buf b = BUF_INIT(XML_MAX);
-	struct objects_part *p = NULL;
-	unsigned marker = 0, max = LIST_MAX;
-	enum objects_result why;
-	size_t n = 0;
-
-	if (param_number(r, "part-number-marker", 0, INT32_MAX,
-	    &marker) == -1 ||
-	    param_number(r, "max-parts", 0, INT32_MAX, &max) == -1)
-		return;
-	why = objects_upload_parts(s->objects, st->bucket, st->key.data,
-	    st->upload.data, &p, &n, &st->f);
-	if (why != OBJECTS_OK)
-		result(r, why, &st->f);
-	else
-		xml_reply(r, &b, parts_print(&b, st, p, n, marker,
-		    max < LIST_MAX ? max : LIST_MAX, &st->f), &st->f);
-	free(p);
 }
 
 /* Multipart uploads. */
@@ -1115,17 +629,17 @@ create_upload(struct serve_request *r, struct s3 *s, struct op_state *st)
 	why = objects_upload_create(s->objects, st->bucket, st->key.data,
 	    st->headers.data, id, &st->f);
 	if (why != OBJECTS_OK) {
-		result(r, why, &st->f);
+		s3_result(r, why, &st->f);
 		return;
 	}
 	rc = buf_addf(&b, &st->f, XML_HEAD "<InitiateMultipartUploadResult "
 	    XMLNS "><Bucket>%s</Bucket>", st->bucket);
 	if (rc == 0)
-		rc = xml_key(&b, "Key", st->key.data, false, &st->f);
+		rc = s3_xml_key(&b, "Key", st->key.data, false, &st->f);
 	if (rc == 0)
 		rc = buf_addf(&b, &st->f, "<UploadId>%s</UploadId>"
 		    "</InitiateMultipartUploadResult>\n", id);
-	xml_reply(r, &b, rc, &st->f);
+	s3_reply_xml(r, &b, rc, &st->f);
 }
 
 /* The text of <TAG> between p and end, white space around it off. */
@@ -1230,10 +744,10 @@ complete_reply(struct serve_request *r, struct op_state *st,
 	    sigv4_escape(&b, st->key.data, st->key.len, true, f) == 0 &&
 	    buf_addf(&b, f, "</Location><Bucket>%s</Bucket>",
 	    st->bucket) == 0 &&
-	    xml_key(&b, "Key", st->key.data, false, f) == 0)
+	    s3_xml_key(&b, "Key", st->key.data, false, f) == 0)
 		rc = buf_addf(&b, f, "<ETag>&quot;%s&quot;</ETag>"
 		    "</CompleteMultipartUploadResult>\n", etag);
-	xml_reply(r, &b, rc, f);
+	s3_reply_xml(r, &b, rc, f);
 }
 
 static void
@@ -1251,21 +765,20 @@ complete_upload(struct serve_request *r, struct s3 *s, struct op_state *st)
 	sha256_digest(&c, sizeof(digest), digest);
 	if (st->verdict.payload[0] != '\0' &&
 	    !sha256_is(st->verdict.payload, digest)) {
-		error(r, 400, "XAmzContentSHA256Mismatch", "The provided "
-		    "'x-amz-content-sha256' header does not match what was "
-		    "computed.");
+		s3_refuse(r, 400, "XAmzContentSHA256Mismatch",
+		    "The body has another SHA-256 than x-amz-content-sha256 "
+		    "says.");
 		return;
 	}
 	if (r->body.len == 0 ||
 	    parts_parse(r->body.data, r->body.len, &parts, &n) == -1) {
-		error(r, 400, "MalformedXML", "The XML you provided was not "
-		    "well-formed or did not validate against our published "
-		    "schema");
+		s3_refuse(r, 400, "MalformedXML",
+		    "Not a list of the parts of an upload.");
 	} else {
 		why = objects_upload_complete(s->objects, st->bucket,
 		    st->key.data, st->upload.data, parts, n, etag, &st->f);
 		if (why != OBJECTS_OK)
-			result(r, why, &st->f);
+			s3_result(r, why, &st->f);
 		else
 			complete_reply(r, st, etag);
 	}
@@ -1298,17 +811,17 @@ done(struct serve_request *r, void *arg)
 		serve_reply(r, 200, NULL, "", 0);
 		break;
 	case MAKE_BUCKET:
-		error(r, 409, "BucketAlreadyOwnedByYou",
+		s3_refuse(r, 409, "BucketAlreadyOwnedByYou",
 		    "The bucket is there, and yours.");
 		break;
 	case LOCATION:
 		location(r, s);
 		break;
 	case LIST_OBJECTS:
-		list_objects(r, s, st);
+		s3_list_objects(r, s, st);
 		break;
 	case LIST_UPLOADS:
-		list_uploads(r, s, st);
+		s3_list_uploads(r, s, st);
 		break;
 	case GET_OBJECT:
 	case HEAD_OBJECT:
@@ -1325,7 +838,7 @@ done(struct serve_request *r, void *arg)
 		    &st->f) : objects_upload_abort(s->objects, st->bucket,
 		    st->key.data, st->upload.data, &st->f);
 		if (why != OBJECTS_OK)
-			result(r, why, &st->f);
+			s3_result(r, why, &st->f);
 		else
 			serve_reply(r, 204, NULL, "", 0);
 		break;
@@ -1333,7 +846,7 @@ done(struct serve_request *r, void *arg)
 		create_upload(r, s, st);
 		break;
 	case LIST_PARTS:
-		list_parts(r, s, st);
+		s3_list_parts(r, s, st);
 		break;
 	case COMPLETE_UPLOAD:
 		complete_upload(r, s, st);
@@ -1365,92 +878,3 @@ const struct serve_ops s3_ops = {
 	.done = done,
 	.gone = gone,
 };
-
-/* Keys. */
-
-static int
-key_line(struct s3 *s, char *line, struct fail *f)
-{
-	char *save = NULL, *access, *secret, *mode;
-	struct s3_key *k;
-
-	access = strtok_r(line, " \t\r", &save);
-	if (access == NULL || *access == '#')
-		return 0;
-	secret = strtok_r(NULL, " \t\r", &save);
-	mode = strtok_r(NULL, " \t\r", &save);
-	if (secret == NULL || mode == NULL ||
-	    strtok_r(NULL, " \t\r", &save) != NULL ||
-	    (strcmp(mode, "rw") != 0 && strcmp(mode, "ro") != 0))
-		return fail_set(f, EX_CONFIG, "not ACCESS SECRET rw|ro");
-	if (strlen(access) > 128 || strlen(secret) > SIGV4_SECRET_MAX)
-		return fail_set(f, EX_CONFIG, "key too long");
-	if (key_find(s, access) != NULL)
-		return fail_set(f, EX_CONFIG, "access key given twice");
-	k = reallocarray(s->keys, s->nkeys + 1, sizeof(*k));
-	if (k == NULL)
-		return fail_set(f, EX_OSERR, "out of memory");
-	s->keys = k;
-	k += s->nkeys;
-	k->access = strdup(access);
-	k->secret = strdup(secret);
-	k->writes = mode[1] == 'w';
-	if (k->access == NULL || k->secret == NULL) {
-		free(k->access);
-		free(k->secret);
-		return fail_set(f, EX_OSERR, "out of memory");
-	}
-	s->nkeys++;
-	return 0;
-}
-
-int
-s3_keys_load(struct s3 *s, const char *path, struct fail *f)
-{
-	struct buf b = BUF_INIT(KEYS_FILE_MAX);
-	char *line, *next, where[300];
-	struct stat st;
-	unsigned n = 0;
-	int fd, rc;
-
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-		return fail_sys(f, EX_NOINPUT, "%s", path);
-	if (fstat(fd, &st) == -1 ||
-	    (S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)) {
-		close(fd);
-		return fail_set(f, EX_CONFIG, "%s: holds keys and is open to "
-		    "others; chmod 600 it", path);
-	}
-	rc = buf_read(&b, fd, path, f);
-	close(fd);
-	for (line = b.data; rc == 0 && line != NULL; line = next) {
-		n++;
-		if ((next = strchr(line, '\n')) != NULL)
-			*next++ = '\0';
-		if ((rc = key_line(s, line, f)) == -1) {
-			snprintf(where, sizeof(where), "%.200s:%u", path, n);
-			fail_in(f, where);
-		}
-	}
-	buf_free(&b);
-	if (rc == 0 && s->nkeys == 0)
-		rc = fail_set(f, EX_CONFIG, "%s: no key", path);
-	if (rc == -1)
-		s3_keys_free(s);
-	return rc;
-}
-
-void
-s3_keys_free(struct s3 *s)
-{
-	size_t i;
-
-	for (i = 0; i < s->nkeys; i++) {
-		free(s->keys[i].access);
-		explicit_bzero(s->keys[i].secret, strlen(s->keys[i].secret));
-		free(s->keys[i].secret);
-	}
-	free(s->keys);
-	s->keys = NULL;
-	s->nkeys = 0;
-}

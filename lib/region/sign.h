@@ -22,7 +22,7 @@
  * reaches for what is not the caller's (403), EX_CONFIG when the credentials
  * have ended.
  */
-#define SIGN_REQUEST_MAX	(16UL << 10)	/* bytes; a rel path has 1,024 */
+#define SIGN_REQUEST_MAX	(16UL << 10)	/* a path has 1,024 bytes */
 #define SIGN_PATH_MAX		1024		/* S3's ceiling of a key */
 #define SIGN_PARTS_MAX		10000		/* S3's, and the dataplane's */
 #define SIGN_PART_MIN		(5ULL << 20)	/* S3's bounds of a part */

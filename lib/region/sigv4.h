@@ -20,7 +20,7 @@
  * signature; only the host header is signed; the payload is not.
  */
 #define SIGV4_EXPIRES_MAX	604800	/* seven days: S3 refuses more */
-#define SIGV4_SECRET_MAX	1024	/* refuse longer ones where they are read */
+#define SIGV4_SECRET_MAX	1024	/* to be checked where it is read */
 #define SIGV4_HEX		64	/* a SHA-256 in hex, no NUL */
 
 struct sigv4_credentials {
@@ -37,7 +37,7 @@ struct sigv4_param {
 
 struct sigv4_request {
 	const char	*method;
-	const char	*origin;	/* scheme://host[:port], in lower case */
+	const char	*origin;	/* scheme://host[:port], lower case */
 	const char	*path;		/* not escaped, starts with '/' */
 	const struct sigv4_param *params;
 	size_t		 nparams;
@@ -58,10 +58,10 @@ int	sigv4_presign(const struct sigv4_credentials *,
 extern const char SIGV4_NUMBER[];
 
 struct sigv4_series {
-	struct sha256_ctx	 canonical;	/* up to the number */
-	struct sha256_ctx	 inner;		/* pad and string up to the hash */
-	struct sha256_ctx	 outer;		/* pad */
-	struct buf		 tail;		/* canonical, behind the number */
+	struct sha256_ctx	 canonical; /* up to the number */
+	struct sha256_ctx	 inner;	/* pad and string up to the hash */
+	struct sha256_ctx	 outer;	/* pad */
+	struct buf		 tail;	/* canonical, behind the number */
 	struct buf		 url_head;
 	struct buf		 url_tail;
 	size_t			 url_max;	/* no URL is longer; no NUL */
@@ -72,6 +72,13 @@ int	sigv4_series(struct sigv4_series *, const struct sigv4_credentials *,
 /* Write one URL, at most url_max bytes, no NUL; its length. */
 size_t	sigv4_series_url(const struct sigv4_series *, uint32_t number, char *);
 void	sigv4_series_free(struct sigv4_series *);
+
+/*
+ * The signature of a canonical request, in hex without a NUL.  The stamp has
+ * the form 20130524T000000Z.
+ */
+void	sigv4_signature(char [SIGV4_HEX], const struct buf *canonical,
+	    const char *secret, const char *stamp, const char *region);
 
 /* Percent-encode all but A-Z a-z 0-9 - _ . ~ and, if slash, '/'. */
 int	sigv4_escape(struct buf *, const char *, size_t, bool slash,
@@ -99,7 +106,7 @@ struct sigv4_verdict {
 	const char	*code;		/* else the word S3 has for it */
 	const char	*message;
 	char		 access_key[129];
-	/* The SHA-256 that the body must have, in hex; "" if it is unsigned. */
+	/* The SHA-256 that the body must have, in hex; "" if unsigned. */
 	char		 payload[SIGV4_HEX + 1];
 	/* A body in signed or trailed chunks, which is another encoding. */
 	bool		 chunked;

@@ -1,4 +1,4 @@
-/* objects: uploads and objects below a folder, as threads and crashes see it. */
+/* objects: what is kept in a folder, as threads and crashes see it. */
 
 #include <sys/stat.h>
 
