@@ -79,14 +79,6 @@ box_put(struct box *b)
 	free(b);
 }
 
-void
-box_renew(struct box *b)
-{
-	pthread_mutex_lock(&b->lock);
-	b->renewed_ms = box_now();
-	pthread_mutex_unlock(&b->lock);
-}
-
 /* Under the lock. */
 static void
 end(struct box *b, const char *outcome)

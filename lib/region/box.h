@@ -128,8 +128,6 @@ void	*box_live(void *box);
 
 void	 box_ref(struct box *);
 void	 box_put(struct box *);
-/* Count its time budget from now. */
-void	 box_renew(struct box *);
 /* Ask for its end; outcome is a literal, the first one counts. */
 void	 box_end(struct box *, const char *outcome);
 /* Wait for a change of status away from this one, at most so long. */
