@@ -2,7 +2,7 @@
 # tl-region: up, status, env, down, and what stands in its way
 
 . "${0%/*}/lib.sh"
-. "${0%/*}/region.sh"
+. "$here/region.sh"
 
 try 'no verb' tl-region
 exits 64

@@ -3,7 +3,7 @@
 # answer and both dialects; blocks reach the builder byte for byte
 
 . "${0%/*}/lib.sh"
-. "${0%/*}/region.sh"
+. "$here/region.sh"
 
 # fetch URI FILE
 fetch () {

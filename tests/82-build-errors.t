@@ -3,7 +3,7 @@
 # status, the sandbox gone, the upload given back, the region still serving
 
 . "${0%/*}/lib.sh"
-. "${0%/*}/region.sh"
+. "$here/region.sh"
 
 # dockerfile NAME LINE...: a folder with a Dockerfile of these lines
 dockerfile () {

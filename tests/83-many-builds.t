@@ -3,7 +3,7 @@
 # behind; two at once do not mix
 
 . "${0%/*}/lib.sh"
-. "${0%/*}/region.sh"
+. "$here/region.sh"
 
 region
 before=$(find "$T" -type s | wc -l)

@@ -47,7 +47,7 @@ rest () {
 	losetup -l -n -O NAME,BACK-FILE | grep -F "$TL_REGION_DIR"
 	pgrep -x tl-cell
 	for f in /proc/[0-9]*/cmdline; do
-		tr '\0' ' ' <"$f" 2>/dev/null |
+		{ tr "\\0" " " <"$f"; } 2>/dev/null |
 		    grep -e rootfs-builder -e "$TL_REGION_DIR/sandboxes/"
 	done | grep -v tl-sandboxd
 	uploads
