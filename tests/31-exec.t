@@ -223,7 +223,7 @@ again 'an early eof' "$(events "$a"),$(events "$a,$b,$c"),
 $(events "$a,$b,$c,$d")" "$running,$running,$done_"
 again 'all that can go wrong once' "{\"status\":500},{\"drop\":true},
 {\"status\":503},$(events "$a,$b" '"cut":0'),
-$(events "$a,$b,$c,$d" '"headers":{"Content-Type":"text/html"}'),
+$(events "$d,$d,$d" '"headers":{"Content-Type":"text/html"}'),
 $(events "$a,$b,$c,$d")" "$running,{\"status\":500},{\"drop\":true},$running,
 {\"body\":\"{\"},$running,$running,$running,$done_"
 again 'cut often, with news each time' "$(events "$a,$b" '"cut":0'),
@@ -322,6 +322,9 @@ is 'start: no list to be had: once' "$(requests | grep -c POST)" 1
 start 'no list afterwards' '{"drop":true}' "$none,{\"status\":502}"
 exits 75
 is 'start: no list afterwards: once' "$(requests | grep -c POST)" 1
+start 'no list in the end' '{"drop":true}' "$none,$none,{\"status\":502}"
+exits 75
+is 'start: no list in the end: once' "$(requests | grep -c POST)" 1
 start 'no list, no need' "$started" '{"status":404}'
 exits 0
 gives a

@@ -53,6 +53,9 @@ printf 'skipped rest' >in
 { head -c 0 && dd bs=1 count=8 of=/dev/null 2>/dev/null && tl-put /x; } <in
 is 'a file is sent from where it stands' "$? $(sent)" '0 4 false rest'
 head -c 9000000 /dev/urandom >big
+served PUT '{"status":503},{"status":204}'
+{ dd bs=1 count=8 of=/dev/null 2>/dev/null && tl-put /x; } <in
+is 'and from there again' "$? $(sent)" '0 4 false rest'
 served PUT '{"status":204}'
 cat big | tl-put /x 2>err
 is 'a long pipe goes in chunks' "$? $(sent)" '0 9000000 true binary'

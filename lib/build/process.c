@@ -40,7 +40,7 @@ static void
 note(const struct process_link *l, bool serious, const char *what,
     const struct fail *f)
 {
-	char line[sizeof(f->msg) + 100];
+	char line[600];
 
 	if (l->note == NULL)
 		return;
