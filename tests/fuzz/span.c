@@ -197,13 +197,14 @@ main(void)
 	size_t len;
 
 	while (scanf("%zu", &len) == 1) {
-		char *p = malloc(len + 1);
+		char *p = malloc(len + 1), *q;
 
 		MUST(p != NULL && getchar() == '\n');
 		MUST(fread(p, 1, len, stdin) == len);
 		/* At its very size, so that reading past it is seen. */
-		p = realloc(p, len > 0 ? len : 1);
-		MUST(p != NULL);
+		q = realloc(p, len > 0 ? len : 1);
+		MUST(q != NULL);
+		p = q;
 		if (one(p, len, &out) == -1)
 			puts("-");
 		else {
