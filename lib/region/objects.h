@@ -1,6 +1,8 @@
 #ifndef TL_REGION_OBJECTS_H
 #define TL_REGION_OBJECTS_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

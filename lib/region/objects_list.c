@@ -178,7 +178,7 @@ id_order(const void *va, const void *vb)
 static bool
 is_known(const struct walk *w, const char *id)
 {
-	struct objects_entry key;
+	struct objects_entry key = { .key = NULL };
 
 	if (w->n == 0)
 		return false;
