@@ -5,6 +5,7 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,8 @@ main(int argc, char *argv[])
 	if (path == NULL || project == NULL || optind != argc)
 		opt_usage(usage);
 
+	/* A reader that is gone must not keep an upload from being undone. */
+	signal(SIGPIPE, SIG_IGN);
 	if (config_load(&config, path, &f) == -1 ||
 	    buf_read(&in, STDIN_FILENO, "stdin", &f) == -1)
 		opt_fail(&f);

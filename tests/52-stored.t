@@ -185,6 +185,11 @@ printf %s "$multi" >in
 try 'an upload whose block has nowhere to go' sh -c \
     'tl-presign -c conf -p p1 >/dev/full'
 exits 74
+mkfifo pipe
+printf %s "$multi" | sed 's/"parts":3/"parts":10000/' >in
+try 'an upload whose reader leaves' sh -c '
+    tl-presign -c conf -p p1 <in >pipe & head -c 1 pipe >/dev/null; wait $!'
+exits 74
 try 'tl-multipart create' tl-multipart -c conf create x/y
 exits 0
 id=$(cat out)
