@@ -20,15 +20,16 @@
 #include "core/stop.h"
 
 static const char usage[] =
-    "usage: tl-exec [-v] [-s FILE] [--root] [--cwd DIR] [--env NAME=VALUE]...\n"
-    "               [--builder PREPARED] [--status-file FILE] [--] "
+    "usage: tl-exec [-v] [-s FILE] [--root] [--cwd DIR] "
+    "[--env NAME=VALUE]...\n"
+    "           [--builder PREPARED] [--status-file FILE] [--] "
     "COMMAND [ARG...]\n"
     "Run a command in the sandbox; its output is shown as it comes.\n"
     "  -s, --sandbox FILE      the sandbox's document (default: $TL_SANDBOX)\n"
     "  --root                  as root, not as the sandbox's user\n"
     "  --cwd DIR               in this folder of the sandbox\n"
     "  --env NAME=VALUE        with this in its environment; repeatable\n"
-    "  --builder PREPARED      the prepared builder, as root; a COMMAND is put\n"
+    "  --builder PREPARED      the prepared builder, as root; COMMAND is put\n"
     "                          before it, which is to run its last arguments\n"
     "  --keepalive[=SECONDS]   ping the sandbox so often (default: 120)\n"
     "  --status-file FILE      leave the command's end there, as JSON\n"
@@ -94,8 +95,10 @@ static void
 note(void *arg, bool serious, const char *text)
 {
 	(void)arg;
-	if (serious || opt.verbose)
-		warnx("%s", text);
+	if (!serious && !opt.verbose)
+		return;
+	warnx("%s", text);
+	fflush(stderr);
 }
 
 static void
@@ -307,8 +310,9 @@ main(int argc, char *argv[])
 	output.tty[PROCESS_STDERR] = isatty(STDERR_FILENO) == 1;
 	/* Shown piece by piece as it comes, not line by line. */
 	setvbuf(stdout, NULL, _IOFBF, 64 << 10);
-	setvbuf(stderr, NULL, _IOFBF, 64 << 10);
-	/* A reader that went away is a write that fails: the rest is undone. */
+	if (!opt.verbose)
+		setvbuf(stderr, NULL, _IOFBF, 64 << 10);
+	/* A reader that went away is a write that fails, no more. */
 	signal(SIGPIPE, SIG_IGN);
 	stop_catch();
 
@@ -320,8 +324,8 @@ main(int argc, char *argv[])
 	} else {
 		status_file(&end);
 		if (end.oom)
-			warnx("%s: killed for want of memory; give the sandbox "
-			    "more with --memory-mb", p.command);
+			warnx("%s: killed for want of memory; give the "
+			    "sandbox more with --memory-mb", p.command);
 		status = process_status(&end);
 	}
 	if (fflush(stdout) == EOF || close(STDOUT_FILENO) == -1)

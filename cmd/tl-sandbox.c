@@ -20,15 +20,14 @@
 
 static const char usage[] =
     "usage: tl-sandbox create|wait|show|keepalive|rm [options] <document\n"
-    "Create the builder's sandbox for a prepared document, and look after it.\n"
-    "  -s, --sandbox FILE      its document (wait, show, keepalive, rm; default:"
-    " stdin)\n"
+    "Create the builder's sandbox for a prepared document; look after it.\n"
+    "  -s, --sandbox FILE      its document instead of stdin (not create)\n"
     "  --cpus N                create: instead of the prepared number\n"
     "  --memory-mb N           create: likewise\n"
     "  --disk-mb N             create: size of the image's file system\n"
-    "  --builder-disk-mb N     create: of the sandbox's disk, if that is more\n"
+    "  --builder-disk-mb N     create: of its own disk, if that is more\n"
     "  --idempotency-key KEY   create: the same key, the same sandbox\n"
-    "  --timeout SECONDS       wait: for each of its two waits; rm: for trying\n"
+    "  --timeout SECONDS       wait: for each of two waits; rm: for trying\n"
     "  --every SECONDS         keepalive: between two pings\n"
     "  --insecure-http         let the token go over plain http\n"
     "  -h, --help  -V, --version  -v, --verbose\n";
@@ -227,7 +226,7 @@ keepalive(void)
 		call.req.timeout_ms = 10000;
 		r = exchange_do(&exchange, &call.req, &reply, 0, &f);
 		sandbox_call_free(&call);
-		/* A lost ping is made up for by the next; a lost sandbox not. */
+		/* A lost ping is made up for by the next one. */
 		if (r == 0 && reply.status == 404) {
 			http_refused(&reply, box.id, &f);
 			opt_fail(&f);
@@ -252,7 +251,7 @@ delete(void)
 static const struct command {
 	const char	*name;
 	void		(*run)(void);
-	const char	*takes;		/* what it has besides the common ones */
+	const char	*takes;		/* besides the common ones */
 } commands[] = {
 	{ "create", create, "cmdbk" },
 	{ "wait", wait_for, "st" },
@@ -363,8 +362,8 @@ parse(int argc, char *argv[])
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[optind], commands[i].name) == 0) {
 			if (strspn(used, commands[i].takes) != n)
-				errx(EX_USAGE, "%s: an option that it does not "
-				    "take; see tl-sandbox -h", argv[optind]);
+				errx(EX_USAGE, "%s: does not take all of these"
+				    " options; see tl-sandbox -h", argv[optind]);
 			return &commands[i];
 		}
 	opt_usage(usage);

@@ -26,7 +26,7 @@ struct events {
 	bool		 too_long;	/* this event is */
 	bool		 line_too_long;
 	bool		 cr;		/* a LF belongs to the line before */
-	unsigned	 begun;		/* lines seen, for the byte order mark */
+	unsigned	 begun;		/* lines seen: the first has the BOM */
 };
 
 /* The ceiling of an event: longer log lines are not shown. */

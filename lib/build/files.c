@@ -215,7 +215,7 @@ out:
 struct target {
 	int		 fd;
 	struct buf	 held;
-	bool		 flowing;	/* past what is held: written as it comes */
+	bool		 flowing;	/* too long to be held: written */
 	uint64_t	 size;
 };
 

@@ -445,8 +445,8 @@ settle(struct lifecycle *s, struct fail *f)
 	if (s->proxy_url != NULL)
 		return 0;
 	if (env == NULL || env[strspn(env, " \t")] == '\0')
-		return fail_set(f, EX_CONFIG, "sandbox %s: the server names no "
-		    "sandbox_url; set TENSORLAKE_SANDBOX_PROXY_URL", s->id);
+		return fail_set(f, EX_CONFIG, "sandbox %s: the server names "
+		    "no sandbox_url; set TENSORLAKE_SANDBOX_PROXY_URL", s->id);
 	env += strspn(env, " \t");
 	if ((s->proxy_url = strdup(env)) == NULL)
 		return fail_set(f, EX_OSERR, "out of memory");
@@ -516,7 +516,7 @@ lifecycle_ready(struct exchange *x, const struct lifecycle *s,
 	int r;
 
 	for (;;) {
-		/* Started anew each time, with no list between: WIRE.md 8.3. */
+		/* Started anew each time, no list between: WIRE.md 8.3. */
 		r = process_start_once(&link, &nothing, &how.pid, f);
 		if (r == 0)
 			r = process_follow(&link, how.pid, &how, f);

@@ -17,7 +17,7 @@
 #define FIRST_MS	20L	/* a process often ends right behind its eof */
 #define SOON_MS		100L
 #define STALL_S		90L	/* the daemon's heart beats more often */
-#define STOOD_MS	30000	/* a follow that lasted so long was no failure */
+#define STOOD_MS	30000	/* a follow that lasts so long did not fail */
 #define GRACE_MS	3000L	/* for a start's answer after a signal */
 #define KILL_MS		5000L
 #define CODE_TRIES	10	/* WIRE.md 9.3 */
@@ -90,8 +90,10 @@ ended(const struct span *s, struct process_end *end, bool *vague,
 	    number(s, "signal", &has_signal, &sig, f) == -1 ||
 	    flag(s, "oom_killed", &oom, f) == -1)
 		goto out;
-	if ((r = json_sub(s, "managed", JSON_MAY, '{', &managed, f)) == 1 &&
-	    (r = json_sub(&managed, "last_exit", JSON_MAY, '{', &last, f)) == 1)
+	r = json_sub(s, "managed", JSON_MAY, '{', &managed, f);
+	if (r == 1)
+		r = json_sub(&managed, "last_exit", JSON_MAY, '{', &last, f);
+	if (r == 1)
 		r = flag(&last, "oom_killed", &last_oom, f);
 	if (r == -1)
 		goto out;
@@ -204,8 +206,8 @@ process_find(const struct span *list, const struct span *before,
 		    (before != NULL && listed(&old, n)))
 			continue;
 		if (found)
-			return fail_set(f, EX_TEMPFAIL, "more than one process "
-			    "could be ours");
+			return fail_set(f, EX_TEMPFAIL,
+			    "more than one process could be ours");
 		*pid = n;
 		found = true;
 	}
@@ -265,8 +267,8 @@ look(const struct process_link *l, int64_t pid, struct process_end *end,
 			break;
 	}
 	if (r == 1 && vague)
-		note(l, true, "ended with neither a code nor a signal; taken for 0",
-		    NULL);
+		note(l, true, "ended with neither a code nor a signal; "
+		    "taken for 0", NULL);
 	if (r == 1 || r == 0)
 		end->pid = pid;
 	http_reply_free(&reply);
@@ -460,7 +462,7 @@ process_start(const struct process_link *l, const struct process *p,
 		}
 		r = recover(l, p, &before, LISTS, pid, f);
 		if (r == 1) {
-			note(l, false, "the process was started all the same", NULL);
+			note(l, false, "it was started all the same", NULL);
 			r = 0;
 			goto out;
 		}
@@ -492,7 +494,7 @@ struct follow {
 	uint64_t			 seen[STREAMS];	/* of this replay */
 	struct buf			 text;
 	bool				 news;		/* a line was shown */
-	bool				 halt;		/* line() wants no more */
+	bool				 halt;		/* line() failed */
 };
 
 /* One event: a line if it is an object that has what a line has. */
@@ -633,7 +635,8 @@ process_follow(const struct process_link *l, int64_t pid,
 			 * first is what counts.
 			 */
 			if (looked == 1) {
-				note(l, true, "the end of its output may be missing",
+				note(l, true,
+				    "the end of its output may be missing",
 				    &why);
 				r = 0;
 			} else

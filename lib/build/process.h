@@ -30,7 +30,7 @@ enum process_stream { PROCESS_STDOUT, PROCESS_STDERR };
 struct process_end {
 	int64_t	pid;		/* 0: never started, as far as known */
 	int64_t	code;		/* exit status; a signal's number below zero */
-	bool	oom;		/* killed for want of memory: failed, any code */
+	bool	oom;		/* killed for want of memory: has failed */
 };
 
 /* The way there, and where the output goes. */

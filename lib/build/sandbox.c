@@ -36,12 +36,12 @@ sandbox_check_url(const char *url, const char *what, struct fail *f)
 	else if (strncasecmp(url, "https://", 8) == 0)
 		host = url + 8;
 	else
-		return fail_set(f, EX_DATAERR, "%s: %s: not an http(s) address",
-		    what, shown);
+		return fail_set(f, EX_DATAERR,
+		    "%s: %s: not an http(s) address", what, shown);
 	for (p = url; *p != '\0'; p++)
 		if (*p <= ' ' || *p > '~')
-			return fail_set(f, EX_DATAERR, "%s: %s: holds a blank, "
-			    "control or non-ASCII byte", what, shown);
+			return fail_set(f, EX_DATAERR, "%s: %s: holds a "
+			    "blank, control or non-ASCII byte", what, shown);
 	if (strcspn(host, ":/?#") == 0)
 		return fail_set(f, EX_DATAERR, "%s: %s: no host", what, shown);
 	/* The part before an '@' would be sent as a password. */
@@ -95,8 +95,8 @@ sandbox_load(struct sandbox *s, const char *path, struct fail *f)
 		if (strcmp(path, "-") == 0)
 			path = "stdin";
 		if (text.len == 0)
-			fail_set(f, EX_DATAERR, "%s: empty, expected a sandbox "
-			    "document", path);
+			fail_set(f, EX_DATAERR, "%s: empty, expected a "
+			    "sandbox document", path);
 		else if (span_parse(&doc, text.data, text.len, f) == -1 ||
 		    sandbox_read(s, &doc, f) == -1)
 			fail_in(f, path);

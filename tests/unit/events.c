@@ -63,8 +63,8 @@ long_ones(void)
 	    events_feed(&e, "\n\ndata: b\n\n", 11, &f) == 0 &&
 	    e.dropped == 2 && strcmp(got.data, "[b]") == 0,
 	    "and so is one of many fields");
-	UNIT_CHECK(e.line.cap <= EVENTS_MAX + 1 && e.bytes.cap <= EVENTS_MAX + 1,
-	    "nothing grew past the ceiling");
+	UNIT_CHECK(e.line.cap <= EVENTS_MAX + 1 &&
+	    e.bytes.cap <= EVENTS_MAX + 1, "nothing grew past the ceiling");
 	events_free(&e);
 	free(big);
 }
@@ -88,15 +88,17 @@ main(void)
 		{ "a mixture", "data: a\n\rdata: b\r\n\ndata: c\r\n\r",
 		    "[a][b][c]" },
 		{ "comments", ": beat\n\n:\ndata: a\n: beat\n\n", "[a]" },
-		{ "blank lines make no event", "\n\n\ndata: a\n\n\n\n", "[a]" },
+		{ "blank lines make no event", "\n\n\ndata: a\n\n\n\n",
+		    "[a]" },
 		{ "a name alone makes no event", "event: eof\n\n", "" },
 		{ "a byte order mark", "\357\273\277data: a\n\n", "[a]" },
 		{ "only at the start", "data: a\n\n\357\273\277data: b\n\n",
 		    "[a]" },
 		{ "an open event is lost", "data: a\n\ndata: b\n", "[a]" },
 		{ "an open line is lost", "data: a\n\ndata: b", "[a]" },
-		{ "names are whole words", "dat: a\ndatax: b\nDATA: c\n data: d\n"
-		    "data : e\ndata: f\n\n", "[f]" },
+		{ "names are whole words",
+		    "dat: a\ndatax: b\nDATA: c\n data: d\ndata : e\n"
+		    "data: f\n\n", "[f]" },
 		{ "a colon in the value", "data: a: b\n\n", "[a: b]" },
 	};
 	static const size_t step[] = { 1000, 1, 2, 3, 7 };
@@ -111,8 +113,8 @@ main(void)
 	long_ones();
 
 	events_init(&e, show, NULL);
-	UNIT_CHECK(events_feed(&e, "data: stop\n\ndata: a\n\n", 21, &f) == -1 &&
-	    f.status == EX_IOERR, "the receiver can end it");
+	UNIT_CHECK(events_feed(&e, "data: stop\n\ndata: a\n\n", 21,
+	    &f) == -1 && f.status == EX_IOERR, "the receiver can end it");
 	events_reset(&e);
 	buf_clear(&got);
 	UNIT_CHECK(events_feed(&e, "data: half", 10, &f) == 0, "half a line");

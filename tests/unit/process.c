@@ -83,7 +83,8 @@ ended(void)
 	int r;
 
 	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		snprintf(text, sizeof(text), "{\"pid\":7,%s}", ends[i].members);
+		snprintf(text, sizeof(text), "{\"pid\":7,%s}",
+		    ends[i].members);
 		s = parsed(text);
 		r = process_ended(&s, &end, &vague, &f);
 		UNIT_CHECK(r == ends[i].r, "%s: %d", ends[i].name, r);
@@ -104,8 +105,8 @@ ended(void)
 	UNIT_CHECK(process_ended(&s, &end, &vague, &f) == -1, "no object");
 }
 
-#define ONE(pid, args)	"{\"pid\":" pid ",\"command\":\"mkdir\",\"args\":" args \
-			",\"status\":\"exited\"}"
+#define ONE(pid, args)	"{\"pid\":" pid ",\"command\":\"mkdir\"," \
+			"\"args\":" args ",\"status\":\"exited\"}"
 #define LIST(all)	"{\"processes\":[" all "]}"
 
 static const struct {
@@ -161,8 +162,8 @@ find(void)
 		now = parsed(finds[i].now);
 		pid = 0;
 		r = process_find(&now, &before, &mkdir, &pid, &f);
-		UNIT_CHECK(r == finds[i].r && (r != 1 || pid == finds[i].pid), "%s",
-		    finds[i].name);
+		UNIT_CHECK(r == finds[i].r &&
+		    (r != 1 || pid == finds[i].pid), "%s", finds[i].name);
 	}
 	now = parsed(LIST(ONE("7", "[]")));
 	UNIT_CHECK(process_find(&now, NULL, &none, &pid, &f) == 1 && pid == 7,
