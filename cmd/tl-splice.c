@@ -70,8 +70,8 @@ main(int argc, char *argv[])
 	struct buf nothing = BUF_INIT(0);
 	bool verbose = false;
 	uint64_t disk_mb;
-	struct fail f;
-	int ch;
+	struct fail f, changed;
+	int ch, r;
 
 	while ((ch = getopt_long(argc, argv, "hp:vV", longs, NULL)) != -1)
 		switch (ch) {
@@ -116,9 +116,14 @@ main(int argc, char *argv[])
 	if (docker_path != NULL)
 		o.docker = load(&docker, docker_path);
 
-	if (spec_splice(&spec, &o, &f) == -1 ||
-	    map_same(&prepared, &f) == -1 || map_same(&blocks, &f) == -1 ||
-	    map_same(&plan, &f) == -1 || map_same(&docker, &f) == -1)
+	/* A file that changed explains whatever was found wrong in it. */
+	r = spec_splice(&spec, &o, &f);
+	if (map_same(&prepared, &changed) == -1 ||
+	    map_same(&blocks, &changed) == -1 ||
+	    map_same(&plan, &changed) == -1 ||
+	    map_same(&docker, &changed) == -1)
+		opt_fail(&changed);
+	if (r == -1)
 		opt_fail(&f);
 	if (verbose)
 		fprintf(stderr, "tl-splice: %zu bytes of %s and %zu of %s: "

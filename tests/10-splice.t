@@ -358,6 +358,54 @@ try 'the same, from a pipe' sh -c 'cat long | tl-splice p -'
 is 'piped: byte for byte' "$status $(cmp out want 2>&1)" '0 '
 try 'the same, into a pipe' sh -c 'tl-splice p long | cat'
 is 'into a pipe: byte for byte' "$(cmp out want 2>&1)" ''
+{
+	printf 'not mine: '
+	cat long
+} >behind
+try 'the same behind what another program took' sh -c \
+    '{ dd bs=10 count=1 2>/dev/null >took; tl-splice p -; } <behind'
+is 'behind: byte for byte' "$status $(cmp out want 2>&1)" '0 '
+
+# A long file that is written to while it is read
+{
+	printf '{"x":"'
+	head -c 400000 /dev/zero | tr '\0' x
+	printf '"}'
+} >growing
+meanwhile () {
+	name=$1
+	shift
+	rm -f fifo
+	mkfifo fifo
+	# It has taken the first file when it opens the second.
+	{
+		exec 9>fifo
+		"$@"
+		echo '{}' >&9
+		exec 9>&-
+	} &
+	tl-splice growing fifo >out 2>err
+	status=$?
+	wait "$!"
+}
+meanwhile 'a file left alone' :
+exits 0
+meanwhile 'a file that grows' sh -c 'echo >>growing'
+exits 75
+says 'growing: changed while it was read'
+silent out
+meanwhile 'a file of another time' touch -d 2001-01-01 growing
+exits 75
+silent out
+meanwhile 'a file that shrinks' truncate -s 10 growing
+exits 75
+says 'growing: changed while it was read'
+silent out
+head -c 400000 /dev/zero >growing
+meanwhile 'a file that is emptied' truncate -s 0 growing
+exits 75
+says 'tl-splice: an input file became shorter while it was read'
+silent out
 head -c $((long - 1)) long >short
 try 'a long block cut short' tl-splice p short
 exits 65
