@@ -194,7 +194,8 @@ names_find(const struct names *l, const char *name)
 {
 	struct name key = { .name = (char *)(uintptr_t)name };
 
-	return bsearch(&key, l->v, l->n, sizeof(key), by_name);
+	return l->n == 0 ? NULL :
+	    bsearch(&key, l->v, l->n, sizeof(key), by_name);
 }
 
 static int

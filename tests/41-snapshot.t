@@ -1,0 +1,265 @@
+#!/bin/sh
+# tl-ext4, tl-snapshot: a tree into a snapshot and out again, the same
+
+. "${0%/*}/lib.sh"
+
+for tool in mke2fs e2fsck qemu-img debugfs resize2fs; do
+	PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null ||
+	    skip "$tool is not here"
+done
+PATH=$PATH:/usr/sbin:/sbin
+root=$(id -u)
+
+tree () { # DIR: one of everything
+	mkdir -p "$1/bin" "$1/d/e" "$1/d/sp ace" "$1/many" "$1/empty"
+	head -c 3000000 /dev/urandom >"$1/bin/rand"
+	echo text >"$1/d/f"
+	ln "$1/d/f" "$1/d/e/g"
+	ln -s ../d "$1/d/short"
+	ln -s "$(printf 'a%.0s' $(seq 200))" "$1/d/long"
+	: >"$1/d/zero"
+	truncate -s 5000000 "$1/d/sparse"
+	printf x | dd of="$1/d/sparse" bs=1 seek=3000000 conv=notrunc \
+	    2>/dev/null
+	printf n >"$1/d/new
+line"
+	deep=$1/$(printf 'n%.0s' $(seq 120))
+	mkdir "$deep"
+	: >"$deep/$(printf 'm%.0s' $(seq 200))"
+	for i in $(seq 500); do
+		echo "$i" >"$1/many/file.$i"
+	done
+	mkfifo "$1/d/fifo"
+	chmod 4755 "$1/d/f"
+	chmod 1777 "$1/empty"
+	touch -d @1000000000 "$1/d/f"
+	touch -d '1960-01-01' "$1/d/zero"
+	touch -d '2100-01-01' "$1/d/sparse"
+	/usr/bin/python3 - "$1" <<-'END'
+	import os, sys
+	r = sys.argv[1]
+	os.setxattr(r + "/d/f", "user.note", b"a\0b" * 20)
+	if os.getuid() == 0:
+	    os.mknod(r + "/d/null", 0o20666, os.makedev(1, 3))
+	    os.mknod(r + "/d/big", 0o60600, os.makedev(300, 70000))
+	    os.chown(r + "/d/f", 100000, 70000)
+	    os.chmod(r + "/d/f", 0o4755)
+	    os.setxattr(r + "/bin/rand", "security.capability", bytes.fromhex(
+	        "0100000200200000000000000000000000000000"))
+	    os.setxattr(r + "/d/e", "system.posix_acl_default", bytes.fromhex(
+	        "0200000001000700ffffffff020006000500000004000500ffffffff"
+	        "10000700ffffffff20000500ffffffff"))
+	END
+}
+
+# told DIR: everything that can be told of a tree
+told () {
+	/usr/bin/python3 - "$1" <<-'END'
+	import hashlib, os, stat, sys
+	root = sys.argv[1].encode()
+	inodes = {}
+	for d, ds, fs in os.walk(root):
+	    ds.sort()
+	    for n in sorted(fs + [x for x in ds if True] + [b"."]):
+	        p = os.path.join(d, n)
+	        s = os.lstat(p)
+	        name = os.path.relpath(p, root)
+	        if name == b"lost+found":
+	            continue
+	        what = [name, oct(s.st_mode), s.st_uid, s.st_gid]
+	        if not stat.S_ISDIR(s.st_mode):
+	            what += [s.st_nlink, inodes.setdefault(s.st_ino, name)]
+	        what.append(int(s.st_mtime_ns // 10**9))
+	        if stat.S_ISREG(s.st_mode):
+	            with open(p, "rb") as f:
+	                what += [s.st_size,
+	                    hashlib.sha256(f.read()).hexdigest()]
+	        if stat.S_ISLNK(s.st_mode):
+	            what.append(os.readlink(p))
+	        if stat.S_ISCHR(s.st_mode) or stat.S_ISBLK(s.st_mode):
+	            what.append(s.st_rdev)
+	        for k in sorted(os.listxattr(p, follow_symlinks=False)):
+	            what += [k, os.getxattr(p, k, follow_symlinks=False)]
+	        print(what)
+	END
+}
+
+same () { # NAME DIR DIR
+	told "$2" >told.1
+	told "$3" >told.2
+	ok "$1" cmp told.1 told.2
+}
+
+G=1073741824
+tree tree
+try 'pack' tl-snapshot pack tree "$G" snap
+exits 0
+silent out
+silent err
+is 'a snapshot is private' "$(stat -c %a snap)" 600
+is 'and is small' "$([ "$(stat -c %s snap)" -lt 5000000 ] && echo yes)" yes
+ok 'qemu finds nothing wrong' qemu-img check -q snap
+is 'its disk has the size asked for' \
+    "$(qemu-img info --output=json snap | jq '."virtual-size"')" "$G"
+ok 'check finds nothing wrong' tl-snapshot check snap
+qemu-img convert -O raw snap raw
+ok 'its compression is right' qemu-img compare -q -f qcow2 -F raw snap raw
+tl-snapshot raw snap raw.2
+ok 'raw is the same' qemu-img compare -q -f raw -F raw raw raw.2
+try 'cat' tl-snapshot cat snap /d/f
+gives text
+try 'cat through a link' tl-snapshot cat snap d/short/f
+gives text
+tl-snapshot cat snap bin/rand >rand
+ok 'cat of a large file' cmp tree/bin/rand rand
+try 'cat of nothing' tl-snapshot cat snap /d/absent
+exits 66
+says 'no such file'
+silent out
+try 'cat of a folder' tl-snapshot cat snap /d
+exits 66
+
+if [ "$root" -eq 0 ]; then
+	mkdir back
+	try 'unpack' tl-snapshot unpack snap back
+	exits 0
+	silent err
+	same 'every detail comes back' tree back
+	# An independent reader.
+	mkdir mnt
+	if unshare -m true 2>/dev/null; then
+		told tree >told.1
+		# shellcheck disable=SC2016
+		told_=$(sed -n '/^told () {/,/^}/p' "$here/41-snapshot.t")
+		unshare -m sh -c "mount -o loop,ro raw mnt && $told_
+		    told mnt" >told.2 2>err
+		ok 'the kernel reads the same' cmp told.1 told.2
+	fi
+else
+	mkdir back
+	tl-snapshot tar snap | tar -C back -x -f - 2>/dev/null
+	is 'files come back' "$(cat back/d/f)" text
+fi
+tl-snapshot tar snap | tar -tf - >list
+is 'tar lists everything once' "$(sort list | uniq -d | wc -l)" 0
+
+# The same tree, copied: the same bytes, whatever the order on disk.
+mkdir copy
+tar -C tree -c --sort=name --xattrs --xattrs-include='*' . |
+    tar -C copy -xp --xattrs --xattrs-include='*' --warning=no-timestamp
+tl-snapshot pack copy "$G" snap.2
+ok 'a copy of the tree gives the same snapshot' cmp snap snap.2
+
+# Diffs.
+try 'a diff of nothing' tl-snapshot pack --parent snap copy "$G" diff
+exits 0
+is 'holds next to nothing' \
+    "$([ "$(stat -c %s diff)" -le 458752 ] && echo yes)" yes
+ok 'and is sound' tl-snapshot check --parent snap diff
+rm -r copy/many/file.1* copy/bin copy/empty copy/d/short
+mkdir copy/bin copy/d/short
+printf x >copy/empty
+ln copy/d/e/g copy/bin/third
+printf Z | dd of=copy/d/sparse bs=1 seek=100 conv=notrunc 2>/dev/null
+truncate -s 4000000 copy/d/sparse
+rm copy/d/zero
+echo grown >>copy/many/file.200
+rm copy/many/file.201
+ln copy/many/file.202 copy/many/file.201
+head -c 200000 /dev/urandom >copy/bin/new
+tl-snapshot pack --parent snap copy "$G" diff
+ok 'a diff with changes is sound' tl-snapshot check --parent snap diff
+is 'it holds what changed' \
+    "$([ "$(stat -c %s diff)" -lt 1300000 ] && echo yes)" yes
+if [ "$root" -eq 0 ]; then
+	mkdir back.2
+	tl-snapshot unpack --parent snap diff back.2
+	same 'it unpacks to the changed tree' copy back.2
+fi
+tl-snapshot raw snap parent.raw
+tl-snapshot pack --parent-raw parent.raw copy "$G" diff.2
+ok 'the parent as an image gives the same' cmp diff diff.2
+try 'a diff needs its parent' tl-snapshot check diff
+exits 65
+says 'name its parent'
+try 'a whole snapshot takes none' tl-snapshot check --parent diff snap
+exits 65
+try 'a diff of a diff' tl-snapshot pack --parent diff copy "$G" diff.3
+exits 65
+says 'itself holds differences'
+ok 'which leaves nothing' test ! -e diff.3
+tl-snapshot pack --parent snap copy "$((2 * G))" grown
+ok 'a larger disk than the parent has' tl-snapshot check --parent snap grown
+is 'has its size' "$(qemu-img info --output=json grown |
+    jq '."virtual-size"')" "$((2 * G))"
+try 'a smaller disk than the parent has' \
+    tl-snapshot pack --parent snap copy "$((G / 2))" small
+exits 65
+says '1024 MiB, more than the 512 MiB'
+
+# No room.
+try 'a tree too large for its disk' tl-snapshot pack tree 8388608 small
+exits 73
+says 'no space left'
+says 'for a disk of 8 MiB'
+is 'one line' "$(wc -l <err)" 1
+ok 'nothing is left' test ! -e small
+is 'no scratch folder either' "$(find . -name '.tl-snapshot*')" ''
+
+# Hostile snapshots.
+echo secret >secret
+qemu-img create -q -f qcow2 -b "$PWD/secret" -F raw evil "$G"
+try 'a backing file of the host' tl-snapshot tar evil
+exits 65
+silent out
+qemu-img create -q -f qcow2 -o data_file="$PWD/data,data_file_raw=on" evil.2 \
+    "$G" 2>/dev/null
+try 'a data file of the host' tl-snapshot tar evil.2
+exits 65
+says 'not a snapshot'
+head -c 100000 snap >half
+try 'half a snapshot' tl-snapshot tar half
+exits 65
+silent out
+try 'no snapshot at all' tl-snapshot check secret
+exits 65
+says 'not a snapshot'
+printf X | dd of=raw bs=1 seek=1080 conv=notrunc 2>/dev/null
+try 'no ext4' tl-ext4 tar raw
+exits 65
+says 'not an ext4 image'
+silent out
+
+# The template.
+if command -v busybox >/dev/null; then
+	try 'the busybox template' tl-snapshot busybox bb "$G"
+	exits 0
+	silent out
+	tl-snapshot tar bb | tar -tvf - >list
+	is 'all belongs to root' \
+	    "$(awk '$2 != "root/root" && $2 != "0/0"' list)" ''
+	ok 'it has a shell' grep -q 'bin/sh -> /bin/busybox' list
+	tl-snapshot busybox bb.2 "$G"
+	ok 'it is the same each time' cmp bb bb.2
+fi
+
+for args in '' 'frob x' 'pack a' 'cat x' 'check' 'pack -x a b c' \
+    'unpack -r x snap back'; do
+	# shellcheck disable=SC2086
+	try "usage: $args" tl-snapshot $args
+	exits 64
+	silent out
+done
+try 'no size' tl-snapshot pack tree 1G x
+exits 64
+try 'no tree' tl-snapshot pack absent "$G" x
+exits 66
+try 'help' tl-snapshot --help
+exits 0
+holds 'usage: tl-snapshot'
+try 'tl-ext4 without a verb' tl-ext4
+exits 64
+try 'tl-ext4 without its image' tl-ext4 tar absent
+exits 66
+try 'a full disk' sh -c 'tl-snapshot cat snap bin/rand >/dev/full'
+exits 74
