@@ -1,0 +1,333 @@
+#!/bin/sh
+# tl-rootfs-build: real builds, against a real store
+
+. "${0%/*}/lib.sh"
+
+[ "$(id -u)" -eq 0 ] || skip 'not root'
+PATH=$PATH:/usr/sbin:/sbin
+for tool in buildah qemu-img mke2fs busybox curl; do
+	command -v "$tool" >/dev/null || skip "$tool is not here"
+done
+unshare -m true 2>/dev/null || skip 'no mount namespaces here'
+
+# The store, what signs for it, and a template.
+echo 'AK SK rw' >cred
+chmod 600 cred
+mkdir store
+tl-stored --root store --credentials cred --bucket images --ready url \
+    >/dev/null 2>stored.log &
+stored=$!
+later "kill $stored; wait $stored 2>/dev/null"
+i=0
+until [ -s url ] || [ "$i" -eq 500 ]; do
+	i=$((i + 1))
+	sleep 0.02
+done
+cat >signer.conf <<END
+bucket = images
+endpoint = $(cat url)
+addressing = path
+access_key = AK
+secret_key = SK
+END
+chmod 600 signer.conf
+dir=projects/p/sandbox-template-builds
+upload () { # NAME
+	printf '{"rel_path":"%s/%s.tlsnap","op":{"kind":"multipart_put",%s}}' \
+	    "$dir" "$1" '"parts":16,"part_size_bytes":67108864' |
+	    tl-presign --config signer.conf --project p
+}
+download () { # NAME
+	printf '{"uri":"s3://images/%s/%s.tlsnap","op":{"kind":"single_get"}}' \
+	    "$dir" "$1" | tl-presign --config signer.conf --project p
+}
+G=1073741824
+tl-snapshot busybox bb.tlsnap "$G"
+upload bb >block
+tl-upload bb.tlsnap <block >/dev/null
+mkdir -p tools/bin tools/skip
+cp "$(command -v busybox)" tools/bin/t
+echo tool >tools/skip/note
+tl-snapshot pack tools "$G" tools.tlsnap
+upload tools >block
+tl-upload tools.tlsnap <block >/dev/null
+
+mkdir -p ctx/bin
+echo from-context >ctx/f
+printf '#!/bin/sh\necho ran\n' >ctx/bin/run
+chmod 755 ctx/bin/run
+echo left-out >ctx/skip
+echo skip >ctx/.dockerignore
+
+# spec NAME [MEMBERS]: what to build from ./Dockerfile
+spec () {
+	upload "$1" >block
+	jq -cn --rawfile d Dockerfile --slurpfile up block --arg c "$PWD/ctx" \
+	    --argjson disk "$G" --argjson more "${2:-{\}}" '{buildId: "b",
+	    snapshotId: "snap_1", rootfsNodeKind: "base", dockerfile: $d,
+	    contextDir: $c, baseImage: "scratch", rootfsDiskBytes: $disk,
+	    upload: $up[0]} + $more' >spec.json
+}
+parent () { # NAME: members for a build on that template
+	download "$1" | jq -c '{rootfsNodeKind: "diff", baseImage: "busybox",
+	    parent: {parentManifestUri: "s3://images/parent.tlsnap",
+	    rootfsDiskBytes: 1073741824, download: .}}'
+}
+build () { # NAME
+	rm -rf metadata.json
+	try "$1" tl-rootfs-build --spec spec.json \
+	    --metadata-out metadata.json --storage "$T/storage"
+	cp out built
+}
+clean () {
+	# shellcheck disable=SC2154
+	is "$name: nothing is left" "$(ls -A storage; find . -maxdepth 1 \
+	    -name '.tl-*'; grep "$T" /proc/mounts; find /run -maxdepth 1 \
+	    -name 'tl-rootfs-build.*')" ''
+}
+have () { # NAME: the object of a build
+	curl -fsS -o "$1.tlsnap" "$(download "$1" | jq -r .url)"
+}
+
+# From nothing.
+
+printf 'FROM scratch\nCOPY f /etc/f\nCOPY bin /bin\n' >Dockerfile
+spec one
+build 'from scratch'
+exits 0
+silent err
+clean
+is 'its metadata' "$(jq -c . metadata.json)" \
+    '{"snapshot_id":"snap_1","snapshot_uri":"s3://images/projects/p/sandbox-template-builds/one.tlsnap","snapshot_format_version":"durable_archive_v1","snapshot_size_bytes":'"$(
+    jq .snapshot_size_bytes metadata.json)"',"rootfs_disk_bytes":1073741824,"rootfs_node_kind":"base"}'
+have one
+is 'its size is told' "$(jq .snapshot_size_bytes metadata.json)" \
+    "$(stat -c %s one.tlsnap)"
+is 'the file is there' "$(tl-snapshot cat one.tlsnap /etc/f)" from-context
+tl-snapshot tar one.tlsnap | tar -tvf - >list
+ok 'with its mode' grep -q '^-rwxr-xr-x 0/0 .* ./bin/run$' list
+is 'nothing else' "$(awk '{ print $NF }' list | sort | tr '\n' ' ')" \
+    './ ./bin/ ./bin/run ./etc/ ./etc/f '
+
+# On a template, in stages.
+
+cat >Dockerfile <<'END'
+ARG WORD=argued
+FROM busybox AS first
+ARG WORD
+RUN echo "made $WORD" >/made
+FROM team/base:1 AS second
+RUN --mount=from=team/tools:1,target=/mnt/t cp /mnt/t/bin/t /t
+FROM busybox
+COPY --from=first /made /made
+COPY --from=1 /t /from-second
+COPY --from=team/tools:1 /bin/t /t
+COPY --from=team/tools:1 /skip/note /note
+RUN --mount=type=bind,source=f,target=/bound cat /made /bound >/both
+RUN rm /bin/vi && chown 7:8 /both
+END
+others=$(printf '%s\n%s' "$(download bb)" "$(download tools)" | jq -cs '
+    {additionalLocalImages: [{reference: "team/base:1", download: .[0]},
+    {reference: "team/tools:1", download: .[1]}]}')
+spec two "$(printf '%s %s' "$(parent bb)" "$others" | jq -cs add)"
+build 'on a template, in stages'
+exits 0
+silent err
+clean
+if grep -q '] STEP 1/.: FROM busybox AS first' built; then
+	pass_ 'steps have the names of the Dockerfile'
+else
+	fail_ 'steps have the names of the Dockerfile' "$(cat built)"
+fi
+is 'a diff build' "$(jq -r '"\(.rootfs_node_kind) \(.parent_manifest_uri)"' \
+    metadata.json)" 'diff s3://images/parent.tlsnap'
+have two
+is 'RUN and ARG' "$(tl-snapshot cat --parent bb.tlsnap two.tlsnap both)" \
+    "made argued
+from-context"
+tl-snapshot cat --parent bb.tlsnap two.tlsnap /t >t
+ok 'COPY --from a template' cmp t tools/bin/t
+tl-snapshot cat --parent bb.tlsnap two.tlsnap /from-second >t
+ok 'RUN --mount from a template, COPY from a stage by number' \
+    cmp t tools/bin/t
+is 'the context has no say in what a template holds' \
+    "$(tl-snapshot cat --parent bb.tlsnap two.tlsnap note)" tool
+tl-snapshot tar --parent bb.tlsnap two.tlsnap | tar -tvf - >list
+ok 'owners' grep -q ' 7/8 .* ./both$' list
+is 'what is removed is gone' "$(grep -c ' ./bin/vi ' list)" 0
+ok 'what is not, is there' grep -q ' ./bin/sh -> /bin/busybox' list
+
+printf 'FROM busybox\nRUN echo x >/x\n' >Dockerfile
+spec three "$(parent bb)"
+build 'a small change'
+exits 0
+is 'is a small snapshot' \
+    "$([ "$(jq .snapshot_size_bytes metadata.json)" -lt 524288 ] && echo yes)" \
+    yes
+
+# What goes wrong.
+
+printf 'FROM busybox\nRUN echo fine\nRUN echo words >&2; false\nRUN true\n' \
+    >Dockerfile
+spec four "$(parent bb)"
+build 'a failing RUN'
+exits 65
+says 'the build failed in STEP 3/4: RUN echo words >&2; false'
+ok 'its words are shown' grep -qx words built
+ok 'no metadata' test ! -e metadata.json
+is 'the upload is given back' \
+    "$(tl-upload bb.tlsnap <block 2>&1 >/dev/null | grep -c NoSuchUpload)" 1
+clean
+
+printf 'FRMO busybox\n' >Dockerfile
+spec five "$(parent bb)"
+build 'no Dockerfile'
+exits 65
+says 'no FROM'
+printf 'FROM busybox\nCOPY absent /\n' >Dockerfile
+spec six "$(parent bb)"
+build 'a file that is not in the context'
+exits 65
+says 'STEP 2/2: COPY absent /'
+clean
+
+printf 'FROM busybox\nRUN head -c 40000000 /dev/urandom >/big\n' >Dockerfile
+spec seven '{"baseImage":"busybox"}'
+jq -c --argjson p "$(parent bb)" '. + $p + {rootfsNodeKind: "base",
+    rootfsDiskBytes: 33554432} | del(.parent.rootfsDiskBytes)' spec.json \
+    >spec.2 && mv spec.2 spec.json
+build 'a tree too large for its disk'
+exits 73
+says 'no space left'
+says 'for a disk of 32 MiB'
+clean
+
+spec eight "$(parent bb | jq -c '.parent.rootfsDiskBytes = 2147483648')"
+build 'a disk smaller than the parent'
+exits 65
+says 'more than the 1073741824'
+spec nine "$(parent absent)"
+build 'a template that is gone'
+exits 69
+says 'template busybox: not to be had'
+is 'no URL is shown' "$(grep -c -i 'X-Amz' err built | tr '\n' ' ')" \
+    'err:0 built:0 '
+clean
+spec ten "$(parent bb)"
+jq -c '.parent.download.url = "file:///etc/passwd"' spec.json >spec.2
+mv spec.2 spec.json
+build 'a download that is no http'
+exits 65
+says 'no usable download'
+printf 'FROM busybox\n' >Dockerfile
+spec eleven "$(parent bb)"
+jq -c 'del(.upload)' spec.json >spec.2
+mv spec.2 spec.json
+build 'nothing was signed'
+exits 65
+says 'not a spec'
+echo '{"dockerConfigJson":"hush' >spec.json
+build 'no JSON'
+exits 65
+is 'it is not quoted' "$(grep -c hush err)" 0
+try 'no options' tl-rootfs-build
+exits 64
+try 'no such spec' tl-rootfs-build --spec none --metadata-out m
+exits 66
+
+printf 'FROM busybox\nRUN echo sleeping; sleep 60\n' >Dockerfile
+spec twelve "$(parent bb)"
+tl-rootfs-build --spec spec.json --metadata-out metadata.json \
+    --storage "$T/storage" >out 2>err &
+pid=$!
+i=0
+until grep -q '^sleeping' out || [ "$i" -eq 500 ]; do
+	i=$((i + 1))
+	sleep 0.02
+done
+kill "$pid"
+wait "$pid"
+# shellcheck disable=SC2034
+status=$? name='SIGTERM in a RUN'
+exits 143
+clean
+is 'SIGTERM in a RUN: its processes are gone' \
+    "$(pgrep -f "^sleep 60$" | while read -r p; do
+	readlink "/proc/$p/root"; done | grep -c "$T" || :)" 0
+is 'SIGTERM in a RUN: the upload is given back' \
+    "$(tl-upload bb.tlsnap <block 2>&1 >/dev/null | grep -c NoSuchUpload)" 1
+
+# Registries.
+
+if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then
+	cat >registry.yml <<-END
+	version: 0.1
+	log: {level: error}
+	storage: {filesystem: {rootdirectory: $T/registry}}
+	http: {addr: "127.0.0.1:0"}
+	END
+	docker-registry serve registry.yml >registry.log 2>&1 &
+	registry=$!
+	later "kill $registry; wait $registry 2>/dev/null"
+	i=0 port=
+	until [ -n "$port" ] || [ "$i" -eq 500 ]; do
+		i=$((i + 1))
+		sleep 0.02
+		port=$(/usr/bin/python3 - "$registry" <<-'END'
+		import os, sys
+		pid = sys.argv[1]
+		own = set()
+		for fd in os.listdir("/proc/%s/fd" % pid):
+		    try:
+		        own.add(os.readlink("/proc/%s/fd/%s" % (pid, fd)))
+		    except OSError:
+		        pass
+		for line in open("/proc/%s/net/tcp" % pid):
+		    w = line.split()
+		    if w[3] == "0A" and "socket:[%s]" % w[9] in own:
+		        print(int(w[1].split(":")[1], 16))
+		END
+		)
+	done
+	mkdir -p image/bin
+	cp "$(command -v busybox)" image/bin/sh
+	echo pulled >image/pulled
+	ref=127.0.0.1:$port/team/app:1
+	# shellcheck disable=SC2016
+	unshare -m sh -c 'export STORAGE_DRIVER=vfs
+	    b="buildah --root $PWD/push --runroot $PWD/push.run"
+	    c=$($b from scratch) && $b copy -q $c image / >/dev/null &&
+	    $b commit -q $c pushed >/dev/null &&
+	    $b push -q --tls-verify=false pushed docker://'"$ref" 2>push.err
+	printf 'FROM %s\nRUN ["/bin/sh", "-c", "true"]\n' "$ref" >Dockerfile
+	spec reg
+	build 'a base image of a registry'
+	exits 0
+	have reg
+	is 'it is pulled' "$(tl-snapshot cat reg.tlsnap pulled)" pulled
+
+	: >Dockerfile
+	spec imp "$(jq -cn --arg r "$ref" '{importImageReference: $r,
+	    baseImage: $r, dockerConfigJson: "{\"auths\":{\"r.example\":{\"auth\":\"aHVzaDpodXNo\"}}}"}')"
+	build 'an import'
+	exits 0
+	silent err
+	have imp
+	is 'it is imported' "$(tl-snapshot cat imp.tlsnap pulled)" pulled
+	is 'no credential is shown' "$(grep -c aHVza err built | tr '\n' ' ')" \
+	    'err:0 built:0 '
+	clean
+	spec imp2 "$(jq -cn --arg r "127.0.0.1:$port/absent:1" \
+	    '{importImageReference: $r}')"
+	build 'an import of nothing'
+	exits 69
+	says 'absent:1 failed'
+	for ref in '-v' 'oci:/etc' 'a b'; do
+		spec imp3 "$(jq -cn --arg r "$ref" '{importImageReference: $r}')"
+		build "an import of $ref"
+		exits 65
+	done
+	clean
+else
+	echo '# docker-registry or skopeo is not here: pulls are not tested'
+fi
