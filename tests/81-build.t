@@ -48,7 +48,8 @@ mv "$TL_REGION_DIR/run/dataplane.sock" "$TL_REGION_DIR/run/real.sock"
 python3 "$here/recorder.py" "$TL_REGION_DIR/run/dataplane.sock" \
     "$TL_REGION_DIR/run/real.sock" recorded &
 recorder=$!
-later kill "$recorder"
+# shellcheck disable=SC2016
+later '[ -z "$recorder" ] || kill "$recorder"'
 i=0
 until [ -S "$TL_REGION_DIR/run/dataplane.sock" ] || [ "$i" -gt 100 ]; do
 	i=$((i + 1))
@@ -58,8 +59,9 @@ try 'with the sandbox kept' tl-build --work kept --keep-sandbox -n kept \
     "$sample/Dockerfile"
 exits 0
 export TL_SANDBOX="$T/kept/sandbox.json"
-# In base64: what a command says is handed on line by line, long ones in pieces.
-tl-exec --root -- base64 /var/lib/tensorlake/rootfs-builder/build/spec.json |
+# Output is lines, and long ones are broken: base64 has none.
+tl-exec --root -- base64 \
+    /var/lib/tensorlake/rootfs-builder/build/spec.json |
     base64 -d >spec.reached
 tl-sandbox rm <kept/sandbox.json
 ok 'the spec reached the builder as spliced' cmp spec.reached kept/spec.json
@@ -68,8 +70,8 @@ import sys
 spec = open("spec.reached", "rb").read()
 blocks = [open(p, "rb").read().strip() for p in sys.argv[1:]]
 assert len(blocks) >= 2 and all(len(b) > 100 for b in blocks), blocks
-assert b"\"upload\":" + blocks[0] in spec.replace(b"\"upload\": ", b"\"upload\":")
-assert all(b in spec for b in blocks)
+assert b"\"upload\":" + blocks[0] in spec
+assert b"\"download\":" + blocks[1] in spec
 ' recorded.*
 ok 'and the rest of the prepared answer too' python3 -c '
 prepared = open("kept/prepared.json", "rb").read().strip()
@@ -79,6 +81,7 @@ head = prepared[:prepared.index(b"\"parent\"")]
 assert len(head) > 50 and spec.startswith(head), spec[:400]
 '
 kill "$recorder"
+recorder=
 mv "$TL_REGION_DIR/run/real.sock" "$TL_REGION_DIR/run/dataplane.sock"
 
 try 'an image without a template below it' tl-build -n scratch \

@@ -26,11 +26,11 @@ sleep 0.2
 is 'no descriptor more in the daemons' "$(descriptors)" "$fds"
 is 'no folder of a build' "$(find "$HOME/.local/state/tl" -mindepth 1)" ''
 
-for n in left right; do
-	mkdir $n
+for side in left right; do
+	mkdir "$side"
 	printf 'FROM busybox\nCOPY mark /mark\nRUN cat /mark >/made\n' \
-	    >$n/Dockerfile
-	echo "$n" >$n/mark
+	    >"$side/Dockerfile"
+	echo "$side" >"$side/mark"
 done
 tl-build -n left left/Dockerfile >left.json 2>left.err &
 one=$!

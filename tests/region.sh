@@ -45,15 +45,14 @@ rest () {
 	find "$TL_REGION_DIR/sandboxes" -mindepth 1 -maxdepth 1 -type d
 	grep -F "$TL_REGION_DIR/sandboxes" /proc/self/mountinfo
 	losetup -l -n -O NAME,BACK-FILE | grep -F "$TL_REGION_DIR"
-	pgrep -x tl-cell
+	# A sandbox's processes end with its tl-cell, which names its folder.
 	for f in /proc/[0-9]*/cmdline; do
-		{ tr "\\0" " " <"$f"; } 2>/dev/null |
-		    grep -e rootfs-builder -e "$TL_REGION_DIR/sandboxes/"
-	done | grep -v tl-sandboxd
+		{ tr '\0\n' '  ' <"$f" && echo; } 2>/dev/null
+	done | grep -F -e "$T/" | grep -v -e ' --ready ' -e grep
 	uploads
 }
 
 nothing_left () {
-	rest >left 2>left.err
-	is "$1: nothing is left" "$(cat left left.err)" ''
+	rest >rest.out 2>rest.err
+	is "$1: nothing is left" "$(cat rest.out rest.err)" ''
 }
