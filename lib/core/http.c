@@ -383,7 +383,7 @@ set_body(struct transfer *t)
 		curl_easy_setopt(e, CURLOPT_READDATA, t);
 		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
 		curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
-		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
+		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 64L << 10);
 		post = false;
 	} else if (post) {
 		curl_easy_setopt(e, CURLOPT_POST, 1L);
