@@ -18,11 +18,14 @@ static const char usage[] =
 "usage: tl-dataplaned [-v] -c FILE -s DIR -l unix:/PATH [-r FILE] [-u UID]\n"
 "\n"
 "  -c, --config FILE      where the bucket is and what signs for it\n"
+"      --fault FILE       what goes wrong on purpose, see tl-fault(7)\n"
 "  -l, --listen unix:/P   the socket; there is no other way in\n"
 "  -r, --ready FILE       write the address there once it answers\n"
 "  -s, --sandboxes DIR    whose sandboxes: DIR/ID/owner.json\n"
 "  -u, --allow-uid UID    may ask, too (repeatable); else root and oneself\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
+
+enum { OPT_FAULT = 256 };
 
 int
 main(int argc, char *argv[])
@@ -30,6 +33,7 @@ main(int argc, char *argv[])
 	static const struct option options[] = {
 		{ "allow-uid", required_argument, NULL, 'u' },
 		{ "config", required_argument, NULL, 'c' },
+		{ "fault", required_argument, NULL, OPT_FAULT },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "ready", required_argument, NULL, 'r' },
 		{ "sandboxes", required_argument, NULL, 's' },
@@ -42,7 +46,7 @@ main(int argc, char *argv[])
 		.ops = &dataplane_ops,
 		.arg = &d,
 	};
-	const char *ready = NULL;
+	const char *ready = NULL, *fault = NULL;
 	struct config config;
 	struct serve *serve;
 	struct fail f;
@@ -76,6 +80,9 @@ main(int argc, char *argv[])
 		case 'v':
 			d.verbose = true;
 			break;
+		case OPT_FAULT:
+			fault = optarg;
+			break;
 		default:
 			opt_usage(usage);
 		}
@@ -88,7 +95,8 @@ main(int argc, char *argv[])
 
 	serve_block_signals();
 	/* It is read again for each request; now only to say what is wrong. */
-	if (config_load(&config, d.config, &f) == -1)
+	if (serve_faults(&o, fault, &f) == -1 ||
+	    config_load(&config, d.config, &f) == -1)
 		opt_fail(&f);
 	config_free(&config);
 	if ((serve = serve_start(&o, &f)) == NULL)

@@ -31,11 +31,13 @@ static const char usage[] =
     "  --builder-memory-mb N, --builder-disk-mb N\n"
     "                       what a build is given to run in\n"
     "  --expire SECONDS     life of a build that is never completed\n"
+    "  --fault FILE         what goes wrong on purpose, see tl-fault(7)\n"
     "  -h, --help; -V, --version; -v, --verbose\n";
 
 enum {
 	LISTEN = 256, READY, KEYS, DB, READER, LIFECYCLE, ANSWER, SIGNER,
-	TEMPLATES, IMAGE, COMMAND, CPUS, MEMORY, DISK, EXPIRE
+	TEMPLATES, IMAGE, COMMAND, CPUS, MEMORY, DISK, EXPIRE,
+	FAULT
 };
 
 static const struct option options[] = {
@@ -55,6 +57,7 @@ static const struct option options[] = {
 	{ "builder-memory-mb", required_argument, NULL, MEMORY },
 	{ "builder-disk-mb", required_argument, NULL, DISK },
 	{ "expire", required_argument, NULL, EXPIRE },
+	{ "fault", required_argument, NULL, FAULT },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -102,7 +105,7 @@ main(int argc, char *argv[])
 	struct serve_options o = { .name = "tl-platformd",
 	    .listen = "127.0.0.1:0", .ops = &api_ops, .arg = &api };
 	const char *ready = NULL, *keys = NULL, *db = NULL, *reader = NULL;
-	const char *signer = NULL, *templates = NULL;
+	const char *signer = NULL, *templates = NULL, *fault = NULL;
 	struct config reader_config, signer_config;
 	struct serve *s;
 	struct fail f;
@@ -165,6 +168,9 @@ main(int argc, char *argv[])
 			api.expire_s = (int64_t)opt_number("--expire", optarg,
 			    1, 1U << 31);
 			break;
+		case FAULT:
+			fault = optarg;
+			break;
 		default:
 			opt_usage(usage);
 		}
@@ -174,7 +180,8 @@ main(int argc, char *argv[])
 		errx(EX_USAGE, "--answer legacy: needs --signer FILE");
 
 	serve_block_signals();
-	if ((api.keys = keys_load(keys, &f)) == NULL ||
+	if (serve_faults(&o, fault, &f) == -1 ||
+	    (api.keys = keys_load(keys, &f)) == NULL ||
 	    (api.pool = pool_new(&f)) == NULL ||
 	    config_load(&reader_config, reader, &f) == -1 ||
 	    (signer != NULL &&

@@ -27,12 +27,15 @@ static const char usage[] =
 "           [-c program] -k file -s folder\n"
 "  -c, --cell PROGRAM    tl-cell (beside this program)\n"
 "  -d, --dataplane PATH  tl-dataplaned's unix socket\n"
+"      --fault FILE      what goes wrong on purpose, see tl-fault(7)\n"
 "  -k, --keys FILE       who may use it\n"
 "  -l, --listen ADDR     127.0.0.1:0\n"
 "  -r, --ready FILE      gets the URL once it answers\n"
 "  -s, --state FOLDER    where the sandboxes are\n"
 "  -t, --tools FOLDER    shown at /usr/local/bin of each sandbox\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
+
+enum { OPT_FAULT = 256 };
 
 extern char **environ;
 
@@ -100,6 +103,19 @@ gone(struct serve_request *r, void *arg)
 		free(r->own);
 }
 
+/*
+ * What tl-fault(7) calls it.  Those of the lifecycle are named where the
+ * client sends them, by tl-platformd.
+ */
+static void
+name(const struct serve_request *r, char *text, size_t size)
+{
+	if (lifecycle_path(r))
+		snprintf(text, size, "lifecycle");
+	else
+		proxy_name(r, text, size);
+}
+
 /* tl-cell is installed beside us. */
 static char *
 beside(const char *name)
@@ -158,6 +174,7 @@ main(int argc, char *argv[])
 	static const struct option longs[] = {
 		{ "cell", required_argument, NULL, 'c' },
 		{ "dataplane", required_argument, NULL, 'd' },
+		{ "fault", required_argument, NULL, OPT_FAULT },
 		{ "keys", required_argument, NULL, 'k' },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "ready", required_argument, NULL, 'r' },
@@ -166,14 +183,14 @@ main(int argc, char *argv[])
 		OPT_COMMON,
 		{ NULL, 0, NULL, 0 }
 	};
-	static const struct serve_ops ops = { begin, body, done, gone };
+	static const struct serve_ops ops = { begin, body, done, gone, name };
 	struct region g = { .verbose = false };
 	struct boxes_options o = { .cell = NULL };
 	struct serve_options so = {
 		.name = "tl-sandboxd", .listen = "127.0.0.1:0", .ops = &ops,
 		.arg = &g,
 	};
-	const char *keys = NULL, *ready = NULL;
+	const char *keys = NULL, *ready = NULL, *fault = NULL;
 	char *cell = NULL;
 	struct serve *s;
 	struct fail f;
@@ -210,6 +227,9 @@ main(int argc, char *argv[])
 		case 'v':
 			g.verbose = true;
 			break;
+		case OPT_FAULT:
+			fault = optarg;
+			break;
 		default:
 			opt_usage(usage);
 		}
@@ -220,7 +240,7 @@ main(int argc, char *argv[])
 
 	serve_block_signals();
 	g.keys = keys_load(keys, &f);
-	if (g.keys == NULL)
+	if (g.keys == NULL || serve_faults(&so, fault, &f) == -1)
 		opt_fail(&f);
 	check(o.cell);
 	raise_limits();

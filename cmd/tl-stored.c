@@ -19,6 +19,7 @@ static const char usage[] =
 "  -b, --bucket NAME       a bucket (repeatable)\n"
 "  -c, --credentials FILE  keys: ACCESS SECRET rw|ro, one a line\n"
 "  -d, --root DIR          where objects are kept\n"
+"      --fault FILE        what goes wrong on purpose, see tl-fault(7)\n"
 "  -l, --listen ADDR       loopback HOST:PORT (127.0.0.1:0) or unix:/PATH\n"
 "      --listen-any        let HOST be any address of this machine\n"
 "  -m, --part-min BYTES    least size of a part that is not the last (5 MiB)\n"
@@ -26,7 +27,7 @@ static const char usage[] =
 "      --region NAME       the region of signatures (us-east-1)\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
-enum { OPT_ANY = 256, OPT_REGION };
+enum { OPT_ANY = 256, OPT_FAULT, OPT_REGION };
 
 int
 main(int argc, char *argv[])
@@ -34,6 +35,7 @@ main(int argc, char *argv[])
 	static const struct option options[] = {
 		{ "bucket", required_argument, NULL, 'b' },
 		{ "credentials", required_argument, NULL, 'c' },
+		{ "fault", required_argument, NULL, OPT_FAULT },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "listen-any", no_argument, NULL, OPT_ANY },
 		{ "part-min", required_argument, NULL, 'm' },
@@ -44,7 +46,7 @@ main(int argc, char *argv[])
 		{ NULL, 0, NULL, 0 }
 	};
 	const char *buckets[BUCKETS_MAX], *root = NULL, *keys = NULL;
-	const char *ready = NULL;
+	const char *ready = NULL, *fault = NULL;
 	uint64_t part_min = OBJECTS_PART_MIN;
 	struct s3 s3 = { .region = "us-east-1" };
 	struct serve_options o = {
@@ -52,6 +54,7 @@ main(int argc, char *argv[])
 		.listen = "127.0.0.1:0",
 		.ops = &s3_ops,
 		.arg = &s3,
+		.xml = true,
 	};
 	struct serve *serve;
 	struct fail f;
@@ -95,6 +98,9 @@ main(int argc, char *argv[])
 		case OPT_ANY:
 			o.any_host = true;
 			break;
+		case OPT_FAULT:
+			fault = optarg;
+			break;
 		case OPT_REGION:
 			s3.region = optarg;
 			break;
@@ -105,7 +111,8 @@ main(int argc, char *argv[])
 		opt_usage(usage);
 
 	serve_block_signals();
-	if (s3_keys_load(&s3, keys, &f) == -1 ||
+	if (serve_faults(&o, fault, &f) == -1 ||
+	    s3_keys_load(&s3, keys, &f) == -1 ||
 	    (s3.objects = objects_open(root, buckets, n, part_min,
 	    &f)) == NULL || (serve = serve_start(&o, &f)) == NULL ||
 	    serve_run(serve, ready, &f) == -1)

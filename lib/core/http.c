@@ -15,6 +15,7 @@
 #define CONNECT_MS	10000L
 #define REDIRECTS	10L
 #define STALL_S		60L
+#define STALL_MAX_S	86400L
 #define POLL_MS		1000	/* how late a stall or deadline is noticed */
 
 struct transfer {
@@ -39,6 +40,7 @@ struct http {
 	bool		 plain;
 	bool		 verbose;
 	int64_t		 deadline;	/* 0: none */
+	long		 stall_s;
 };
 
 static int64_t
@@ -56,6 +58,20 @@ global(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+/* TL_STALL_S; what is no number is not worth failing for. */
+static long
+stall_limit(void)
+{
+	const char *s = getenv("TL_STALL_S");
+	char *end;
+	long n;
+
+	if (s == NULL || *s < '0' || *s > '9')
+		return STALL_S;
+	n = strtol(s, &end, 10);
+	return *end != '\0' || n < 1 || n > STALL_MAX_S ? STALL_S : n;
+}
+
 struct http *
 http_new(struct fail *f)
 {
@@ -69,6 +85,7 @@ http_new(struct fail *f)
 		fail_set(f, EX_OSERR, "out of memory");
 		return NULL;
 	}
+	h->stall_s = stall_limit();
 	return h;
 }
 
@@ -283,7 +300,8 @@ on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow,
     curl_off_t ultotal, curl_off_t ulnow)
 {
 	struct transfer *t = arg;
-	long stall = t->req->stall_s == 0 ? STALL_S : t->req->stall_s;
+	long stall = t->req->stall_s == 0 ? t->http->stall_s :
+	    t->req->stall_s;
 	int64_t now = now_ms();
 
 	(void)dltotal;

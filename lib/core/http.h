@@ -16,7 +16,8 @@
  *
  * HTTP/1.1.  Proxies as libcurl's environment conventions have them, but never
  * for a loopback address.  TL_CA_BUNDLE, then SSL_CERT_FILE, name a bundle of
- * certificates instead of the system's.
+ * certificates instead of the system's.  TL_STALL_S is after how many seconds
+ * without a byte a transfer ends (60).
  */
 struct http;
 
@@ -61,7 +62,7 @@ struct http_request {
 	size_t		 reply_max;	/* ceiling of reply->body; 0: BUF_SMALL_MAX */
 	const char	*type;		/* wanted Content-Type part of a 2xx, or NULL */
 	long		 timeout_ms;	/* of the whole exchange; 0: none */
-	long		 stall_s;	/* no byte for so long; 0: 60, -1: never */
+	long		 stall_s;	/* no byte for so long; 0: TL_STALL_S, -1: never */
 	bool		 no_redirect;	/* a 3xx is an answer like any other */
 	/*
 	 * On a connection of its own.  libcurl quietly repeats a request

@@ -343,22 +343,24 @@ struct api_route {
 	const char	*path;		/* behind either prefix */
 	void		(*handle)(struct api *, struct serve_request *,
 			    struct api_call *);
+	const char	*name;		/* in tl-fault(7) */
 };
 
 static const struct api_route routes[] = {
-	{ "POST", "keys/introspect", introspect },
-	{ "GET", "sandbox-templates", list },
-	{ "POST", "sandbox-templates", register_template },
-	{ "GET", "sandbox-templates/by-name/{}", by_name },
-	{ "GET", "sandbox-templates/{}", by_id },
-	{ "DELETE", "sandbox-templates/{}", delete },
-	{ "POST", "sandbox-template-builds", api_prepare },
-	{ "POST", "sandbox-template-builds/{}/complete", api_complete },
+	{ "POST", "keys/introspect", introspect, "introspect" },
+	{ "GET", "sandbox-templates", list, "templates" },
+	{ "POST", "sandbox-templates", register_template, "register" },
+	{ "GET", "sandbox-templates/by-name/{}", by_name, "lookup" },
+	{ "GET", "sandbox-templates/{}", by_id, "template" },
+	{ "DELETE", "sandbox-templates/{}", delete, "template-delete" },
+	{ "POST", "sandbox-template-builds", api_prepare, "prepare" },
+	{ "POST", "sandbox-template-builds/{}/complete", api_complete,
+	    "complete" },
 };
 #define NROUTES	(sizeof(routes) / sizeof(routes[0]))
 
 /* Not one of ours: the lifecycle's. */
-static const struct api_route lifecycle = { NULL, NULL, NULL };
+static const struct api_route lifecycle = { NULL, NULL, NULL, NULL };
 
 /*
  * What the long prefix says of the scope.  1 and where the rest begins, 0 if
@@ -478,8 +480,46 @@ gone(struct serve_request *r, void *arg)
 	free(r->own);
 }
 
+static const char *
+lifecycle_name(const struct serve_request *r)
+{
+	const char *s = strstr(r->path, "/sandboxes");
+
+	if (strcmp(r->method, "POST") == 0)
+		return "create";
+	if (strcmp(r->method, "DELETE") == 0)
+		return "delete";
+	return s != NULL && s[10] == '/' ? "wait" : "list";
+}
+
+/* The names of tl-fault(7). */
+static void
+name(const struct serve_request *r, char *text, size_t size)
+{
+	struct serve_request rest = *r;
+	char seg[2][256];
+	size_t i, prefix;
+
+	while (rest.path[0] == '/' && rest.path[1] == '/')
+		rest.path++;
+	if (strncmp(rest.path, lifecycle_prefix,
+	    sizeof(lifecycle_prefix) - 1) == 0) {
+		snprintf(text, size, "%s", lifecycle_name(&rest));
+		return;
+	}
+	if (scope(&rest, seg, &prefix) == -1)
+		return;
+	rest.path += prefix;
+	for (i = 0; i < NROUTES; i++)
+		if (strcmp(r->method, routes[i].method) == 0 &&
+		    serve_match(&rest, routes[i].path, seg, 1) != -1) {
+			snprintf(text, size, "%s", routes[i].name);
+			return;
+		}
+}
+
 const struct serve_ops api_ops = {
-	.begin = begin, .done = done, .gone = gone,
+	.begin = begin, .done = done, .gone = gone, .name = name,
 };
 
 /* Templates out of files. */

@@ -286,7 +286,16 @@ done(struct serve_request *r, void *arg)
 	buf_free(&project);
 }
 
+/* The name of tl-fault(7); towards the client it is "sign". */
+static void
+name(const struct serve_request *r, char *text, size_t size)
+{
+	(void)r;
+	snprintf(text, size, "dataplane");
+}
+
 const struct serve_ops dataplane_ops = {
 	.begin = begin,
 	.done = done,
+	.name = name,
 };

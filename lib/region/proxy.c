@@ -361,3 +361,34 @@ proxy_gone(struct serve_request *r)
 	box_put(o->box);
 	free(o);
 }
+
+void
+proxy_name(const struct serve_request *r, char *name, size_t size)
+{
+	static const struct {
+		const char	*method, *path, *name;
+	} names[] = {
+		{ "GET", "/api/v1/health", "health" },
+		{ "POST", "/api/v1/blob/sign", "sign" },
+		{ "PUT", "/api/v1/files", "put" },
+		{ "GET", "/api/v1/files", "get" },
+		{ "DELETE", "/api/v1/files", "remove" },
+		{ "POST", "/api/v1/processes", "process-start" },
+		{ "GET", "/api/v1/processes", "process-list" },
+		{ "POST", "/api/v1/processes/run", "process-run" },
+		{ "GET", "/api/v1/processes/{}", "process-get" },
+		{ "DELETE", "/api/v1/processes/{}", "process-kill" },
+		{ "POST", "/api/v1/processes/{}/signal", "process-kill" },
+		{ "GET", "/api/v1/processes/{}/output/follow", "follow" },
+		{ "GET", "/api/v1/processes/{}/{}", "output" },
+	};
+	char seg[2][256];
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(r->method, names[i].method) == 0 &&
+		    serve_match(r, names[i].path, seg, 2) != -1) {
+			snprintf(name, size, "%s", names[i].name);
+			return;
+		}
+}

@@ -35,4 +35,7 @@ void	proxy_gone(struct serve_request *);
  */
 int	proxy_id(struct serve_request *, char id[BOX_ID_MAX + 1]);
 
+/* What tl-fault(7) calls it. */
+void	 proxy_name(const struct serve_request *, char *, size_t);
+
 #endif

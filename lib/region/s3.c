@@ -162,7 +162,7 @@ bad:
 }
 
 static bool
-has_param(struct serve_request *r, const char *name)
+has_param(const struct serve_request *r, const char *name)
 {
 	struct buf b = BUF_INIT(64UL << 10);
 	struct fail f;
@@ -872,9 +872,38 @@ gone(struct serve_request *r, void *arg)
 	r->own = NULL;
 }
 
+/* The names of tl-fault(7). */
+static void
+name(const struct serve_request *r, char *text, size_t size)
+{
+	struct buf part = BUF_INIT(16);
+	bool upload = has_param(r, "uploadId");
+	const char *s = "other";
+	struct fail f;
+
+	if (is_method(r, "HEAD"))
+		s = "head";
+	else if (is_method(r, "PUT"))
+		s = upload ? "part" : "object-put";
+	else if (is_method(r, "POST"))
+		s = upload ? "upload-complete" : "upload-create";
+	else if (is_method(r, "DELETE"))
+		s = upload ? "upload-abort" : "object-delete";
+	else if (is_method(r, "GET"))
+		s = upload ? "upload-parts" : has_param(r, "list-type") ||
+		    has_param(r, "uploads") ? "bucket-list" : "download";
+	if (strcmp(s, "part") != 0 ||
+	    serve_query(r, "partNumber", &part, &f) != 1)
+		snprintf(text, size, "%s", s);
+	else
+		snprintf(text, size, "%s%s", s, part.data);
+	buf_free(&part);
+}
+
 const struct serve_ops s3_ops = {
 	.begin = begin,
 	.body = body,
 	.done = done,
 	.gone = gone,
+	.name = name,
 };

@@ -21,6 +21,7 @@
 
 #include <microhttpd.h>
 
+#include "region/fault.h"
 #include "region/serve.h"
 
 /* Of head and reading together: a target with a signature is a few KB. */
@@ -53,6 +54,10 @@ struct serve {
 	int			 fd;
 	const struct serve_ops	*ops;
 	void			*arg;
+	struct faults		*faults;
+	bool			 xml;
+	pthread_mutex_t		 door_lock;
+	unsigned		 shut;		/* faults that refuse */
 	struct MHD_Daemon	*daemon;
 	atomic_bool		 stopping;
 	atomic_uint		 busy;		/* requests under way */
@@ -82,12 +87,24 @@ struct exchange {
 	bool			 malformed;	/* a header */
 	bool			 stream;
 	bool			 linger;
+	bool			 empty;		/* the answer has no body */
+	bool			 shut;		/* the door, until it is over */
+	struct fault		 fault;
 };
 
 static struct exchange *
 exchange_of(const struct serve_request *r)
 {
 	return r->priv;
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static int
@@ -457,6 +474,42 @@ answer(struct exchange *x, unsigned status, const char *type,
 	x->status = status;
 }
 
+/* The half of a body, and no more of it: see reader_next(). */
+static ssize_t
+half_read(void *arg, uint64_t pos, char *p, size_t max)
+{
+	const struct buf *b = arg;
+	size_t n = b->len - (size_t)pos;
+
+	if (n > max)
+		n = max;
+	memcpy(p, b->data + pos, n);
+	return (ssize_t)n;
+}
+
+static void
+half_free(void *arg)
+{
+	buf_free(arg);
+	free(arg);
+}
+
+static void
+reply_half(struct serve_request *r, unsigned status, const char *type,
+    const void *p, size_t n)
+{
+	struct buf *b = calloc(1, sizeof(*b));
+	struct fail f;
+
+	if (b == NULL)
+		return;
+	b->max = n;
+	if (buf_add(b, p, n, &f) == -1)
+		half_free(b);
+	else
+		serve_reply_read(r, status, type, n, half_read, half_free, b);
+}
+
 void
 serve_reply(struct serve_request *r, unsigned status, const char *type,
     const void *p, size_t n)
@@ -465,6 +518,13 @@ serve_reply(struct serve_request *r, unsigned status, const char *type,
 
 	if (x->response != NULL)
 		return;
+	x->empty = n == 0;
+	if (x->fault.kind == FAULT_CUT && n > 0) {
+		reply_half(r, status, type, p, n);
+		return;
+	}
+	if (x->fault.kind == FAULT_LENGTH)
+		n /= 2;
 	answer(x, status, type, MHD_create_response_from_buffer(n,
 	    (void *)(uintptr_t)p, MHD_RESPMEM_MUST_COPY));
 }
@@ -525,6 +585,44 @@ serve_error(struct serve_request *r, unsigned status, const char *code,
 	serve_reply(r, status, "application/json", body, (size_t)n);
 }
 
+struct half_file {
+	int		 fd;
+	uint64_t	 off;
+};
+
+static ssize_t
+half_file_read(void *arg, uint64_t pos, char *p, size_t max)
+{
+	const struct half_file *h = arg;
+
+	return pread(h->fd, p, max, (off_t)(h->off + pos));
+}
+
+static void
+half_file_free(void *arg)
+{
+	struct half_file *h = arg;
+
+	close(h->fd);
+	free(h);
+}
+
+static void
+reply_half_file(struct serve_request *r, unsigned status, const char *type,
+    int fd, uint64_t off, uint64_t len)
+{
+	struct half_file *h = malloc(sizeof(*h));
+
+	if (h == NULL) {
+		close(fd);
+		return;
+	}
+	h->fd = fd;
+	h->off = off;
+	serve_reply_read(r, status, type, len, half_file_read, half_file_free,
+	    h);
+}
+
 void
 serve_reply_file(struct serve_request *r, unsigned status, const char *type,
     int fd, uint64_t off, uint64_t len)
@@ -541,6 +639,12 @@ serve_reply_file(struct serve_request *r, unsigned status, const char *type,
 		serve_reply(r, status, type, "", 0);
 		return;
 	}
+	if (x->fault.kind == FAULT_CUT) {
+		reply_half_file(r, status, type, fd, off, len);
+		return;
+	}
+	if (x->fault.kind == FAULT_LENGTH)
+		len /= 2;
 	response = MHD_create_response_from_fd_at_offset64(len, fd, off);
 	if (response == NULL)
 		close(fd);
@@ -552,6 +656,7 @@ struct stream {
 	ssize_t		(*next)(void *, char *, size_t);
 	void		(*free_arg)(void *);
 	void		*arg;
+	bool		 over;		/* half of it is sent, a fault */
 };
 
 /*
@@ -571,9 +676,19 @@ static ssize_t
 stream_next(void *arg, uint64_t pos, char *p, size_t max)
 {
 	struct stream *st = arg;
-	ssize_t n = st->next(st->arg, p, max);
+	enum fault_kind fault = st->x->fault.kind;
+	ssize_t n;
 
 	(void)pos;
+	if (st->over)
+		return fault == FAULT_CUT ? MHD_CONTENT_READER_END_WITH_ERROR :
+		    MHD_CONTENT_READER_END_OF_STREAM;
+	n = st->next(st->arg, p, max);
+	if (n > 0 && (fault == FAULT_CUT || fault == FAULT_LENGTH)) {
+		/* Nobody knows how long it is: half of what is there. */
+		st->over = true;
+		return (n + 1) / 2;
+	}
 	if (n > 0)
 		return n;
 	if (n == -1)
@@ -608,6 +723,7 @@ serve_reply_stream(struct serve_request *r, unsigned status, const char *type,
 		st->next = next;
 		st->free_arg = free_arg;
 		st->arg = arg;
+		st->over = false;
 		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
 		    STREAM_BLOCK, stream_next, st, stream_free);
 	}
@@ -625,14 +741,18 @@ struct reader {
 	ssize_t		(*read)(void *, uint64_t, char *, size_t);
 	void		(*free_arg)(void *);
 	void		*arg;
+	uint64_t	 end;		/* of what is sent */
 };
 
 static ssize_t
 reader_next(void *arg, uint64_t pos, char *p, size_t max)
 {
 	struct reader *rd = arg;
-	ssize_t n = rd->read(rd->arg, pos, p, max);
+	ssize_t n;
 
+	if (max > rd->end - pos)
+		max = (size_t)(rd->end - pos);
+	n = max == 0 ? 0 : rd->read(rd->arg, pos, p, max);
 	/* Its length is announced, so there is no early end but a broken one. */
 	return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
 }
@@ -660,6 +780,9 @@ serve_reply_read(struct serve_request *r, unsigned status, const char *type,
 		rd->read = read;
 		rd->free_arg = free_arg;
 		rd->arg = arg;
+		rd->end = x->fault.kind == FAULT_CUT ? len / 2 : len;
+		if (x->fault.kind == FAULT_LENGTH)
+			len /= 2;
 		response = MHD_create_response_from_callback(len, READ_BLOCK,
 		    reader_next, rd, reader_free);
 	}
@@ -683,6 +806,144 @@ clock_set(struct exchange *x, unsigned seconds)
 {
 	MHD_set_connection_option(x->conn, MHD_CONNECTION_OPTION_TIMEOUT,
 	    seconds);
+}
+
+/* Faults on purpose, as region/fault.h and tl-fault(7) have them. */
+
+/*
+ * Refuse connections, by a socket that does not listen any more; Linux lets it
+ * listen again later.  A unix socket would not, so that goes out of sight.
+ * Meanwhile libmicrohttpd polls in vain.
+ */
+static void
+door(struct serve *s, bool open)
+{
+	char away[sizeof(((struct sockaddr_un *)0)->sun_path) + 8];
+
+	if (s->unix_path != NULL)
+		snprintf(away, sizeof(away), "%s.away", s->unix_path);
+	pthread_mutex_lock(&s->door_lock);
+	if (!open && s->shut++ == 0) {
+		if (s->unix_path == NULL)
+			shutdown(s->fd, SHUT_RD);
+		else if (rename(s->unix_path, away) == -1)
+			serve_log(s, "%s: %s", away, strerror(errno));
+	} else if (open && --s->shut == 0) {
+		if (s->unix_path == NULL)
+			listen(s->fd, SOMAXCONN);
+		else if (atomic_load(&s->stopping))
+			unlink(away);
+		else if (rename(away, s->unix_path) == -1)
+			serve_log(s, "%s: %s", away, strerror(errno));
+	}
+	pthread_mutex_unlock(&s->door_lock);
+}
+
+/* So long, or until the end of the server or, if fd is one, the client's. */
+static void
+hold(const struct serve *s, unsigned ms, int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+	int64_t now = now_ms(), end = now + ms;
+
+	for (; now < end && !atomic_load(&s->stopping); now = now_ms())
+		if (poll(&p, 1, end - now < 20 ? (int)(end - now) : 20) == 1)
+			break;
+}
+
+/* Which fault this is, if any; true if it takes the place of the handling. */
+static bool
+fault_first(struct exchange *x)
+{
+	struct serve *s = x->s;
+	struct fault_answer a;
+	char name[64] = "other", line[512];
+	bool picked;
+
+	if (s->faults == NULL)
+		return false;
+	if (s->ops->name != NULL)
+		s->ops->name(&x->req, name, sizeof(name));
+	picked = faults_pick(s->faults, name, &x->fault, line, sizeof(line));
+	if (line[0] != '\0')
+		serve_log(s, "%s", line);
+	if (!picked)
+		return false;
+	switch (x->fault.kind) {
+	case FAULT_REFUSED:
+		door(s, false);
+		fault_reset(connection_fd(x->conn));
+		hold(s, x->fault.ms, -1);
+		door(s, true);
+		return true;
+	case FAULT_RESET:
+		fault_reset(connection_fd(x->conn));
+		return true;
+	case FAULT_STATUS:
+	case FAULT_ERROR:
+	case FAULT_HTML:
+		fault_answer(&x->fault, s->xml, &a);
+		if (a.status == 401)
+			serve_add_header(&x->req, "WWW-Authenticate",
+			    "Bearer");
+		if (a.status == 429)
+			serve_add_header(&x->req, "Retry-After", "1");
+		serve_reply(&x->req, a.status, a.type, a.body, strlen(a.body));
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What happens to an answer; true if it is not to be sent. */
+static bool
+fault_last(struct exchange *x)
+{
+	static const char head[] = "HTTP/1.1 20";
+	int fd = connection_fd(x->conn);
+
+	switch (x->fault.kind) {
+	case FAULT_REFUSED_AFTER:
+		MHD_add_response_header(x->response, "Connection", "close");
+		/* Of a stream nobody knows when it ends, see over(). */
+		if (!x->stream) {
+			x->shut = true;
+			door(x->s, false);
+		}
+		return false;
+	case FAULT_RESET_AFTER:
+		fault_reset(fd);
+		return true;
+	case FAULT_NO_ANSWER:
+		hold(x->s, x->fault.ms, fd);
+		return true;
+	case FAULT_SLOW:
+		hold(x->s, x->fault.ms, fd);
+		return false;
+	case FAULT_CUT:
+	case FAULT_LENGTH:
+		/* Half of an answer that is all head. */
+		if (!x->empty && strcmp(x->req.method, "HEAD") != 0)
+			return false;
+		if (send(fd, head, sizeof(head) - 1, MSG_NOSIGNAL) == -1)
+			serve_log(x->s, "%s", strerror(errno));
+		shutdown(fd, SHUT_WR);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The exchange is over: what there still is to be refused. */
+static void
+fault_over(struct exchange *x)
+{
+	if (x->fault.kind != FAULT_REFUSED_AFTER || x->response == NULL)
+		return;
+	if (!x->shut)
+		door(x->s, false);
+	hold(x->s, x->fault.ms, -1);
+	door(x->s, true);
 }
 
 static enum MHD_Result
@@ -744,6 +1005,12 @@ first_call(struct exchange *x)
 	MHD_get_connection_values(x->conn, MHD_HEADER_KIND, take_header, x);
 	if (x->broken)
 		return MHD_NO;
+	if (fault_first(x)) {
+		if (x->response == NULL)
+			return MHD_NO;
+		refused = body_length(x) == -1;
+		goto answered;
+	}
 	refused = body_length(x) == -1;
 	if (x->malformed) {
 		refused = true;
@@ -763,6 +1030,7 @@ first_call(struct exchange *x)
 	}
 	if (x->response == NULL)
 		return MHD_YES;
+answered:
 	/*
 	 * An answer given before the body is read ends the connection, so one
 	 * with a short body, or none, has it read first.  Not so where the
@@ -774,7 +1042,7 @@ first_call(struct exchange *x)
 		return MHD_YES;
 	MHD_add_response_header(x->response, "Connection", "close");
 	x->linger = true;
-	return queue(x);
+	return fault_last(x) ? MHD_NO : queue(x);
 }
 
 static enum MHD_Result
@@ -803,7 +1071,7 @@ last_call(struct exchange *x)
 		x->s->ops->done(&x->req, x->s->arg);
 	if (x->response == NULL)
 		serve_error(&x->req, 500, "internal", "no answer was made");
-	if (x->response == NULL)
+	if (x->response == NULL || (!x->early && fault_last(x)))
 		return MHD_NO;
 	/*
 	 * libmicrohttpd 0.9.75 comes here once too early, and takes no answer
@@ -845,15 +1113,6 @@ on_request(void *arg, struct MHD_Connection *conn, const char *url,
 	if (!x->queued || !x->stream)
 		clock_set(x, IDLE_S);
 	return result;
-}
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /*
@@ -911,6 +1170,7 @@ on_completed(void *arg, struct MHD_Connection *conn, void **own,
 		linger(s, connection_fd(conn));
 	else if (x->stream)
 		clock_set(x, IDLE_S);
+	fault_over(x);
 	if (x->response != NULL)
 		MHD_destroy_response(x->response);
 	headers_free(x->asked);
@@ -989,6 +1249,26 @@ is_loopback(const struct sockaddr *sa)
 }
 
 static int
+bound(const struct sockaddr *sa, socklen_t sa_len,
+    struct sockaddr_storage *ss, socklen_t *len)
+{
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int one = 1, saved;
+
+	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
+	    sizeof(one)) == 0 && bind(fd, sa, sa_len) == 0) {
+		*len = sizeof(*ss);
+		if (getsockname(fd, (struct sockaddr *)ss, len) == 0)
+			return fd;
+	}
+	saved = errno;
+	if (fd != -1)
+		close(fd);
+	errno = saved;
+	return -1;
+}
+
+static int
 listen_tcp(struct serve *s, const struct serve_options *o, struct fail *f)
 {
 	struct addrinfo hints = {
@@ -998,9 +1278,9 @@ listen_tcp(struct serve *s, const struct serve_options *o, struct fail *f)
 	char host[64], port[16];
 	const char *at = o->listen, *colon = strrchr(at, ':');
 	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	socklen_t len = 0;
 	size_t n;
-	int fd = -1, one = 1;
+	int fd = -1, first;
 
 	if (colon == NULL || colon == at)
 		goto malformed;
@@ -1024,13 +1304,17 @@ listen_tcp(struct serve *s, const struct serve_options *o, struct fail *f)
 		return fail_set(f, EX_USAGE, "%.200s: not a loopback address",
 		    o->listen);
 	}
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
-	    sizeof(one)) == -1 ||
-	    bind(fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
-	    listen(fd, SOMAXCONN) == -1 ||
-	    getsockname(fd, (struct sockaddr *)&ss, &len) == -1) {
+	fd = bound(ai->ai_addr, ai->ai_addrlen, &ss, &len);
+	/*
+	 * Linux lets go of a port that it chose when the socket stops to
+	 * listen, as it does in door(); not so of one that it was told.
+	 */
+	if (fd != -1 && o->faults != NULL) {
+		first = fd;
+		fd = bound((struct sockaddr *)&ss, len, &ss, &len);
+		close(first);
+	}
+	if (fd == -1 || listen(fd, SOMAXCONN) == -1) {
 		fail_sys(f, EX_UNAVAILABLE, "%.200s", o->listen);
 		goto fail;
 	}
@@ -1054,6 +1338,19 @@ malformed:
 	    "host, nor unix:/PATH", o->listen);
 }
 
+int
+serve_faults(struct serve_options *o, const char *file, struct fail *f)
+{
+	const char *spec = getenv("TL_FAULT");
+
+	if (spec != NULL && *spec == '\0')
+		spec = NULL;
+	if (spec == NULL && file == NULL)
+		return 0;
+	o->faults = faults_open(spec, file, f);
+	return o->faults == NULL ? -1 : 0;
+}
+
 struct serve *
 serve_start(const struct serve_options *o, struct fail *f)
 {
@@ -1066,6 +1363,9 @@ serve_start(const struct serve_options *o, struct fail *f)
 	}
 	s->ops = o->ops;
 	s->arg = o->arg;
+	s->faults = o->faults;
+	s->xml = o->xml;
+	pthread_mutex_init(&s->door_lock, NULL);
 	atomic_init(&s->stopping, false);
 	atomic_init(&s->busy, 0);
 	s->fd = strncmp(o->listen, "unix:", 5) == 0 ?
@@ -1178,6 +1478,8 @@ serve_stop(struct serve *s)
 	}
 	if (s->fd != -1)
 		close(s->fd);
+	faults_free(s->faults);
+	pthread_mutex_destroy(&s->door_lock);
 	free(s->unix_path);
 	free(s->url);
 	free(s->name);

@@ -10,6 +10,8 @@
 #include "core/buf.h"
 #include "core/fail.h"
 
+struct faults;
+
 /*
  * An HTTP server on libmicrohttpd, a thread a connection.  The only file that
  * includes microhttpd.h.
@@ -40,6 +42,8 @@ struct serve_ops {
 	void	(*body)(struct serve_request *, void *arg, const char *, size_t);
 	void	(*done)(struct serve_request *, void *arg);
 	void	(*gone)(struct serve_request *, void *arg);
+	/* What tl-fault(7) calls a request whose head is there.  May be NULL. */
+	void	(*name)(const struct serve_request *, char *, size_t);
 };
 
 /*
@@ -53,7 +57,15 @@ struct serve_options {
 	bool			 any_host;
 	const struct serve_ops	*ops;
 	void			*arg;
+	struct faults		*faults;	/* or NULL; freed at the end */
+	bool			 xml;		/* its error documents are XML */
 };
+
+/*
+ * The faults of TL_FAULT and, whenever it is there, of a file; neither is
+ * none.  See region/fault.h.
+ */
+int	serve_faults(struct serve_options *, const char *file, struct fail *);
 
 struct serve *serve_start(const struct serve_options *, struct fail *);
 /* "http://127.0.0.1:41234", or "unix:/PATH". */

@@ -151,7 +151,8 @@ request_gone(struct serve_request *r, void *arg)
 	atomic_fetch_add(&gone, 1);
 }
 
-static const struct serve_ops ops = { begin, body, done, request_gone };
+static const struct serve_ops ops = { begin, body, done, request_gone,
+    NULL };
 
 static bool
 soon(atomic_int *what, int value)
