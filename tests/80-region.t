@@ -31,7 +31,8 @@ says 'already up'
 
 # The key is in no argument of any process.
 key=$(cat "$TL_REGION_DIR/key")
-cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -F "$key" >argv
+cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' |
+    grep -F -f "$TL_REGION_DIR/key" >argv
 is 'no process has the key as an argument' "$(cat argv)" ''
 
 port=${TENSORLAKE_API_URL##*:}
