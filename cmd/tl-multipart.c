@@ -1,8 +1,11 @@
 /* tl-multipart: open a multipart upload in the bucket, or give it back. */
 
+#include <err.h>
 #include <getopt.h>
+#include <signal.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "core/http.h"
 #include "core/opt.h"
@@ -16,6 +19,35 @@ static const char usage[] =
 "  -c, --config FILE    where the bucket is and what signs for it\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
+/* Open one and say its id; one whose id nobody learns of is given back. */
+static int
+create(struct http *http, const struct config *config, const char *key,
+    struct fail *f)
+{
+	struct buf id = BUF_INIT(BUF_SMALL_MAX);
+	struct buf line = BUF_INIT(BUF_SMALL_MAX);
+	struct fail second;
+	int rc;
+
+	/* A reader that is gone is a write that fails, not our end. */
+	signal(SIGPIPE, SIG_IGN);
+	if (multipart_create(http, config, key, &id, f) == -1)
+		return -1;
+	rc = buf_addf(&line, f, "%s\n", id.data);
+	if (rc == 0)
+		rc = buf_write(&line, STDOUT_FILENO, "stdout", f);
+	if (rc == 0 && close(STDOUT_FILENO) == -1)
+		rc = fail_sys(f, EX_IOERR, "stdout");
+	if (rc == -1 &&
+	    multipart_abort(http, config, key, id.data, &second) == -1) {
+		fail_in(&second, "the upload is left open");
+		warnx("%s", second.msg);
+	}
+	buf_free(&line);
+	buf_free(&id);
+	return rc;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -24,7 +56,6 @@ main(int argc, char *argv[])
 		OPT_COMMON,
 		{ NULL, 0, NULL, 0 }
 	};
-	struct buf id = BUF_INIT(BUF_SMALL_MAX);
 	const char *path = NULL;
 	bool verbose = false;
 	struct config config;
@@ -60,19 +91,12 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	if (verbose)
 		http_verbose(http);
-	if (argc == 2) {
-		rc = multipart_create(http, &config, argv[1], &id, &f);
-		if (rc == 0)
-			rc = buf_add(&id, "\n", 1, &f);
-	} else {
-		rc = multipart_abort(http, &config, argv[1], argv[2], &f);
-	}
+	rc = argc == 2 ? create(http, &config, argv[1], &f) :
+	    multipart_abort(http, &config, argv[1], argv[2], &f);
 	if (rc == -1)
 		opt_fail(&f);
-	opt_output(&id);
 
 	http_free(http);
 	config_free(&config);
-	buf_free(&id);
 	return 0;
 }

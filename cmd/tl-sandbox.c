@@ -5,6 +5,7 @@
 #include <err.h>
 #include <getopt.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,12 +151,25 @@ random_key(void)
 	return text;
 }
 
+/* One that nobody can learn of is deleted, so far as there is one. */
+static _Noreturn void
+undo(const struct fail *f)
+{
+	struct fail second;
+
+	if (box.id != NULL && lifecycle_delete(&exchange, box.id,
+	    RM_TIMEOUT_S, &second) == -1)
+		warnx("sandbox %s: left, %s", box.id, second.msg);
+	failed(f);
+}
+
 static void
 create(void)
 {
 	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct prepared p = PREPARED_INIT;
-	struct fail f, ignored;
+	struct fail f;
 
 	if (prepared_load(&p, &text, "-", &f) == -1)
 		opt_fail(&f);
@@ -166,17 +180,22 @@ create(void)
 	prepared_free(&p);
 	buf_free(&text);
 
+	/* A reader that is gone is a write that fails, not our end. */
+	signal(SIGPIPE, SIG_IGN);
 	if (lifecycle_create(&exchange, &box, opt.key != NULL ? opt.key :
-	    random_key(), &f) == -1) {
-		if (box.id != NULL && lifecycle_delete(&exchange, box.id,
-		    RM_TIMEOUT_S, &ignored) == -1)
-			warnx("sandbox %s: left, %s", box.id, ignored.msg);
-		failed(&f);
-	}
+	    random_key(), &f) == -1)
+		undo(&f);
 	if (opt.verbose)
 		warnx("sandbox %s: %s", box.id, box.status);
 	/* Whoever stopped it needs the id all the more. */
-	print();
+	if (lifecycle_write(&box, &out, &f) == -1 ||
+	    buf_write(&out, STDOUT_FILENO, "stdout", &f) == -1)
+		undo(&f);
+	if (close(STDOUT_FILENO) == -1) {
+		fail_sys(&f, EX_IOERR, "stdout");
+		undo(&f);
+	}
+	buf_free(&out);
 }
 
 static void

@@ -10,7 +10,8 @@
 #	silent out|err		nothing there
 #	ok NAME COMMAND...	a check of its own: COMMAND succeeds
 #	is NAME GOT WANTED	two strings are the same
-#	lists PAGE		the page's EXIT STATUS has each N of exits
+#	lists PAGE [FILE]	the page's EXIT STATUS has each N of exits (or of
+#				FILE); what any program may end with is in tl.7
 #	skip WHY		end the whole file, skipped
 #	peer SCRIPT		a server that answers by SCRIPT (peer.py): sets
 #				$URL, empties ./log, ends the one before
@@ -114,10 +115,18 @@ exits () {
 	fi
 }
 
+# exit_status PAGE: its section; of a list only the items
+exit_status () {
+	sed -n '/^\.Sh EXIT STATUS/,/^\.Sh [^E]/p' "$here/../man/$1" >section
+	! grep '^\.It ' section || return 0
+	cat section
+}
+
 lists () {
-	sort -u "$T/statuses" | while read -r n_; do
-		sed -n '/^\.Sh EXIT STATUS/,/^\.Sh EXAMPLES/p' \
-		    "$here/../man/$1" | grep -qw "^\.It .*$n_" || echo "$n_"
+	exit_status "$1" >listed
+	sed -n 's/^\.It //p' "$here/../man/tl.7" | grep -E '^[0-9]+$' >>listed
+	sort -u "${2-$T/statuses}" | while read -r n_; do
+		grep -qw -- "$n_" listed || echo "$n_"
 	done >unlisted
 	is "$1 lists each status" "$(cat unlisted)" ''
 }
