@@ -355,3 +355,50 @@ try 'a single_put that is refused' tl-upload snap
 exits 77
 silent out
 hushed
+
+# A real store: it checks each Content-MD5 and the list of parts.
+
+echo 'AK SK rw' >cred
+chmod 600 cred
+mkdir store
+tl-stored --root store --credentials cred --bucket images --part-min 1 \
+    --ready url >/dev/null 2>stored.log &
+stored=$!
+later "kill $stored; wait $stored 2>/dev/null"
+i=0
+until [ -s url ] || [ "$i" -eq 500 ]; do
+	i=$((i + 1))
+	sleep 0.02
+done
+cat >signer.conf <<END
+bucket = images
+endpoint = $(cat url)
+addressing = path
+access_key = AK
+secret_key = SK
+END
+chmod 600 signer.conf
+rel=projects/p/sandbox-template-builds/b/s.tlsnap
+# signed BYTES: a block whose parts have so many bytes
+signed () {
+	printf '{"rel_path":"%s","op":{"kind":"multipart_put",%s}}' "$rel" \
+	    '"parts":60,"part_size_bytes":5242880' |
+	    tl-presign --config signer.conf --project p |
+	    sed "s/\"partSizeBytes\": *5242880/\"partSizeBytes\": $1/"
+}
+back () {
+	printf '{"uri":"s3://images/%s","op":{"kind":"single_get"}}' "$rel" |
+	    tl-presign --config signer.conf --project p | jq -r .url |
+	    sed 's/.*/url = "&"/' | curl -fsS --config - -o back
+}
+# More whole parts than are summed side by side, and a short one.
+head -c 2000000 /dev/urandom >many
+for bytes in 40000 39999 2000000 100001; do
+	signed "$bytes" >b
+	given "$(cat b)"
+	try "a real store, parts of $bytes" tl-upload many
+	exits 0
+	holds "\"uri\":\"s3://images/$rel\",\"sizeBytes\":2000000,\"parts\":$(((1999999 + bytes) / bytes))"
+	back
+	ok "parts of $bytes: it has the file" cmp many back
+done
