@@ -197,6 +197,38 @@ try 'a smaller disk than the parent has' \
 exits 65
 says '1024 MiB, more than the 512 MiB'
 
+# Clusters one by one: data, zeros and holes against each other.
+/usr/bin/python3 - <<'END'
+import os
+C = 65536
+rnd = os.urandom(C)
+text = b"text " * 13107 + b"."
+def write(name, clusters, size):
+    with open(name, "wb") as f:
+        for i, c in enumerate(clusters):
+            if c is not None:
+                f.seek(i * C)
+                f.write(c[:max(0, size - i * C)])
+        f.truncate(size)
+zero = bytes(C)
+part = text[:4096] + zero[4096:]
+write("pa", [rnd, text, rnd, text, None, zero, zero, None, part], 9 * C)
+write("ch", [rnd, zero, None, text[::-1], rnd, None, text, text, None,
+             rnd, None, text], 11 * C + 1024)
+END
+tl-ext4 qcow2 pa pa.snap
+tl-ext4 -b any -p pa qcow2 ch ch.snap
+tl-snapshot raw pa.snap pa.back
+ok 'clusters of every kind' cmp pa pa.back
+tl-snapshot raw --parent pa.snap ch.snap ch.back
+ok 'clusters of every kind in a diff' cmp ch ch.back
+ok 'qemu finds nothing wrong in it' qemu-img check -q \
+    'json:{"driver":"qcow2","backing":null,"file":{"driver":"file","filename":"ch.snap"}}'
+try 'a parent larger than the image' tl-ext4 -b any -p ch qcow2 pa x
+exits 65
+says "the parent's disk is larger"
+ok 'leaves nothing' test ! -e x
+
 # No room.
 try 'a tree too large for its disk' tl-snapshot pack tree 8388608 small
 exits 73

@@ -213,6 +213,10 @@ says 'template busybox: not to be had'
 is 'no URL is shown' "$(grep -c -i 'X-Amz' err built | tr '\n' ' ')" \
     'err:0 built:0 '
 clean
+spec nine2 "$(parent bb | jq -c '.baseImage = "a|b"')"
+build 'a name that is none'
+exits 65
+says 'baseImage: not a reference'
 spec ten "$(parent bb)"
 jq -c '.parent.download.url = "file:///etc/passwd"' spec.json >spec.2
 mv spec.2 spec.json
