@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "build/abort.h"
+#include "build/ledger.h"
 #include "core/opt.h"
 
 static const char usage[] =
@@ -30,6 +31,7 @@ main(int argc, char *argv[])
 {
 	struct buf text = BUF_INIT(BUF_DOC_MAX);
 	void (*note)(const char *) = NULL;
+	struct ledger ledger = LEDGER_INIT;
 	struct http *http = NULL;
 	struct span doc, block;
 	unsigned seconds = 60;
@@ -71,14 +73,17 @@ main(int argc, char *argv[])
 		if (note != NULL)
 			note("nothing was signed, nothing to give back");
 	} else {
-		if ((http = http_new(&f)) == NULL)
+		if ((http = http_new(&f)) == NULL ||
+		    ledger_open(&ledger, &f) == -1)
 			opt_fail(&f);
 		if (note != NULL)
 			http_verbose(http);
-		if (abort_upload(http, &block, seconds, note, &f) == -1)
+		if (abort_upload(http, &block, seconds, note, &f) == -1 ||
+		    ledger_upload_gone(&ledger, &block, &f) == -1)
 			opt_fail(&f);
 	}
 
+	ledger_close(&ledger);
 	http_free(http);
 	buf_free(&text);
 	return 0;

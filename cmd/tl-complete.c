@@ -38,29 +38,45 @@ say(const char *line)
 	fprintf(stderr, "tl-complete: %s\n", line);
 }
 
-/* The signed document's uri; it holds keys and is not kept. */
+/* The signed document, which holds keys. */
+static struct buf signed_text = BUF_INIT(BUF_DOC_MAX);
+static struct span signed_doc;
+
+/* Its uri. */
 static char *
 signed_uri(const struct prepared *p, const char *path)
 {
-	struct buf text = BUF_INIT(BUF_DOC_MAX);
-	struct span doc;
 	struct fail f;
 	char *uri;
 
-	if (buf_load(&text, path, &f) == -1)
+	if (buf_load(&signed_text, path, &f) == -1)
 		opt_fail(&f);
-	if (text.len == 0) {
+	if (signed_text.len == 0) {
 		fail_set(&f, EX_DATAERR, "empty, expected a signed document");
 		fail_in(&f, path);
 		opt_fail(&f);
 	}
-	if (span_parse(&doc, text.data, text.len, &f) == -1 ||
-	    complete_signed_uri(p, &doc, &uri, &f) == -1) {
+	if (span_parse(&signed_doc, signed_text.data, signed_text.len, &f)
+	    == -1 || complete_signed_uri(p, &signed_doc, &uri, &f) == -1) {
 		fail_in(&f, path);
 		opt_fail(&f);
 	}
-	buf_free(&text);
 	return uri;
+}
+
+/* Registered: the build and its upload are nobody's to undo any more. */
+static void
+settle(struct ledger *ledger, const struct prepared *p)
+{
+	const struct span *docs[] = { &signed_doc, &p->doc };
+	struct span upload;
+	struct fail f;
+	size_t i;
+
+	ledger_gone(ledger, LEDGER_BUILD, p->build_id, &f);
+	for (i = 0; i < 2; i++)
+		if (span_get(docs[i], "upload", &upload, &f) == 1)
+			ledger_upload_gone(ledger, &upload, &f);
 }
 
 int
@@ -73,6 +89,7 @@ main(int argc, char *argv[])
 	struct completion completion = COMPLETION_INIT;
 	struct cloud cloud = CLOUD_INIT;
 	void (*note)(const char *) = NULL;
+	struct ledger ledger = LEDGER_INIT;
 	const char *prepared_path = NULL, *signed_path = NULL;
 	bool plain = false, has_mb = false;
 	struct http *http;
@@ -129,17 +146,20 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	}
 
-	if (cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL)
+	if (cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL ||
+	    ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
 	if (plain)
 		http_allow_plain(http);
 	if (note != NULL)
 		http_verbose(http);
-	if (complete_post(&completion, prepared.build_id, http, &cloud, note,
-	    &out, &f) == -1)
+	if (complete_post(&completion, prepared.build_id, http, &cloud,
+	    &ledger, note, &out, &f) == -1)
 		opt_fail(&f);
+	settle(&ledger, &prepared);
 
 	opt_output(&out);
+	ledger_close(&ledger);
 	http_free(http);
 	cloud_free(&cloud);
 	completion_free(&completion);
@@ -147,6 +167,7 @@ main(int argc, char *argv[])
 	free(uri);
 	buf_free(&metadata);
 	buf_free(&text);
+	buf_free(&signed_text);
 	buf_free(&out);
 	return 0;
 }

@@ -2,10 +2,13 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "build/idempotency.h"
+#include "build/ledger.h"
+#include "build/prepared.h"
 #include "build/prepare.h"
 #include "core/opt.h"
 
@@ -30,6 +33,31 @@ say(const char *line)
 	fprintf(stderr, "tl-prepare: %s\n", line);
 }
 
+/*
+ * A build that was prepared; on the legacy path its upload is signed already.
+ */
+static int
+enter(struct ledger *ledger, const char *key, const struct cloud *cloud,
+    const struct buf *answer, struct fail *f)
+{
+	struct prepared p = PREPARED_INIT;
+	struct span upload;
+	int r;
+
+	if ((r = prepared_parse(&p, answer, EX_PROTOCOL, f)) == -1)
+		return -1;
+	r = ledger_made(ledger, LEDGER_BUILD, key, p.build_id, f);
+	if (r == 0 && p.rel_path == NULL &&
+	    span_get(&p.doc, "upload", &upload, f) == 1) {
+		r = ledger_intent(ledger, LEDGER_UPLOAD, key, cloud,
+		    p.build_id, f);
+		if (r == 0)
+			r = ledger_upload(ledger, key, &upload, f);
+	}
+	prepared_free(&p);
+	return r;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -38,6 +66,7 @@ main(int argc, char *argv[])
 	struct cloud cloud = CLOUD_INIT;
 	void (*note)(const char *) = NULL;
 	char key_line[IDEMPOTENCY_HEADER];
+	struct ledger ledger = LEDGER_INIT;
 	const char *key = NULL;
 	struct http *http;
 	struct span plan;
@@ -68,6 +97,7 @@ main(int argc, char *argv[])
 	if ((key != NULL ? idempotency_given(key_line, key, &f) :
 	    idempotency_random(key_line, &f)) == -1)
 		opt_fail(&f);
+	key = strrchr(key_line, ' ') + 1;
 
 	if (buf_read(&text, STDIN_FILENO, "stdin", &f) == -1)
 		opt_fail(&f);
@@ -82,18 +112,22 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	}
 
-	if (cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL)
+	if (cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL ||
+	    ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
 	if (plain)
 		http_allow_plain(http);
 	if (note != NULL)
 		http_verbose(http);
 	if (prepare_lookup(&prepare, http, &cloud, note, &f) == -1 ||
+	    ledger_intent(&ledger, LEDGER_BUILD, key, &cloud, NULL, &f)
+	    == -1 ||
 	    prepare_post(&prepare, http, &cloud, key_line, note, &out, &f)
-	    == -1)
+	    == -1 || enter(&ledger, key, &cloud, &out, &f) == -1)
 		opt_fail(&f);
 
 	opt_output(&out);
+	ledger_close(&ledger);
 	http_free(http);
 	cloud_free(&cloud);
 	prepare_free(&prepare);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "build/disk.h"
+#include "build/ledger.h"
 #include "build/lifecycle.h"
 #include "build/prepared.h"
 #include "build/retry.h"
@@ -55,6 +56,7 @@ static struct http *http;
 static struct cloud cloud = CLOUD_INIT;
 static struct exchange exchange;
 static struct lifecycle box = LIFECYCLE_INIT;
+static struct ledger ledger = LEDGER_INIT;
 
 static void
 note(const char *line)
@@ -151,6 +153,28 @@ random_key(void)
 	return text;
 }
 
+/* One that is, or certainly is not; where that is open, nothing is added. */
+static void
+enter(const char *key)
+{
+	struct fail f;
+
+	if ((box.id != NULL ?
+	    ledger_made(&ledger, LEDGER_SANDBOX, key, box.id, &f) :
+	    box.maybe ? 0 : ledger_none(&ledger, LEDGER_SANDBOX, key, &f))
+	    == -1)
+		warnx("%s", f.msg);
+}
+
+static void
+gone(void)
+{
+	struct fail f;
+
+	if (ledger_gone(&ledger, LEDGER_SANDBOX, box.id, &f) == -1)
+		warnx("%s", f.msg);
+}
+
 /* One that nobody can learn of is deleted, so far as there is one. */
 static _Noreturn void
 undo(const struct fail *f)
@@ -160,6 +184,8 @@ undo(const struct fail *f)
 	if (box.id != NULL && lifecycle_delete(&exchange, box.id,
 	    RM_TIMEOUT_S, &second) == -1)
 		warnx("sandbox %s: left, %s", box.id, second.msg);
+	else if (box.id != NULL)
+		gone();
 	failed(f);
 }
 
@@ -168,8 +194,11 @@ create(void)
 {
 	struct buf text = BUF_INIT(BUF_DOC_MAX);
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	struct buf body = BUF_INIT(BUF_SMALL_MAX);
+	const char *key = opt.key != NULL ? opt.key : random_key();
 	struct prepared p = PREPARED_INIT;
 	struct fail f;
+	int r;
 
 	if (prepared_load(&p, &text, "-", &f) == -1)
 		opt_fail(&f);
@@ -180,10 +209,17 @@ create(void)
 	prepared_free(&p);
 	buf_free(&text);
 
+	if (lifecycle_body(&box, &body, &f) == -1 ||
+	    ledger_intent(&ledger, LEDGER_SANDBOX, key, &cloud, body.data,
+	    &f) == -1)
+		opt_fail(&f);
+	buf_free(&body);
+
 	/* A reader that is gone is a write that fails, not our end. */
 	signal(SIGPIPE, SIG_IGN);
-	if (lifecycle_create(&exchange, &box, opt.key != NULL ? opt.key :
-	    random_key(), &f) == -1)
+	r = lifecycle_create(&exchange, &box, key, &f);
+	enter(key);
+	if (r == -1)
 		undo(&f);
 	if (opt.verbose)
 		warnx("sandbox %s: %s", box.id, box.status);
@@ -265,6 +301,7 @@ delete(void)
 	if (lifecycle_delete(&exchange, box.id, opt.timeout_s != 0 ?
 	    opt.timeout_s : RM_TIMEOUT_S, &f) == -1)
 		failed(&f);
+	gone();
 }
 
 static const struct command {
@@ -396,7 +433,7 @@ main(int argc, char *argv[])
 
 	if (cloud_load(&cloud, &f) == -1)
 		opt_fail(&f);
-	if ((http = http_new(&f)) == NULL)
+	if ((http = http_new(&f)) == NULL || ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
 	if (opt.insecure)
 		http_allow_plain(http);
@@ -409,6 +446,7 @@ main(int argc, char *argv[])
 
 	lifecycle_free(&box);
 	exchange_free(&exchange);
+	ledger_close(&ledger);
 	http_free(http);
 	cloud_free(&cloud);
 	return stop_status();

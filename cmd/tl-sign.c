@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "build/disk.h"
+#include "build/ledger.h"
 #include "build/sign.h"
 #include "core/opt.h"
 #include "core/stop.h"
@@ -70,7 +71,9 @@ main(int argc, char *argv[])
 	struct prepared prepared = PREPARED_INIT;
 	struct sandbox sandbox = SANDBOX_INIT;
 	struct cloud cloud = CLOUD_INIT;
-	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox };
+	struct ledger ledger = LEDGER_INIT;
+	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox,
+	    .ledger = &ledger };
 	const char *sandbox_path = NULL, *word = NULL;
 	bool plain = false, clamped = false, has_mb = false;
 	uint64_t mb = 0, bytes = 0;
@@ -115,6 +118,7 @@ main(int argc, char *argv[])
 		    == -1 ||
 		    sandbox_load(&sandbox, sandbox_path, &f) == -1 ||
 		    cloud_load(&cloud, &f) == -1 ||
+		    ledger_open(&ledger, &f) == -1 ||
 		    (sign.http = http_new(&f)) == NULL)
 			opt_fail(&f);
 		parts = disk_parts(bytes, &clamped);
@@ -147,6 +151,7 @@ main(int argc, char *argv[])
 		end(&f);
 	}
 
+	ledger_close(&ledger);
 	http_free(sign.http);
 	cloud_free(&cloud);
 	sandbox_free(&sandbox);

@@ -54,8 +54,8 @@ take(const struct http_reply *reply, struct buf *out, struct fail *f)
 
 int
 complete_post(const struct completion *c, const char *build_id,
-    struct http *http, const struct cloud *cloud, void (*note)(const char *),
-    struct buf *out, struct fail *f)
+    struct http *http, const struct cloud *cloud, struct ledger *ledger,
+    void (*note)(const char *), struct buf *out, struct fail *f)
 {
 	struct retry again = { .policy = RETRY_UNSENT, .what = "complete",
 	    .note = note };
@@ -67,12 +67,15 @@ complete_post(const struct completion *c, const char *build_id,
 	char key[IDEMPOTENCY_HEADER];
 	const char *const extra[] = { key, NULL };
 	struct cloud_headers head;
+	struct fail past;	/* of notes on what is over: not worth one */
 	int r = -1;
 
 	if (completion_body(c, &body, f) == -1 ||
 	    buf_addf(&rest, f, "sandbox-template-builds/%s/complete",
 	    build_id) == -1 ||
-	    cloud_platform_url(cloud, &url, rest.data, f) == -1)
+	    cloud_platform_url(cloud, &url, rest.data, f) == -1 ||
+	    ledger_intent(ledger, LEDGER_TEMPLATE, build_id, cloud, NULL,
+	    f) == -1)
 		goto out;
 	idempotency_of(key, build_id, body.data, body.len);
 	request.url = url.data;
@@ -94,12 +97,17 @@ complete_post(const struct completion *c, const char *build_id,
 			memcpy(why, f->msg, sizeof(why));
 			fail_set(f, f->status, "complete: %.300s; " MAYBE,
 			    why);
-		} else
+		} else {
+			ledger_none(ledger, LEDGER_TEMPLATE, build_id, &past);
 			fail_in(f, "complete");
-	} else if (reply.status / 100 != 2)
+		}
+	} else if (reply.status / 100 != 2) {
+		if (reply.status < 500)
+			ledger_none(ledger, LEDGER_TEMPLATE, build_id, &past);
 		r = http_refused(&reply, "complete", f);
-	else
-		r = take(&reply, out, f);
+	} else if ((r = take(&reply, out, f)) == 0)
+		ledger_made(ledger, LEDGER_TEMPLATE, build_id, build_id,
+		    &past);
 out:
 	http_reply_free(&reply);
 	buf_free(&body);

@@ -2,6 +2,7 @@
 #define TL_BUILD_COMPLETE_H
 
 #include "build/cloud.h"
+#include "build/ledger.h"
 #include "build/metadata.h"
 #include "core/http.h"
 
@@ -22,7 +23,7 @@ int	complete_signed_uri(const struct prepared *,
  * the message says so.
  */
 int	complete_post(const struct completion *, const char *build_id,
-	    struct http *, const struct cloud *, void (*note)(const char *),
-	    struct buf *out, struct fail *);
+	    struct http *, const struct cloud *, struct ledger *,
+	    void (*note)(const char *), struct buf *out, struct fail *);
 
 #endif

@@ -222,8 +222,23 @@ nonsense(const char *what, struct fail *f)
 	return -1;
 }
 
-static int
-create_body(const struct lifecycle *s, struct buf *b, struct fail *f)
+int
+lifecycle_unbody(struct lifecycle *s, const char *text, struct fail *f)
+{
+	struct span doc, sub;
+
+	if (span_parse(&doc, text, strlen(text), f) == -1 ||
+	    json_string(&doc, "image", JSON_NEED, &s->image, f) == -1 ||
+	    json_sub(&doc, "resources", JSON_NEED, '{', &sub, f) == -1 ||
+	    json_double(&sub, "cpus", JSON_NEED, &s->cpus, f) == -1 ||
+	    json_u64(&sub, "memory_mb", JSON_NEED, &s->memory_mb, f) == -1 ||
+	    json_u64(&sub, "disk_mb", JSON_NEED, &s->disk_mb, f) == -1)
+		return -1;
+	return 0;
+}
+
+int
+lifecycle_body(const struct lifecycle *s, struct buf *b, struct fail *f)
 {
 	struct jout j = JOUT_INIT(b);
 
@@ -294,7 +309,7 @@ lifecycle_create(struct exchange *x, struct lifecycle *s, const char *key,
 	int r = -1;
 
 	snprintf(line, sizeof(line), "Idempotency-Key: %s", key);
-	if (create_body(s, &body, f) == -1 ||
+	if (lifecycle_body(s, &body, f) == -1 ||
 	    call_init(&c, x->cloud, "POST", NULL, extra, f) == -1) {
 		buf_free(&body);
 		return -1;
@@ -302,24 +317,30 @@ lifecycle_create(struct exchange *x, struct lifecycle *s, const char *key,
 	c.req.json = body.data;
 	c.req.fresh = true;
 	if (exchange_do(x, &c.req, &reply, GRACE_MS, f) == -1) {
-		if (reply.sent) {
+		if ((s->maybe = reply.sent)) {
 			why = *f;
 			fail_set(f, why.status, "%.300s; if a sandbox was "
 			    "created all the same, it ends by itself in %d s",
 			    why.msg, LIFECYCLE_BUDGET_S);
 		}
-	} else if (reply.status / 100 != 2 && reply.status != 504)
+	} else if (reply.status / 100 != 2 && reply.status != 504) {
 		http_refused(&reply, "create sandbox", f);
+		/* A 503 has not begun; what else is wrong may have. */
+		s->maybe = reply.status >= 500 && reply.status != 501 &&
+		    reply.status != 503;
+	}
 	/* A 504 with a document is a sandbox that is slow: WIRE.md 7. */
 	else if (object(&reply, &doc, f) == -1) {
+		s->maybe = true;
 		if (reply.status == 504)
 			http_refused(&reply, "create sandbox", f);
 		else
 			nonsense("create sandbox", f);
 	} else if (identity(s, &doc, f) == -1 || status(s, &doc, f) == -1 ||
-	    addresses(s, &doc, f) == -1 || check(s, f) == -1)
+	    addresses(s, &doc, f) == -1 || check(s, f) == -1) {
+		s->maybe = true;
 		nonsense("create sandbox", f);
-	else
+	} else
 		r = 0;
 	/* What remains of a failure is an id fit to delete it by, or none. */
 	if (r == -1 && s->id != NULL && !sandbox_word(s->id, SANDBOX_ID_NOT)) {

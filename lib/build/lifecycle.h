@@ -31,6 +31,7 @@ struct lifecycle {
 	double		 cpus;
 	uint64_t	 memory_mb;
 	uint64_t	 disk_mb;
+	bool		 maybe;		/* create failed; one may be there */
 };
 
 #define LIFECYCLE_INIT	{ .id = NULL }
@@ -44,12 +45,18 @@ void	lifecycle_free(struct lifecycle *);
 int	lifecycle_read(struct lifecycle *, const struct span *, struct fail *);
 int	lifecycle_write(const struct lifecycle *, struct buf *, struct fail *);
 
+/* What create asks for, in one line: image, sizes, life. */
+int	lifecycle_body(const struct lifecycle *, struct buf *, struct fail *);
+/* Image and sizes out of such a line. */
+int	lifecycle_unbody(struct lifecycle *, const char *, struct fail *);
+
 /*
  * Create one with the image and the sizes that are set, under an idempotency
  * key; id, status and what else the answer says are filled.  Asked once: a
  * second try after a lost answer could make a second one.  A signal leaves it
  * some seconds to answer, so that the id is not lost.  An id that is there
- * after a failure is of a sandbox to be deleted.
+ * after a failure is of a sandbox to be deleted; without one, maybe says
+ * whether there may be a sandbox all the same.
  */
 int	lifecycle_create(struct exchange *, struct lifecycle *,
 	    const char *key, struct fail *);

@@ -22,6 +22,7 @@ struct target {
 	const char	*uri;
 	uint64_t	 parts;
 	uint64_t	 part_bytes;
+	bool		 lost;		/* an answer, so there may be one */
 };
 
 /* A local image's URI, or NULL where there is nothing to sign. */
@@ -122,7 +123,8 @@ give_back(struct sign *s, const struct span *block)
 	    span_get(block, "abortUrl", &url, &f) != 1)
 		return;
 	/* What failed before is the news; this is at most a remark. */
-	if (abort_upload(s->http, block, GIVE_BACK_S, s->note, &f) == -1)
+	if (abort_upload(s->http, block, GIVE_BACK_S, s->note, &f) == -1 ||
+	    ledger_upload_gone(s->ledger, block, &f) == -1)
 		note(s, "upload not given back, the store's own expiry will",
 		    f.msg);
 	else
@@ -142,7 +144,7 @@ sign_undo(struct sign *s, const struct buf *doc)
 
 /* One dialect, asked until there is an answer that is not "busy". */
 static int
-ask(struct sign *s, const struct target *t, enum sign_dialect d,
+ask(struct sign *s, struct target *t, enum sign_dialect d,
     struct http_reply *reply, struct fail *f)
 {
 	struct retry again = { .policy = RETRY_BUSY, .what = t->what,
@@ -165,6 +167,7 @@ ask(struct sign *s, const struct target *t, enum sign_dialect d,
 		call.req.reply_max = BUF_DOC_MAX;
 		r = retry_exchange(&again, s->http, &call.req, reply, f);
 		sandbox_call_free(&call);
+		t->lost |= reply->sent && (r == -1 || reply->status >= 500);
 	} while (retry_again(&again, r, reply, f));
 out:
 	buf_free(&body);
@@ -184,7 +187,7 @@ malformed(long status)
  * about the dialect and not about the fault.
  */
 static int
-ask_either(struct sign *s, const struct target *t, enum sign_dialect *d,
+ask_either(struct sign *s, struct target *t, enum sign_dialect *d,
     struct http_reply *reply, struct fail *f)
 {
 	char first[sizeof(f->msg)] = "", second[sizeof(f->msg)];
@@ -248,17 +251,52 @@ check(const struct target *t, enum sign_dialect d,
 	return 0;
 }
 
+/*
+ * What an upload's answer means to the ledger: refused, it was not made; with
+ * a block, how it is undone.  A lost one stays asked for.
+ */
+static int
+enter(struct sign *s, const struct target *t, const char *key, int r,
+    const struct http_reply *reply, struct fail *f)
+{
+	struct span block;
+	struct fail why;
+
+	if (t->rel_path == NULL)
+		return r;
+	if (r == -1) {
+		if (!t->lost && ledger_none(s->ledger, LEDGER_UPLOAD, key,
+		    &why) == -1)
+			note(s, t->what, why.msg);
+		return -1;
+	}
+	/* What is wrong with the answer is check()'s to say. */
+	if (reply->body.len == 0 || span_parse(&block, reply->body.data,
+	    reply->body.len, &why) == -1)
+		return 0;
+	if (ledger_upload(s->ledger, key, &block, f) == -1) {
+		give_back(s, &block);
+		return -1;
+	}
+	return 0;
+}
+
 /* Ask, check, and append the block as it came. */
 static int
-sign_one(struct sign *s, const struct target *t, struct buf *out,
-    struct fail *f)
+sign_one(struct sign *s, struct target *t, struct buf *out, struct fail *f)
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct span block = { NULL, 0 };
+	char key[LEDGER_KEY];
 	enum sign_dialect d;
 	int r;
 
-	if ((r = ask_either(s, t, &d, &reply, f)) == -1)
+	if (t->rel_path != NULL && (ledger_key(key, f) == -1 ||
+	    ledger_intent(s->ledger, LEDGER_UPLOAD, key, s->cloud,
+	    t->rel_path, f) == -1))
+		return -1;
+	r = ask_either(s, t, &d, &reply, f);
+	if ((r = enter(s, t, key, r, &reply, f)) == -1)
 		goto out;
 	if ((r = check(t, d, &reply, &block, f)) == -1)
 		fail_in(f, t->what);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "build/cloud.h"
+#include "build/ledger.h"
 #include "build/prepared.h"
 #include "build/sandbox.h"
 #include "core/http.h"
@@ -32,6 +33,8 @@ struct sign {
 	const struct cloud	*cloud;
 	const struct sandbox	*sandbox;
 	enum sign_dialect	 dialect;
+	/* Where an upload is written before it is asked for.  May be NULL. */
+	struct ledger		*ledger;
 	/* Told in a line what is done.  May be NULL. */
 	void			(*note)(const char *);
 };

@@ -1,0 +1,177 @@
+/* tl-reap: what dead builds have left, found and undone. */
+
+#include <err.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/reap.h"
+#include "core/opt.h"
+
+static const char usage[] =
+    "usage: tl-reap [-anv] [--older-than DURATION] [LEDGER...]\n"
+    "Undo what builds that died have left: uploads and sandboxes.\n"
+    "  -a, --all                   what was kept, and another key's, too\n"
+    "  -n, --dry-run               only say what there is\n"
+    "      --older-than DURATION   only builds that died so long ago: 90,\n"
+    "                              90s, 15m, 2h, 1d\n"
+    "      --held                  the caller holds the ledgers' locks\n"
+    "  -t, --timeout SECONDS       for each build (60)\n"
+    "      --insecure-http         let the token go over plain http\n"
+    "  -h, --help  -V, --version  -v, --verbose\n";
+
+enum { OLDER = 256, HELD, INSECURE };
+
+static const struct option options[] = {
+	{ "all", no_argument, NULL, 'a' },
+	{ "dry-run", no_argument, NULL, 'n' },
+	{ "older-than", required_argument, NULL, OLDER },
+	{ "held", no_argument, NULL, HELD },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "insecure-http", no_argument, NULL, INSECURE },
+	OPT_COMMON,
+	{ NULL, 0, NULL, 0 }
+};
+
+static const char *const result[] = {
+	[REAP_OPEN] = "open",
+	[REAP_DONE] = "undone",
+	[REAP_EXPIRED] = "unknown",
+	[REAP_KEPT] = "kept",
+	[REAP_FOREIGN] = "left",
+	[REAP_FAILED] = "failed",
+};
+
+static unsigned failures;
+
+/* What happened to it: a line on stdout, and why on stderr. */
+static void
+tell(void *arg, const char *ledger, const struct ledger_entry *e,
+    enum reap_result how, const char *note)
+{
+	const char *name = strrchr(ledger, '/');
+	struct buf *out = arg;
+	struct fail f;
+
+	failures += how == REAP_FAILED;
+	name = name != NULL ? name + 1 : ledger;
+	if (buf_addf(out, &f, "%s\t%s\t%s\t%s\n", result[how],
+	    ledger_word(e->kind), e->id != NULL ? e->id : e->key, name) == -1)
+		opt_fail(&f);
+	if (*note != '\0')
+		warnx("%s %s: %s", ledger_word(e->kind), e->id != NULL ?
+		    e->id : e->key, note);
+}
+
+static int64_t
+duration(const char *arg)
+{
+	static const struct { char unit; int64_t s; } units[] = {
+		{ 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }
+	};
+	char digits[16];
+	size_t i, n = strspn(arg, "0123456789");
+	int64_t unit = 0;
+
+	if (arg[n] == '\0')
+		unit = 1;
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (arg[n] == units[i].unit && arg[n + 1] == '\0')
+			unit = units[i].s;
+	if (n == 0 || n >= sizeof(digits) || unit == 0)
+		errx(EX_USAGE, "--older-than %.40s: not a duration such as "
+		    "90s, 15m, 2h or 1d", arg);
+	memcpy(digits, arg, n);
+	digits[n] = '\0';
+	return (int64_t)opt_number("--older-than", digits, 0, 1000000000) *
+	    unit;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	struct reap reap = { .seconds = 60, .tell = tell, .arg = &out };
+	struct cloud cloud = CLOUD_INIT;
+	bool plain = false, verbose = false;
+	unsigned busy = 0;
+	char *state = NULL;
+	struct fail f, why, worst = { .status = 0 };
+	int ch, r = 0;
+
+	while ((ch = getopt_long(argc, argv, "ahnt:Vv", options, NULL)) != -1)
+		switch (ch) {
+		case 'h':
+			opt_help(usage);
+		case 'V':
+			opt_version("tl-reap");
+		case 'v':
+			verbose = true;
+			break;
+		case 'a':
+			reap.all = true;
+			break;
+		case 'n':
+			reap.dry = true;
+			break;
+		case OLDER:
+			reap.min_age_s = duration(optarg);
+			break;
+		case HELD:
+			reap.held = true;
+			break;
+		case 't':
+			reap.seconds = (unsigned)opt_number("--timeout",
+			    optarg, 1, 3600);
+			break;
+		case INSECURE:
+			plain = true;
+			break;
+		default:
+			opt_usage(usage);
+		}
+
+	/* An upload can be given back without a credential. */
+	if (cloud_load(&cloud, &why) == 0)
+		reap.cloud = &cloud;
+	reap.why = &why;
+	if ((reap.http = http_new(&f)) == NULL)
+		opt_fail(&f);
+	if (plain)
+		http_allow_plain(reap.http);
+	if (verbose)
+		http_verbose(reap.http);
+
+	if (optind == argc) {
+		if ((state = reap_state(&f)) == NULL)
+			opt_fail(&f);
+		if (reap_folder(&reap, state, &busy, &f) == -1)
+			worst = f;
+		if (verbose)
+			warnx("%s: %u not touched: at work, or too young",
+			    state, busy);
+	}
+	for (; optind < argc; optind++)
+		if ((r = reap_ledger(&reap, argv[optind], &f)) == -1 &&
+		    worst.status == 0)
+			worst = f;
+		else if (r == 1)
+			warnx("%s: its build is at work, or too young; not "
+			    "touched", argv[optind]);
+
+	opt_output(&out);
+	http_free(reap.http);
+	cloud_free(&cloud);
+	buf_free(&out);
+	free(state);
+	/* Each of them has had its line. */
+	if (failures != 0)
+		errx(worst.status, "not all could be undone; what is left "
+		    "stays in the ledger");
+	if (worst.status != 0)
+		opt_fail(&worst);
+	return 0;
+}
