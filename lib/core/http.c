@@ -290,6 +290,65 @@ on_seek(void *arg, curl_off_t at, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* Where a URL's host begins, and how long it is with its port. */
+static const char *
+authority(const char *url, size_t *n)
+{
+	const char *at = strstr(url, "://");
+
+	at = at == NULL ? url : at + 3;
+	*n = strcspn(at, "/?#");
+	return at;
+}
+
+/*
+ * Whether a URL leads to where another does: the same host and port as they
+ * are written, by the same scheme or by https.
+ */
+static bool
+same_place(const char *from, const char *to)
+{
+	const char *a, *b;
+	size_t n, m;
+
+	a = authority(from, &n);
+	b = authority(to, &m);
+	if (n != m || strncasecmp(a, b, n) != 0)
+		return false;
+	return (a - from == b - to && strncasecmp(from, to,
+	    (size_t)(a - from)) == 0) || strncasecmp(to, "https:", 6) == 0;
+}
+
+/*
+ * Called before each request goes out, a redirected one too.  A body is meant
+ * for the server that was asked: a spec with its keys, or a context, is for no
+ * other that this one names.
+ */
+static int
+on_request(void *arg, char *ip, char *local, int port, int local_port)
+{
+	struct transfer *t = arg;
+	char *url = NULL, *method = NULL, shown[160];
+
+	(void)ip;
+	(void)local;
+	(void)port;
+	(void)local_port;
+	if (t->req->body == NULL && t->req->json == NULL &&
+	    t->req->read == NULL)
+		return CURL_PREREQFUNC_OK;
+	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
+	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_METHOD, &method);
+	/* After a 303 it is a GET: the body stays here. */
+	if (url == NULL || same_place(t->req->url, url) || (method != NULL &&
+	    strcmp(method, t->req->method) != 0 && strcmp(method, "GET") == 0))
+		return CURL_PREREQFUNC_OK;
+	fail_set(&t->reply->fail, EX_PROTOCOL, "%s: redirected to another "
+	    "server, which must not have what is sent: %s", t->shown,
+	    fail_show(shown, sizeof(shown), url, 150));
+	return CURL_PREREQFUNC_ABORT;
+}
+
 /*
  * Called about once a second and whenever something moved.  libcurl's own
  * low-speed limit is an average, under which a quiet stream with a heartbeat
@@ -467,6 +526,8 @@ http_start(struct http *h, const struct http_request *q, struct http_reply *r,
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, q->fresh ? 1L : 0L);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_request);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
 	if (!q->no_redirect) {
 		curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
 		curl_easy_setopt(e, CURLOPT_MAXREDIRS, REDIRECTS);

@@ -14,7 +14,8 @@
  * at a time or several at once, certificates checked, sizes bounded, stalled
  * transfers ended.  Used by one thread.
  *
- * HTTP/1.1.  Proxies as libcurl's environment conventions have them, but never
+ * HTTP/1.1.  Redirects are followed, but to another server neither a token nor
+ * a body goes (EX_PROTOCOL).  Proxies as libcurl's environment conventions have them, but never
  * for a loopback address.  TL_CA_BUNDLE, then SSL_CERT_FILE, name a bundle of
  * certificates instead of the system's.  TL_STALL_S is after how many seconds
  * without a byte a transfer ends (60).
