@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,22 @@ fail_in(struct fail *f, const char *what)
 	return -1;
 }
 
+/*
+ * The length of a URL's "user:password@", behind its "://".  A host whose end
+ * is not among the bytes could be a user's name as well.
+ */
+static size_t
+userinfo(const char *s, size_t len, bool cut)
+{
+	size_t i, at = 0;
+
+	for (i = 0; i < len && (unsigned char)s[i] > ' ' &&
+	    strchr("/?#\"'", s[i]) == NULL; i++)
+		if (s[i] == '@')
+			at = i + 1;
+	return i == len && cut && len > 0 ? len - 1 : at;
+}
+
 char *
 fail_show(char *dst, size_t size, const char *s, size_t max)
 {
@@ -67,7 +84,16 @@ fail_show(char *dst, size_t size, const char *s, size_t max)
 			url = 0;
 			continue;
 		}
+		/* U+0080 to U+009F: some terminals heed them, too. */
+		if (c == 0xc2 && i + 1 < len && (s[i + 1] & 0xe0) == 0x80) {
+			c = '?';
+			i++;
+		}
 		dst[n++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+		/* A password is no more to be seen than a signature. */
+		if (url && c == '/' && i > 1 && memcmp(s + i - 2, "://",
+		    3) == 0)
+			i += userinfo(s + i + 1, len - i - 1, len > max);
 	}
 	if (i < len && n + 4 <= size) {
 		memcpy(dst + n, "...", 3);

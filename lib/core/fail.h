@@ -25,9 +25,10 @@ int	fail_sys(struct fail *, int status, const char *fmt, ...)
 int	fail_in(struct fail *, const char *what);
 
 /*
- * Text from outside made fit for a message: control bytes become '?', and a
- * URL ends at its '?' (the query of a presigned URL is a key).  At most max
- * bytes of s are taken, "..." says that there was more.  Returns dst.
+ * Text from outside made fit for a message: control characters become '?', a
+ * URL loses its "user:password@" and ends at its '?' (the query of a presigned
+ * URL is a key).  At most max bytes of s are taken, "..." says that there was
+ * more.  Returns dst.
  */
 char	*fail_show(char *dst, size_t size, const char *s, size_t max);
 

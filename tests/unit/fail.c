@@ -26,6 +26,11 @@ main(void)
 	shows("{\"url\":\"https://h/p?sig=1\",\"b\":\"c?d\"}", 100,
 	    "{\"url\":\"https://h/p?\",\"b\":\"c?d\"}");
 	shows("really?", 100, "really?");
+	shows("http://user:pa@ss@h:1/p no:b@d", 100, "http://h:1/p no:b@d");
+	shows("two http://u:p@h https://v@i", 100, "two http://h https://i");
+	shows("http://user:password@h/", 14, "http://...");
+	shows("https://h/a@b", 100, "https://h/a@b");
+	shows("a\302\233m b\302\240\303\233", 100, "a?m b\302\240\303\233");
 	shows("0123456789", 4, "0123...");
 	shows("http://h/?secret", 10, "http://h/?");
 	fail_show(small, sizeof(small), "0123456789", 100);
