@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "build/cloud.h"
+#include "core/hex.h"
 
 #define API_DEFAULT	"https://api.tensorlake.ai"
 #define TOKEN_MAX	8192
@@ -199,7 +200,7 @@ cloud_lifecycle_url(const struct cloud *c, struct buf *b, const char *rest,
 	if (buf_add(b, c->lifecycle, n, f) == -1)
 		return -1;
 	if (c->lifecycle_ns && (buf_adds(b, "/v1/namespaces/", f) == -1 ||
-	    http_escape(b, c->ns, f) == -1))
+	    hex_escape(b, c->ns, strlen(c->ns), "", f) == -1))
 		return -1;
 	return buf_addf(b, f, "/sandboxes%s", rest);
 }

@@ -8,17 +8,17 @@
 #include <nettle/sha2.h>
 
 #include "build/idempotency.h"
+#include "core/hex.h"
 
 #define KEY_BYTES	16
 
 static void
 from_bytes(char line[IDEMPOTENCY_HEADER], const uint8_t *key)
 {
-	int i, n = snprintf(line, IDEMPOTENCY_HEADER, "Idempotency-Key: ");
+	char text[2 * KEY_BYTES + 1];
 
-	for (i = 0; i < KEY_BYTES; i++)
-		n += snprintf(line + n, IDEMPOTENCY_HEADER - (size_t)n, "%02x",
-		    key[i]);
+	hex_encode(text, key, KEY_BYTES);
+	snprintf(line, IDEMPOTENCY_HEADER, "Idempotency-Key: %s", text);
 }
 
 int

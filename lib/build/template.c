@@ -3,6 +3,7 @@
 #include <sysexits.h>
 
 #include "build/template.h"
+#include "core/hex.h"
 
 int
 template_parse(struct template *t, const struct span *doc, struct fail *f)
@@ -83,7 +84,7 @@ lookup_url(struct buf *url, const struct cloud *cloud, const char *reference,
 	    strcmp(reference, "..") == 0)
 		return fail_set(f, EX_DATAERR, "not an image reference");
 	if (buf_adds(&rest, "sandbox-templates/by-name/", f) == 0 &&
-	    http_escape(&rest, reference, f) == 0)
+	    hex_escape(&rest, reference, strlen(reference), "", f) == 0)
 		r = cloud_platform_url(cloud, url, rest.data, f);
 	buf_free(&rest);
 	return r;

@@ -172,21 +172,6 @@ http_is_loopback(const char *url)
 	return yes;
 }
 
-int
-http_escape(struct buf *b, const char *s, struct fail *f)
-{
-	static const char keep[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789-_.~";
-
-	for (; *s != '\0'; s++)
-		if (strchr(keep, *s) != NULL) {
-			if (buf_add(b, s, 1, f) == -1)
-				return -1;
-		} else if (buf_addf(b, f, "%%%02X", (unsigned char)*s) == -1)
-			return -1;
-	return 0;
-}
-
 /* Copy a header's value, white space trimmed, if line is that header. */
 static void
 header_value(const char *line, size_t n, const char *name, char *dst,

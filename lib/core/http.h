@@ -126,9 +126,6 @@ void	http_cancel(struct http *, struct http_reply *);
 int	http_refused(const struct http_reply *, const char *what,
 	    struct fail *);
 
-/* Percent-encode all but A-Z a-z 0-9 - _ . ~ (RFC 3986 2.3) onto a buf. */
-int	http_escape(struct buf *, const char *, struct fail *);
-
 /* Whether the URL's host is localhost, 127.0.0.0/8 or [::1]. */
 bool	http_is_loopback(const char *url);
 

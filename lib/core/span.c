@@ -6,6 +6,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "core/hex.h"
 #include "core/span.h"
 #include "core/utf8.h"
 
@@ -115,18 +116,6 @@ scan(const char *p, const char *end, bool checked)
 	return p;
 }
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Four hex digits at p, or -1. */
 static int
 hex4(const char *p, const char *end)
@@ -136,7 +125,7 @@ hex4(const char *p, const char *end)
 	if (end - p < 4)
 		return -1;
 	for (i = 0; i < 4; i++) {
-		if ((n = hex(p[i])) == -1)
+		if ((n = hex_digit(p[i])) == -1)
 			return -1;
 		v = v << 4 | n;
 	}

@@ -6,6 +6,7 @@
 
 #include <nettle/sha2.h>
 
+#include "core/hex.h"
 #include "region/api.h"
 #include "region/multipart.h"
 #include "region/sign.h"
@@ -49,8 +50,7 @@ once_read(struct serve_request *r, const char *operation,
 	sha256_update(&sha, strlen(operation) + 1, (const uint8_t *)operation);
 	sha256_update(&sha, r->body.len, (const uint8_t *)r->body.data);
 	sha256_digest(&sha, sizeof(hash), hash);
-	for (i = 0; i < sizeof(hash); i++)
-		snprintf(print + 2 * i, 3, "%02x", hash[i]);
+	hex_encode(print, hash, sizeof(hash));
 	once->key = key;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <nettle/sha2.h>
 
 #include "core/buf.h"
+#include "core/hex.h"
 #include "region/keys.h"
 
 #define KEYS_FILE_MAX	(1UL << 20)
@@ -38,17 +39,9 @@ is_id(const char *s)
 static int
 hash_read(uint8_t *hash, const char *s)
 {
-	char pair[3] = "";
-	size_t i;
-
-	if (strlen(s) != 2 * SHA256_DIGEST_SIZE ||
-	    s[strspn(s, "0123456789abcdefABCDEF")] != '\0')
+	if (strlen(s) != 2 * SHA256_DIGEST_SIZE)
 		return -1;
-	for (i = 0; i < SHA256_DIGEST_SIZE; i++) {
-		memcpy(pair, s + 2 * i, 2);
-		hash[i] = (uint8_t)strtoul(pair, NULL, 16);
-	}
-	return 0;
+	return hex_decode(hash, s, SHA256_DIGEST_SIZE);
 }
 
 static int

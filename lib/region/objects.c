@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/hex.h"
 #include "region/objects_impl.h"
 
 bool
@@ -354,7 +355,7 @@ writer_settle(struct objects_writer *w, struct fail *f)
 
 	objects_data_path(from, w->bucket, w->id, w->file);
 	/* The file's name has the part's ETag, so a link to it tells all. */
-	objects_hex(name, w->md5_digest, sizeof(w->md5_digest));
+	hex_encode(name, w->md5_digest, sizeof(w->md5_digest));
 	snprintf(name + 32, sizeof(name) - 32, "-%.8s", w->file + 5);
 	objects_data_path(to, w->bucket, w->id, name);
 	if (fsync(w->fd) == -1 ||
@@ -413,7 +414,7 @@ objects_commit(struct objects_writer *w, const char *key,
 	if (writer_settle(w, f) == 0 &&
 	    objects_sync_dir(w->objects, dir, f) == 0) {
 		memcpy(e.file, w->file, sizeof(e.file));
-		objects_hex(b.etag, w->md5_digest, sizeof(w->md5_digest));
+		hex_encode(b.etag, w->md5_digest, sizeof(w->md5_digest));
 		pthread_mutex_lock(&w->objects->mutex);
 		rc = objects_install(w->objects, &b, f);
 		pthread_mutex_unlock(&w->objects->mutex);
@@ -488,7 +489,7 @@ objects_commit_part(struct objects_writer *w, const char *key,
 	if (objects_sync_dir(o, dir, f) == -1)
 		return OBJECTS_FAILED;
 	memset(etag, 0, OBJECTS_ETAG);
-	objects_hex(etag, w->md5_digest, sizeof(w->md5_digest));
+	hex_encode(etag, w->md5_digest, sizeof(w->md5_digest));
 	return OBJECTS_OK;
 }
 

@@ -29,8 +29,6 @@ struct objects {
 };
 
 int64_t	objects_now_ms(void);
-/* n bytes as 2n digits and a NUL. */
-void	objects_hex(char *, const uint8_t *, size_t n);
 int	objects_random(char *, size_t bytes, struct fail *);
 bool	objects_id_ok(const char *);
 

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/hex.h"
 #include "region/objects_impl.h"
 
 #define MAGIC		"tl-object 1\n"
@@ -25,19 +26,6 @@ objects_now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-void
-objects_hex(char *out, const uint8_t *in, size_t n)
-{
-	static const char digits[] = "0123456789abcdef";
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		out[2 * i] = digits[in[i] >> 4];
-		out[2 * i + 1] = digits[in[i] & 15];
-	}
-	out[2 * n] = '\0';
-}
-
 int
 objects_random(char *out, size_t bytes, struct fail *f)
 {
@@ -45,7 +33,7 @@ objects_random(char *out, size_t bytes, struct fail *f)
 
 	if (getrandom(raw, bytes, 0) != (ssize_t)bytes)
 		return fail_sys(f, EX_OSERR, "getrandom");
-	objects_hex(out, raw, bytes);
+	hex_encode(out, raw, bytes);
 	return 0;
 }
 
@@ -68,7 +56,7 @@ objects_object_path(char path[PATH_SIZE], const char *bucket, const char *key)
 	sha256_init(&c);
 	sha256_update(&c, strlen(key), (const uint8_t *)key);
 	sha256_digest(&c, sizeof(digest), digest);
-	objects_hex(name, digest, sizeof(digest));
+	hex_encode(name, digest, sizeof(digest));
 	snprintf(path, PATH_SIZE, "%s/objects/%.2s/%s", bucket, name, name);
 }
 

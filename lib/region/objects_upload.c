@@ -9,23 +9,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/hex.h"
 #include "region/objects_impl.h"
-
-static int
-unhex(uint8_t *out, const char *in, size_t n)
-{
-	unsigned byte;
-	size_t i;
-
-	if (strspn(in, "0123456789abcdef") < 2 * n)
-		return -1;
-	for (i = 0; i < n; i++) {
-		if (sscanf(in + 2 * i, "%2x", &byte) != 1)
-			return -1;
-		out[i] = (uint8_t)byte;
-	}
-	return 0;
-}
 
 /* Uploads: an id is only good together with its bucket and key. */
 enum objects_result
@@ -211,13 +196,13 @@ assemble(struct objects *o, int dir, const struct objects_part *parts,
 		e->size = (uint64_t)st.st_size;
 		e->start = b->size;
 		b->size += e->size;
-		if (unhex(digest, e->file, sizeof(digest)) == -1)
+		if (hex_decode(digest, e->file, sizeof(digest)) == -1)
 			return OBJECTS_INVALID_PART;
 		md5_update(&md5, sizeof(digest), digest);
 	}
 	b->nextents = n;
 	md5_digest(&md5, sizeof(digest), digest);
-	objects_hex(b->etag, digest, sizeof(digest));
+	hex_encode(b->etag, digest, sizeof(digest));
 	len = strlen(b->etag);
 	snprintf(b->etag + len, sizeof(b->etag) - len, "-%zu", n);
 	return OBJECTS_OK;

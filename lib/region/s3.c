@@ -11,6 +11,7 @@
 
 #include <nettle/base64.h>
 
+#include "core/hex.h"
 #include "region/s3_impl.h"
 
 /* 10,000 parts with a checksum or two each. */
@@ -21,13 +22,11 @@ static void
 request_id(struct serve_request *r)
 {
 	uint8_t raw[8];
-	char text[17];
-	size_t i;
+	char text[2 * sizeof(raw) + 1];
 
 	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
 		return;
-	for (i = 0; i < sizeof(raw); i++)
-		snprintf(text + 2 * i, 3, "%02X", raw[i]);
+	hex_encode(text, raw, sizeof(raw));
 	serve_add_header(r, "x-amz-request-id", text);
 }
 
@@ -142,7 +141,7 @@ address(struct serve_request *r, const struct s3 *s, struct op_state *st)
 		p += n;
 		p += *p == '/';
 	}
-	if (serve_unescape(&st->key, p, strlen(p), &st->f) == -1)
+	if (hex_unescape(&st->key, p, strlen(p), false, &st->f) == -1)
 		goto bad;
 	if (st->key.len > OBJECTS_KEY_MAX) {
 		s3_refuse(r, 400, "KeyTooLongError",
@@ -411,10 +410,8 @@ static bool
 sha256_is(const char *want, const uint8_t *digest)
 {
 	char text[2 * SHA256_DIGEST_SIZE + 1];
-	size_t i;
 
-	for (i = 0; i < SHA256_DIGEST_SIZE; i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	hex_encode(text, digest, SHA256_DIGEST_SIZE);
 	return strcmp(text, want) == 0;
 }
 
@@ -741,7 +738,7 @@ complete_reply(struct serve_request *r, struct op_state *st,
 	if (buf_addf(&b, f, XML_HEAD "<CompleteMultipartUploadResult " XMLNS
 	    "><Location>http://%s/%s/", serve_header(r, "Host"),
 	    st->bucket) == 0 &&
-	    sigv4_escape(&b, st->key.data, st->key.len, true, f) == 0 &&
+	    hex_escape(&b, st->key.data, st->key.len, "/", f) == 0 &&
 	    buf_addf(&b, f, "</Location><Bucket>%s</Bucket>",
 	    st->bucket) == 0 &&
 	    s3_xml_key(&b, "Key", st->key.data, false, f) == 0)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hex.h"
 #include "region/s3_impl.h"
 
 int
@@ -89,7 +90,7 @@ s3_xml_key(struct buf *b, const char *tag, const char *key, bool url,
     struct fail *f)
 {
 	if (buf_addf(b, f, "<%s>", tag) == -1 ||
-	    (url ? sigv4_escape(b, key, strlen(key), true, f) :
+	    (url ? hex_escape(b, key, strlen(key), "/", f) :
 	    s3_xml_text(b, key, f)) == -1)
 		return -1;
 	return buf_addf(b, f, "</%s>", tag);

@@ -21,6 +21,8 @@
 
 #include <microhttpd.h>
 
+#include "core/hex.h"
+#include "core/utf8.h"
 #include "region/fault.h"
 #include "region/serve.h"
 
@@ -138,9 +140,14 @@ serve_log(const struct serve *s, const char *fmt, ...)
 	n += head;
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
-	for (i = head; i < n; i++)
+	for (i = head; i < n; i++) {
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
+		/* U+0080 to U+009F: some terminals heed them, too. */
+		if ((unsigned char)line[i] == 0xc2 && i + 1 < n &&
+		    ((unsigned char)line[i + 1] & 0xe0) == 0x80)
+			line[i] = line[i + 1] = '?';
+	}
 	line[n++] = '\n';
 	/* One write, so lines of several threads do not mix. */
 	if (write(STDERR_FILENO, line, (size_t)n) == -1)
@@ -291,57 +298,6 @@ serve_headers(const struct serve_request *r,
 		each(arg, h->name, h->value);
 }
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-static int
-unescape(struct buf *b, const char *s, size_t len, bool plus, struct fail *f)
-{
-	size_t i;
-	char c;
-
-	if (buf_room(b, len, f) == -1)
-		return -1;
-	for (i = 0; i < len; i++) {
-		c = s[i];
-		if (c == '+' && plus)
-			c = ' ';
-		else if (c == '%') {
-			if (len - i < 3 || hex(s[i + 1]) == -1 ||
-			    hex(s[i + 2]) == -1)
-				return fail_set(f, EX_DATAERR,
-				    "malformed percent escape");
-			c = (char)(hex(s[i + 1]) << 4 | hex(s[i + 2]));
-			i += 2;
-		}
-		if (c == '\0')
-			return fail_set(f, EX_DATAERR, "a NUL in the address");
-		b->data[b->len++] = c;
-	}
-	b->data[b->len] = '\0';
-	return 0;
-}
-
-int
-serve_unescape(struct buf *b, const char *s, size_t len, struct fail *f)
-{
-	size_t before = b->len;
-
-	if (unescape(b, s, len, false, f) == 0)
-		return 0;
-	b->len = before;
-	return -1;
-}
-
 int
 serve_query(const struct serve_request *r, const char *name, struct buf *b,
     struct fail *f)
@@ -357,13 +313,13 @@ serve_query(const struct serve_request *r, const char *name, struct buf *b,
 		while (eq < len && p[eq] != '=')
 			eq++;
 		buf_clear(&key);
-		if (unescape(&key, p, eq, true, f) == -1)
+		if (hex_unescape(&key, p, eq, true, f) == -1)
 			found = -1;
 		else if (strcmp(key.data, name) == 0) {
 			found = 1;
 			if (eq < len)
 				eq++;
-			if (unescape(b, p + eq, len - eq, true, f) == -1)
+			if (hex_unescape(b, p + eq, len - eq, true, f) == -1)
 				found = -1;
 		}
 		p += len;
@@ -399,7 +355,7 @@ serve_match(const struct serve_request *r, const char *pattern,
 		/* Each escape is three bytes for one. */
 		b.max = len;
 		buf_clear(&b);
-		if (unescape(&b, p, len, false, &f) == -1 || b.len > 255)
+		if (hex_unescape(&b, p, len, false, &f) == -1 || b.len > 255)
 			goto no;
 		memcpy(seg[n++], b.data, b.len + 1);
 		p += len;
@@ -529,35 +485,20 @@ serve_reply(struct serve_request *r, unsigned status, const char *type,
 	    (void *)(uintptr_t)p, MHD_RESPMEM_MUST_COPY));
 }
 
-/* The length of the UTF-8 character that s begins with; 0 if it is none. */
-static size_t
-utf8_len(const unsigned char *s)
-{
-	size_t i, n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 :
-	    s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-
-	for (i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* Overlong forms, surrogates, and what is past U+10FFFF. */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* Text as the inside of a JSON string; what it quotes may be anything. */
 static void
 json_text(char *dst, size_t size, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
-	size_t n = 0, len;
+	size_t n = 0, left = strlen(text), len;
+	const char *s = text;
+	uint32_t rune;
 
-	for (; *s != '\0' && n + 5 < size; s += len) {
-		len = utf8_len(s);
-		if (len == 0 || *s < 0x20 || *s == 0x7f) {
+	for (; left > 0 && n + 5 < size; s += len, left -= len) {
+		len = utf8_rune(s, left, &rune);
+		if (len == 0 || rune < 0x20 || (rune >= 0x7f && rune < 0xa0)) {
 			dst[n++] = '?';
-			len = 1;
+			if (len == 0)
+				len = 1;
 			continue;
 		}
 		if (*s == '"' || *s == '\\')

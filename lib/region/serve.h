@@ -96,8 +96,6 @@ void	serve_headers(const struct serve_request *,
  */
 int	serve_query(const struct serve_request *, const char *name,
 	    struct buf *, struct fail *);
-/* Percent-decode (not '+') len bytes onto a buf; NUL and bad escapes fail. */
-int	serve_unescape(struct buf *, const char *, size_t len, struct fail *);
 /* The path's segments behind a prefix: matches "/a/{}/b" style patterns,
  * {} being one non-empty segment, unescaped into seg[0..]; at most max.
  * The number of segments, or -1 if it does not match. */

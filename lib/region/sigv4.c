@@ -6,6 +6,7 @@
 
 #include <nettle/hmac.h>
 
+#include "core/hex.h"
 #include "region/sigv4.h"
 
 #define ALGORITHM	"AWS4-HMAC-SHA256"
@@ -46,39 +47,10 @@ sha_update(struct sha256_ctx *c, const void *p, size_t n)
 	sha256_update(c, n, p);
 }
 
-int
-sigv4_escape(struct buf *b, const char *s, size_t n, bool slash,
-    struct fail *f)
-{
-	static const char upper[] = "0123456789ABCDEF";
-	size_t i;
-	char *p;
-
-	if (buf_room(b, 3 * n, f) == -1)
-		return -1;
-	p = b->data + b->len;
-	for (i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		    (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-		    c == '.' || c == '~' || (slash && c == '/')) {
-			*p++ = (char)c;
-		} else {
-			*p++ = '%';
-			*p++ = upper[c >> 4];
-			*p++ = upper[c & 15];
-		}
-	}
-	*p = '\0';
-	b->len = (size_t)(p - b->data);
-	return 0;
-}
-
 static int
 escape(struct buf *b, const char *s, struct fail *f)
 {
-	return sigv4_escape(b, s, strlen(s), false, f);
+	return hex_escape(b, s, strlen(s), "", f);
 }
 
 /*
@@ -292,7 +264,7 @@ assemble(const struct sigv4_credentials *c, const struct sigv4_request *r,
 	}
 
 	if (buf_adds(url, r->origin, f) == -1 ||
-	    sigv4_escape(url, r->path, strlen(r->path), true, f) == -1)
+	    hex_escape(url, r->path, strlen(r->path), "/", f) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
 		if (buf_addf(url, f, "%c%s=", i == 0 ? '?' : '&',
@@ -310,7 +282,7 @@ assemble(const struct sigv4_credentials *c, const struct sigv4_request *r,
 	/* A base path in the endpoint is part of what is asked for. */
 	if (buf_addf(canonical, f, "%s\n%s", r->method,
 	    path != NULL ? path : "") == -1 ||
-	    sigv4_escape(canonical, r->path, strlen(r->path), true, f) == -1 ||
+	    hex_escape(canonical, r->path, strlen(r->path), "/", f) == -1 ||
 	    buf_adds(canonical, "\n", f) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {

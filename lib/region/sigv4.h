@@ -80,10 +80,6 @@ void	sigv4_series_free(struct sigv4_series *);
 void	sigv4_signature(char [SIGV4_HEX], const struct buf *canonical,
 	    const char *secret, const char *stamp, const char *region);
 
-/* Percent-encode all but A-Z a-z 0-9 - _ . ~ and, if slash, '/'. */
-int	sigv4_escape(struct buf *, const char *, size_t, bool slash,
-	    struct fail *);
-
 /*
  * The check of a request: its signature stands in the query or in the
  * Authorization header.

@@ -1,9 +1,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sysexits.h>
 
 #include <nettle/memops.h>
 
+#include "core/hex.h"
 #include "region/sigv4.h"
 
 #define ALGORITHM	"AWS4-HMAC-SHA256"
@@ -67,56 +69,21 @@ header(const struct sigv4_incoming *in, const char *name)
 	return NULL;
 }
 
-static int
-nibble(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* Undo percent escapes: 0, -1 out of memory, 1 malformed. */
-static int
-unescape(struct buf *b, const char *s, size_t n, bool plus, struct fail *f)
-{
-	size_t i;
-	int h, l;
-	char c;
-
-	if (buf_room(b, n, f) == -1)
-		return -1;
-	for (i = 0; i < n; i++) {
-		c = s[i];
-		if (c == '%') {
-			if (n - i < 3 || (h = nibble(s[i + 1])) == -1 ||
-			    (l = nibble(s[i + 2])) == -1)
-				return 1;
-			c = (char)(h << 4 | l);
-			i += 2;
-			if (c == '\0')
-				return 1;
-		} else if (c == '+' && plus) {
-			c = ' ';
-		}
-		b->data[b->len++] = c;
-	}
-	b->data[b->len] = '\0';
-	return 0;
-}
-
-/* The same text with the escapes a canonical request has. */
+/*
+ * The same text with the escapes a canonical request has: 0, -1 out of memory,
+ * 1 malformed.
+ */
 static int
 again(struct buf *out, const char *s, size_t n, bool query, struct fail *f)
 {
 	struct buf plain = BUF_INIT(CANONICAL_MAX);
-	int rc = unescape(&plain, s, n, query, f);
+	int rc = hex_unescape(&plain, s, n, query, f);
 
-	if (rc == 0)
-		rc = sigv4_escape(out, plain.data, plain.len, !query, f);
+	if (rc == -1)
+		rc = f->status == EX_DATAERR ? 1 : -1;
+	else
+		rc = hex_escape(out, plain.data, plain.len, query ? "" : "/",
+		    f);
 	buf_free(&plain);
 	return rc;
 }
@@ -179,7 +146,7 @@ query_text(struct check *c, const char *name, const char **out,
 		if (found++ > 0)
 			return 2;
 		off = c->text.len;
-		if (unescape(&c->text, c->query[i].value,
+		if (hex_unescape(&c->text, c->query[i].value,
 		    strlen(c->query[i].value), false, f) == -1 ||
 		    buf_add(&c->text, "", 1, f) == -1)
 			return -1;
