@@ -8,13 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "build/md5x8.h"
 #include "build/partsum.h"
 
 #define AHEAD	4		/* parts beyond the highest one asked for */
-#define STEP	(32UL << 10)	/* bytes of a part at a time: eight fit a cache */
-#define FIRST	4
-#define MANY_MIN 3		/* below, one by one is as fast */
+#define STEP	(128UL << 10)	/* bytes read at a time: they fit a cache */
 
 struct partsum {
 	int		 fd;
@@ -61,88 +58,31 @@ read_at(struct partsum *s, unsigned char *p, size_t n, uint64_t at,
 	return 0;
 }
 
-/* The rest of a part, from a state that has the bytes up to done in it. */
 static int
-sum_one(struct partsum *s, uint64_t k, uint64_t done, struct md5_ctx *md5,
-    unsigned char *buf, struct fail *f)
+sum_one(struct partsum *s, uint64_t k, unsigned char *buf, struct fail *f)
 {
-	uint64_t at = k * s->part + done, end = (k + 1) * s->part;
+	uint64_t at = k * s->part, end = (k + 1) * s->part;
+	struct md5_ctx md5;
 	size_t n;
 
 	if (end > s->size)
 		end = s->size;
+	md5_init(&md5);
 	for (; at < end; at += n) {
 		n = end - at < STEP ? (size_t)(end - at) : STEP;
 		if (stopping(s, f) == -1 || read_at(s, buf, n, at, f) == -1)
 			return -1;
-		md5_update(md5, n, buf);
+		md5_update(&md5, n, buf);
 	}
-	md5_digest(md5, PARTSUM_LEN, s->sums[k]);
+	md5_digest(&md5, PARTSUM_LEN, s->sums[k]);
 	return 0;
-}
-
-/* n whole parts from k on, side by side. */
-static int
-sum_many(struct partsum *s, uint64_t k, unsigned n, unsigned char *buf,
-    struct fail *f)
-{
-	uint32_t state[4][MD5X8_LANES];
-	const unsigned char *p[MD5X8_LANES];
-	uint64_t at = 0, blocks = s->part / MD5X8_BLOCK;
-	struct md5_ctx md5;
-	unsigned i, w;
-	size_t step;
-
-	md5x8_init(state);
-	for (i = 0; i < MD5X8_LANES; i++)
-		p[i] = buf + (i < n ? i : 0) * STEP;
-	while (at < blocks * MD5X8_BLOCK) {
-		step = blocks * MD5X8_BLOCK - at < STEP ?
-		    (size_t)(blocks * MD5X8_BLOCK - at) : STEP;
-		if (stopping(s, f) == -1)
-			return -1;
-		for (i = 0; i < n; i++)
-			if (read_at(s, buf + i * STEP, step,
-			    (k + i) * s->part + at, f) == -1)
-				return -1;
-		md5x8_blocks(state, p, step / MD5X8_BLOCK);
-		at += step;
-	}
-	for (i = 0; i < n; i++) {
-		md5_init(&md5);
-		for (w = 0; w < 4; w++)
-			md5.state[w] = state[w][i];
-		md5.count = blocks;
-		if (sum_one(s, k + i, at, &md5, buf, f) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-/* One part or several from k on; how many, or -1. */
-static int
-sum_next(struct partsum *s, uint64_t k, unsigned char *buf, struct fail *f)
-{
-	uint64_t whole = s->size / s->part;	/* parts that are not short */
-	struct md5_ctx md5;
-
-	if (k + MANY_MIN <= whole) {
-		/* Few at first, so that sending begins early. */
-		unsigned n = k == 0 ? FIRST : MD5X8_LANES;
-
-		if (whole - k < n)
-			n = (unsigned)(whole - k);
-		return sum_many(s, k, n, buf, f) == -1 ? -1 : (int)n;
-	}
-	md5_init(&md5);
-	return sum_one(s, k, 0, &md5, buf, f) == -1 ? -1 : 1;
 }
 
 static void *
 run(void *arg)
 {
 	struct partsum *s = arg;
-	unsigned char *buf = malloc(STEP * MD5X8_LANES);
+	unsigned char *buf = malloc(STEP);
 	struct fail f = { 0 };
 	uint64_t k = 0;
 	int n = 0;
@@ -156,10 +96,10 @@ run(void *arg)
 		if (s->stop)
 			n = -1;
 		pthread_mutex_unlock(&s->lock);
-		if (n == -1 || (n = sum_next(s, k, buf, &f)) == -1)
+		if (n == -1 || (n = sum_one(s, k, buf, &f)) == -1)
 			break;
 		pthread_mutex_lock(&s->lock);
-		s->done = k += (unsigned)n;
+		s->done = ++k;
 		pthread_cond_broadcast(&s->moved);
 		pthread_mutex_unlock(&s->lock);
 	}
