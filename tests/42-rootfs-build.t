@@ -223,6 +223,24 @@ mv spec.2 spec.json
 build 'a download that is no http'
 exits 65
 says 'no usable download'
+spec ten2 "$(parent bb)"
+jq -c --arg u "$(cat url)/images/[x" '.parent.download.url = $u' spec.json \
+    >spec.2
+mv spec.2 spec.json
+build 'a URL is taken as it stands'
+exits 69
+# An array would be words, and a word behind an assignment a command.
+for member in '.parent.parentManifestUri = ["s3://x", "touch", "pwned"]' \
+    '.snapshotId = ["s", "touch", "pwned"]' \
+    '.additionalLocalImages = {"touch": "pwned"}'; do
+	spec ten3 "$(parent bb)"
+	jq -c "$member" spec.json >spec.2
+	mv spec.2 spec.json
+	build "a member of the wrong type: $member"
+	exits 65
+	says 'wrong type'
+done
+is 'and nothing of the spec was run' "$(find . -name pwned)" ''
 printf 'FROM busybox\n' >Dockerfile
 spec eleven "$(parent bb)"
 jq -c 'del(.upload)' spec.json >spec.2
