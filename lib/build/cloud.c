@@ -1,16 +1,14 @@
 #include <sys/random.h>
-#include <sys/stat.h>
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "build/cloud.h"
 #include "core/hex.h"
+#include "core/private.h"
 
 #define API_DEFAULT	"https://api.tensorlake.ai"
 #define TOKEN_MAX	8192
@@ -48,25 +46,18 @@ static int
 token_file(struct cloud *c, const char *path, struct fail *f)
 {
 	struct buf b = BUF_INIT(TOKEN_MAX);
-	struct stat st;
-	int fd, r = -1;
+	int r = -1;
 
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-		return fail_sys(f, EX_CONFIG, "TL_TOKEN_FILE: %s", path);
-	if (fstat(fd, &st) == -1)
-		fail_sys(f, EX_CONFIG, "TL_TOKEN_FILE: %s", path);
-	else if (S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
-		fail_set(f, EX_CONFIG,
-		    "TL_TOKEN_FILE: %s: others can read it; chmod 600 it",
-		    path);
-	else if (buf_read(&b, fd, path, f) == 0) {
+	if (private_load(&b, path, f) == -1) {
+		fail_in(f, "TL_TOKEN_FILE");
+		f->status = EX_CONFIG;
+	} else {
 		while (b.len > 0 && strchr(" \t\r\n", b.data[b.len - 1]))
 			b.data[--b.len] = '\0';
 		r = b.len == 0 ? fail_set(f, EX_CONFIG,
 		    "TL_TOKEN_FILE: %s: empty", path) :
 		    copy(&c->token, b.data, f);
 	}
-	close(fd);
 	buf_free(&b);
 	return r;
 }

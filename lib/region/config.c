@@ -1,15 +1,12 @@
-#include <sys/stat.h>
-
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "core/buf.h"
+#include "core/private.h"
 #include "region/config.h"
 #include "region/sigv4.h"
 
@@ -277,47 +274,17 @@ whole(struct config *c, struct fail *f)
 	return 0;
 }
 
-static int
-open_private(const char *path, struct fail *f)
-{
-	struct stat st;
-	int fd;
-
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-		return fail_sys(f, EX_NOINPUT, "%s", path);
-	if (fstat(fd, &st) == -1) {
-		fail_sys(f, EX_NOINPUT, "%s", path);
-	} else if (S_ISREG(st.st_mode) && (st.st_mode & 077) != 0) {
-		fail_set(f, EX_CONFIG, "%s: holds a key and is open to "
-		    "others; chmod 600 it", path);
-	} else if (st.st_uid != 0 && st.st_uid != geteuid()) {
-		fail_set(f, EX_CONFIG, "%s: belongs to somebody else", path);
-	} else {
-		return fd;
-	}
-	close(fd);
-	return -1;
-}
-
 int
 config_load(struct config *c, const char *path, struct fail *f)
 {
 	struct buf b = BUF_INIT(FILE_MAX);
 	char *line, *next;
 	unsigned n = 0;
-	int fd, rc = -1;
+	int rc = -1;
 
 	memset(c, 0, sizeof(*c));
-	if ((fd = open_private(path, f)) == -1)
-		return -1;
-	rc = buf_read(&b, fd, path, f);
-	close(fd);
-	if (rc == -1)
+	if (private_load(&b, path, f) == -1)
 		goto out;
-	if (b.len > 0 && memchr(b.data, '\0', b.len) != NULL) {
-		rc = fail_set(f, EX_CONFIG, "%s: holds a NUL", path);
-		goto out;
-	}
 	for (line = b.data; line != NULL; line = next) {
 		n++;
 		if ((next = strchr(line, '\n')) != NULL)

@@ -1,17 +1,14 @@
-#include <sys/stat.h>
-
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
 
 #include "core/buf.h"
 #include "core/hex.h"
+#include "core/private.h"
 #include "region/keys.h"
 
 #define KEYS_FILE_MAX	(1UL << 20)
@@ -82,6 +79,12 @@ entry_add(struct keys *k, const struct entry *e, struct fail *f)
 
 	for (i = 0; i < k->n; i++) {
 		old = &k->list[i];
+		/* What a project has is kept and signed for by its id alone. */
+		if (strcmp(old->key.project, e->key.project) == 0 &&
+		    strcmp(old->key.org, e->key.org) != 0)
+			return fail_set(f, EX_CONFIG, "project %s: listed "
+			    "already, of another organization",
+			    e->key.project);
 		if (memcmp(old->hash, e->hash, sizeof(e->hash)) != 0)
 			continue;
 		/* Whose request it is must never depend on the order. */
@@ -103,27 +106,15 @@ keys_load(const char *path, struct fail *f)
 	struct buf text = BUF_INIT(KEYS_FILE_MAX);
 	struct keys *k = calloc(1, sizeof(*k));
 	struct entry e;
-	struct stat st;
 	char where[256], *line, *rest;
 	unsigned n = 0;
-	int fd = -1;
 
 	if (k == NULL) {
 		fail_set(f, EX_OSERR, "out of memory");
 		return NULL;
 	}
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1 ||
-	    fstat(fd, &st) == -1) {
-		fail_sys(f, EX_NOINPUT, "%.200s", path);
+	if (private_load(&text, path, f) == -1)
 		goto fail;
-	}
-	if (buf_read(&text, fd, path, f) == -1)
-		goto fail;
-	if ((st.st_mode & 077) != 0) {
-		fail_set(f, EX_CONFIG, "%.200s: others may read or write it; "
-		    "chmod 600", path);
-		goto fail;
-	}
 	for (rest = text.len == 0 ? NULL : text.data;
 	    (line = strsep(&rest, "\n")) != NULL;) {
 		n++;
@@ -141,12 +132,9 @@ keys_load(const char *path, struct fail *f)
 		fail_set(f, EX_CONFIG, "%.200s: no key in it", path);
 		goto fail;
 	}
-	close(fd);
 	buf_free(&text);
 	return k;
 fail:
-	if (fd != -1)
-		close(fd);
 	buf_free(&text);
 	keys_free(k);
 	return NULL;

@@ -13,7 +13,8 @@
  *	pat SHA256HEX ID ORG PROJECT	(a line for each project it may use)
  *
  * SHA256HEX is of the token, so the file gives no token away; '#' starts a
- * comment.  Ids are 1 to 64 of A-Z a-z 0-9 - _.
+ * comment.  Ids are 1 to 64 of A-Z a-z 0-9 - _; a project is of one
+ * organization.
  */
 struct keys;
 
@@ -26,6 +27,7 @@ struct key {
 	bool	pat;
 };
 
+/* EX_CONFIG names file and line, never a token; statuses of private_load(). */
 struct keys *keys_load(const char *path, struct fail *);
 void	keys_free(struct keys *);
 

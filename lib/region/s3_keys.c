@@ -1,12 +1,9 @@
-#include <sys/stat.h>
-
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
+#include "core/private.h"
 #include "region/s3_impl.h"
 
 #define KEYS_FILE_MAX	(256UL << 10)
@@ -63,20 +60,9 @@ s3_keys_load(struct s3 *s, const char *path, struct fail *f)
 {
 	struct buf b = BUF_INIT(KEYS_FILE_MAX);
 	char *line, *next, where[300];
-	struct stat st;
+	int rc = private_load(&b, path, f);
 	unsigned n = 0;
-	int fd, rc;
 
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-		return fail_sys(f, EX_NOINPUT, "%s", path);
-	if (fstat(fd, &st) == -1 ||
-	    (S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)) {
-		close(fd);
-		return fail_set(f, EX_CONFIG, "%s: holds keys and is open to "
-		    "others; chmod 600 it", path);
-	}
-	rc = buf_read(&b, fd, path, f);
-	close(fd);
 	for (line = b.data; rc == 0 && line != NULL; line = next) {
 		n++;
 		if ((next = strchr(line, '\n')) != NULL)

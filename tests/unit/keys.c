@@ -91,6 +91,8 @@ main(void)
 	    "listed already");
 	REFUSED("pat " TOK_A " k o p\npat " TOK_A " j o q\n", 0600,
 	    "listed already");
+	REFUSED("key " TOK_A " k o p\nkey " PAT_A " j q p\n", 0600,
+	    "keys:2: project p: listed already, of another");
 	snprintf(longest, sizeof(longest), "key " TOK_A " %065d o p\n", 1);
 	REFUSED(longest, 0600, "an id");
 	snprintf(longest, sizeof(longest), "key " TOK_A " %064d o p\n", 1);

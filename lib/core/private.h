@@ -1,0 +1,15 @@
+#ifndef TL_CORE_PRIVATE_H
+#define TL_CORE_PRIVATE_H
+
+#include "core/buf.h"
+#include "core/fail.h"
+
+/*
+ * Read a file that holds a secret onto a buf.  It must belong to the caller or
+ * to root and be closed to everybody else, or it is EX_CONFIG, as is a NUL in
+ * it; what is no regular file (a pipe) has no mode to look at.  Missing or not
+ * readable: EX_NOINPUT.  Messages name the file.
+ */
+int	private_load(struct buf *, const char *path, struct fail *);
+
+#endif
