@@ -49,6 +49,15 @@ half/tl-region --dir "$T/third" up 2>err)
 is 'a missing program is named' "$(grep -c 'not found' err)" 1
 tl-region --dir "$T/third" down --purge
 
+mkdir "$T/theirs"
+chown 12345 "$T/theirs"
+for verb in up down; do
+	try "$verb in a folder of somebody else" tl-region --dir "$T/theirs" \
+	    "$verb"
+	exits 77
+	says 'belongs to somebody else'
+done
+
 kept=$key
 try 'down' tl-region down
 exits 0
