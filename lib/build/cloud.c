@@ -108,6 +108,7 @@ lifecycle(struct cloud *c, struct fail *f)
 	const char *host = strstr(c->api, "://");
 	char shown[200];
 	size_t n;
+	int local;
 
 	fail_show(shown, sizeof(shown), c->api, sizeof(shown) - 1);
 	if (host == NULL || (strncasecmp(c->api, "http://", 7) != 0 &&
@@ -119,7 +120,9 @@ lifecycle(struct cloud *c, struct fail *f)
 	if (memchr(host, '@', n) != NULL)
 		return fail_set(f, EX_CONFIG,
 		    "TENSORLAKE_API_URL: holds a user name; use a token");
-	if (http_is_loopback(c->api)) {
+	if ((local = http_is_loopback(c->api, f)) == -1)
+		return -1;
+	if (local) {
 		c->lifecycle_ns = true;
 		return copy(&c->lifecycle, c->api, f);
 	}

@@ -124,14 +124,15 @@ sandbox_call(struct sandbox_call *c, const struct sandbox *s,
 	const char *list[CLOUD_HEADERS + 1];
 	const char *url = s->proxy_url;
 	size_t i, n = 0, len;
-	bool local;
+	int local;
 
 	memset(c, 0, sizeof(*c));
 	c->url = (struct buf)BUF_INIT(URL_MAX);
 	if (url == NULL)
 		return fail_set(f, EX_DATAERR, "sandbox %s: no proxyUrl yet; "
 		    "tl-sandbox wait completes the document", s->id);
-	local = http_is_loopback(url);
+	if ((local = http_is_loopback(url, f)) == -1)
+		return -1;
 	if (local)
 		len = strcspn(url, "?#");
 	else {

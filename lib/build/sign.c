@@ -296,6 +296,11 @@ sign_one(struct sign *s, struct target *t, struct buf *out, struct fail *f)
 	    t->rel_path, f) == -1))
 		return -1;
 	r = ask_either(s, t, &d, &reply, f);
+	/* The URL that gives it back was in the answer. */
+	if (r == -1 && f->status == EX_OSERR && t->rel_path != NULL &&
+	    reply.sent)
+		fail_set(f, EX_OSERR, "%s: out of memory as the answer came; "
+		    "its upload is left to the store's own expiry", t->what);
 	if ((r = enter(s, t, key, r, &reply, f)) == -1)
 		goto out;
 	if ((r = check(t, d, &reply, &block, f)) == -1)

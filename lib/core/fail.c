@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "core/fail.h"
 
@@ -25,7 +26,8 @@ fail_sys(struct fail *f, int status, const char *fmt, ...)
 	va_list ap;
 	size_t n;
 
-	f->status = status;
+	/* Whatever was at hand, what is wrong is the system. */
+	f->status = saved == ENOMEM ? EX_OSERR : status;
 	va_start(ap, fmt);
 	vsnprintf(f->msg, sizeof(f->msg), fmt, ap);
 	va_end(ap);

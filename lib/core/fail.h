@@ -17,7 +17,10 @@ struct fail {
 int	fail_set(struct fail *, int status, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 
-/* The same with ": " and strerror(errno) behind it. */
+/*
+ * The same with ": " and strerror(errno) behind it.  Out of memory is EX_OSERR
+ * whatever the status given.
+ */
 int	fail_sys(struct fail *, int status, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 

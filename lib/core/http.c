@@ -153,22 +153,27 @@ http_reply_free(struct http_reply *r)
 	buf_free(&r->body);
 }
 
-bool
-http_is_loopback(const char *url)
+int
+http_is_loopback(const char *url, struct fail *f)
 {
+	CURLUcode code = CURLUE_OUT_OF_MEMORY;
 	CURLU *u = curl_url();
 	struct in_addr a;
 	char *host = NULL;
-	bool yes = false;
+	int yes = 0;
 
-	if (u != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+	if (u != NULL &&
+	    (code = curl_url_set(u, CURLUPART_URL, url, 0)) == CURLUE_OK &&
+	    (code = curl_url_get(u, CURLUPART_HOST, &host, 0)) == CURLUE_OK)
 		yes = strcasecmp(host, "localhost") == 0 ||
 		    strcmp(host, "[::1]") == 0 ||
 		    (inet_pton(AF_INET, host, &a) == 1 &&
 		    (ntohl(a.s_addr) >> 24) == 127);
 	curl_free(host);
 	curl_url_cleanup(u);
+	/* Not to be taken for a host of another kind. */
+	if (code == CURLUE_OUT_OF_MEMORY)
+		return fail_set(f, EX_OSERR, "out of memory");
 	return yes;
 }
 
@@ -234,8 +239,10 @@ on_body(char *p, size_t size, size_t n, void *arg)
 		return n;
 	}
 	if (buf_add(&r->body, p, n, &r->fail) == -1) {
-		fail_set(&r->fail, EX_PROTOCOL, "%s: answer of %s", t->shown,
-		    "more than the allowed size");
+		if (r->fail.status != EX_OSERR)
+			fail_set(&r->fail, EX_PROTOCOL,
+			    "%s: answer of more than the allowed size",
+			    t->shown);
 		return 0;
 	}
 	return n;
@@ -424,7 +431,6 @@ set_body(struct transfer *t)
 	const struct http_request *q = t->req;
 	CURL *e = t->easy;
 	bool post = strcmp(q->method, "POST") == 0;
-	bool put = strcmp(q->method, "PUT") == 0;
 
 	if (q->json != NULL || (q->body != NULL && post)) {
 		curl_easy_setopt(e, CURLOPT_POST, 1L);
@@ -446,37 +452,81 @@ set_body(struct transfer *t)
 		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
 		curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
 		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 64L << 10);
-		post = false;
 	} else if (post) {
 		curl_easy_setopt(e, CURLOPT_POST, 1L);
 		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, 0L);
 		curl_easy_setopt(e, CURLOPT_POSTFIELDS, "");
 	} else if (strcmp(q->method, "HEAD") == 0)
 		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-	/*
-	 * A custom method would survive a 303, so only where libcurl has no
-	 * word of its own for it.
-	 */
-	if ((q->json != NULL && !post) || (put && q->body == NULL &&
-	    q->read == NULL && q->json == NULL) || (!post && !put &&
-	    strcmp(q->method, "GET") != 0 && strcmp(q->method, "HEAD") != 0) ||
-	    (q->read != NULL && strcmp(q->method, "POST") == 0))
-		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method);
+}
+
+/*
+ * Whether libcurl has no word of its own for a method: a custom one would
+ * survive a 303.
+ */
+static bool
+custom(const struct http_request *q)
+{
+	bool post = strcmp(q->method, "POST") == 0;
+	bool put = strcmp(q->method, "PUT") == 0;
+
+	return (q->json != NULL && !post) || (q->read != NULL && post) ||
+	    (put && q->body == NULL && q->read == NULL) ||
+	    (!post && !put && strcmp(q->method, "GET") != 0 &&
+	    strcmp(q->method, "HEAD") != 0);
+}
+
+static int
+multi_failed(CURLMcode m, struct fail *f)
+{
+	return fail_set(f, m == CURLM_OUT_OF_MEMORY ? EX_OSERR : EX_SOFTWARE,
+	    "libcurl: %s", curl_multi_strerror(m));
+}
+
+/*
+ * What libcurl keeps a copy of.  A setting that was lost for want of memory
+ * would go unnoticed: a proxy used, another protocol allowed.
+ */
+static int
+set_strings(struct transfer *t, bool local)
+{
+	const struct http_request *q = t->req;
+	const char *ca = getenv("TL_CA_BUNDLE");
+	CURL *e = t->easy;
+
+	if (ca == NULL || *ca == '\0')
+		ca = getenv("SSL_CERT_FILE");
+	if (curl_easy_setopt(e, CURLOPT_URL, q->url) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") !=
+	    CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") !=
+	    CURLE_OK ||
+	    (ca != NULL && *ca != '\0' &&
+	    curl_easy_setopt(e, CURLOPT_CAINFO, ca) != CURLE_OK) ||
+	    (q->unix_path != NULL && curl_easy_setopt(e,
+	    CURLOPT_UNIX_SOCKET_PATH, q->unix_path) != CURLE_OK) ||
+	    (local && curl_easy_setopt(e, CURLOPT_PROXY, "") != CURLE_OK) ||
+	    (custom(q) && curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST,
+	    q->method) != CURLE_OK))
+		return -1;
+	return 0;
 }
 
 int
 http_start(struct http *h, const struct http_request *q, struct http_reply *r,
     struct fail *f)
 {
-	const char *ca = getenv("TL_CA_BUNDLE");
-	bool local = q->unix_path != NULL || http_is_loopback(q->url);
+	int local = q->unix_path != NULL ? 1 : http_is_loopback(q->url, f);
 	struct transfer *t;
 	char url[200];
+	CURLMcode m;
 	CURL *e;
 
 	http_reply_clear(r);
 	if (r->body.max == 0)
 		r->body.max = q->reply_max != 0 ? q->reply_max : BUF_SMALL_MAX;
+	if (local == -1)
+		return -1;
 	fail_show(url, sizeof(url), q->url, sizeof(url));
 	if (strncasecmp(q->url, "http://", 7) != 0 &&
 	    strncasecmp(q->url, "https://", 8) != 0)
@@ -500,9 +550,6 @@ http_start(struct http *h, const struct http_request *q, struct http_reply *r,
 	h->list = t;
 
 	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
-	curl_easy_setopt(e, CURLOPT_URL, q->url);
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
@@ -517,14 +564,6 @@ http_start(struct http *h, const struct http_request *q, struct http_reply *r,
 		curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
 		curl_easy_setopt(e, CURLOPT_MAXREDIRS, REDIRECTS);
 	}
-	if (ca == NULL || *ca == '\0')
-		ca = getenv("SSL_CERT_FILE");
-	if (ca != NULL && *ca != '\0')
-		curl_easy_setopt(e, CURLOPT_CAINFO, ca);
-	if (q->unix_path != NULL)
-		curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, q->unix_path);
-	if (local)
-		curl_easy_setopt(e, CURLOPT_PROXY, "");
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
@@ -533,13 +572,13 @@ http_start(struct http *h, const struct http_request *q, struct http_reply *r,
 	curl_easy_setopt(e, CURLOPT_XFERINFODATA, t);
 	curl_easy_setopt(e, CURLOPT_NOPROGRESS, 0L);
 	set_body(t);
-	if (set_headers(t) == -1) {
+	if (set_strings(t, local == 1) == -1 || set_headers(t) == -1) {
 		drop(h, t);
 		return fail_set(f, EX_OSERR, "out of memory");
 	}
-	if (curl_multi_add_handle(h->multi, e) != CURLM_OK) {
+	if ((m = curl_multi_add_handle(h->multi, e)) != CURLM_OK) {
 		drop(h, t);
-		return fail_set(f, EX_SOFTWARE, "%s: libcurl refused it", url);
+		return multi_failed(m, f);
 	}
 	if (h->verbose)
 		fprintf(stderr, "> %s\n", t->shown);
@@ -630,8 +669,7 @@ http_wait(struct http *h, int timeout_ms, struct http_reply **out,
 		return fail_set(f, EX_SOFTWARE, "no request under way");
 	for (;;) {
 		if ((m = curl_multi_perform(h->multi, &left)) != CURLM_OK)
-			return fail_set(f, EX_SOFTWARE, "libcurl: %s",
-			    curl_multi_strerror(m));
+			return multi_failed(m, f);
 		while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
 			struct transfer *t;
 
@@ -650,8 +688,7 @@ http_wait(struct http *h, int timeout_ms, struct http_reply **out,
 			return 0;
 		m = curl_multi_poll(h->multi, NULL, 0, ms, NULL);
 		if (m != CURLM_OK)
-			return fail_set(f, EX_SOFTWARE, "libcurl: %s",
-			    curl_multi_strerror(m));
+			return multi_failed(m, f);
 	}
 }
 

@@ -126,7 +126,10 @@ void	http_cancel(struct http *, struct http_reply *);
 int	http_refused(const struct http_reply *, const char *what,
 	    struct fail *);
 
-/* Whether the URL's host is localhost, 127.0.0.0/8 or [::1]. */
-bool	http_is_loopback(const char *url);
+/*
+ * 1 if the URL's host is localhost, 127.0.0.0/8 or [::1]; 0 if it is not, or
+ * if it is no URL; -1 out of memory.
+ */
+int	http_is_loopback(const char *url, struct fail *);
 
 #endif

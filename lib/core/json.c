@@ -1,4 +1,6 @@
 #include <jv.h>
+#include <setjmp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -105,13 +107,50 @@ json_i64(const struct span *obj, const char *name, enum json_want want,
 	return 1;
 }
 
+/*
+ * Out of memory, libjq ends the program unless it is jumped out of.  It takes
+ * a handler from one thread only, the first to come here.
+ */
+static _Thread_local jmp_buf *escape;
+
+static void
+no_memory(void *arg)
+{
+	(void)arg;
+	if (escape != NULL)
+		longjmp(*escape, 1);
+}
+
+/* 1 and the number, 0 if it is none, -1 out of memory. */
+static int
+number(const struct span *value, double *out)
+{
+	static atomic_flag taken = ATOMIC_FLAG_INIT;
+	jmp_buf here;
+	jv v;
+	int r;
+
+	if (setjmp(here) != 0) {
+		escape = NULL;
+		return -1;
+	}
+	escape = &here;
+	if (!atomic_flag_test_and_set(&taken))
+		jv_nomem_handler(no_memory, NULL);
+	v = jv_parse_sized(value->at, (int)value->len);
+	escape = NULL;
+	if ((r = jv_get_kind(v) == JV_KIND_NUMBER))
+		*out = jv_number_value(v);
+	jv_free(v);
+	return r;
+}
+
 int
 json_double(const struct span *obj, const char *name, enum json_want want,
     double *out, struct fail *f)
 {
 	struct span value;
 	char first;
-	jv v;
 	int r;
 
 	if ((r = member(obj, name, want, &value, f)) != 1)
@@ -120,13 +159,10 @@ json_double(const struct span *obj, const char *name, enum json_want want,
 	first = span_first(&value);
 	if (first != '-' && (first < '0' || first > '9'))
 		return fail_set(f, EX_DATAERR, "%s: not a number", name);
-	v = jv_parse_sized(value.at, (int)value.len);
-	if (jv_get_kind(v) != JV_KIND_NUMBER) {
-		jv_free(v);
+	if ((r = number(&value, out)) == -1)
+		return fail_set(f, EX_OSERR, "%s: out of memory", name);
+	if (r == 0)
 		return fail_set(f, EX_DATAERR, "%s: not a number", name);
-	}
-	*out = jv_number_value(v);
-	jv_free(v);
 	return 1;
 }
 
