@@ -241,10 +241,10 @@ line_set(struct config *c, char *line, struct fail *f)
 	for (i = 0; i < NSETTINGS && strcmp(settings[i].name, name) != 0; i++)
 		;
 	if (i == NSETTINGS) {
-		char shown[64];
-
-		return fail_set(f, EX_CONFIG, "%s: no such setting",
-		    fail_show(shown, sizeof(shown), name, 40));
+		/* In a file of another kind it may be half a key: not shown. */
+		if (strspn(name, "abcdefghijklmnopqrstuvwxyz_") != strlen(name))
+			return fail_set(f, EX_CONFIG, "no such setting");
+		return fail_set(f, EX_CONFIG, "%.40s: no such setting", name);
 	}
 	if (*value == '\0')
 		return fail_set(f, EX_CONFIG, "%s: empty", name);

@@ -66,6 +66,15 @@ int	s3_param(struct serve_request *, const char *name, struct buf *);
 int	s3_param_number(struct serve_request *, const char *name,
 	    unsigned min, unsigned max, unsigned *);
 
+/*
+ * The list of a completion: <CompleteMultipartUpload> with a <Part> each,
+ * which has a <PartNumber> and an <ETag>, and checksums that are passed over.
+ * The text has a NUL behind it.  0, or -1 if it is not that; the caller frees
+ * *parts either way.
+ */
+int	s3_parts_parse(const char *xml, size_t len, struct objects_part **,
+	    size_t *n);
+
 void	s3_list_objects(struct serve_request *, struct s3 *,
 	    struct op_state *);
 void	s3_list_uploads(struct serve_request *, struct s3 *,
