@@ -293,6 +293,9 @@ proxy 'files?path=/tmp/l1' -T blob
 is 'a link out of it does not lead there' "$(cat secret)" outside
 proxy 'files?path=/tmp/fifo' -T blob --max-time 5
 is 'put to a FIFO' "$code" 400
+# It would be the daemon's memory, which no limit of the sandbox holds.
+proxy 'files?path=/dev/shm/x' -T blob
+is 'put into memory' "$code $(json .code)" '400 IN_MEMORY'
 
 # What it keeps out of.
 run sandbox "ls $T; cat /etc/shadow; cat $T/dp.sock; ls /home; id -un

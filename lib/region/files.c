@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -91,6 +92,20 @@ is_file(int fd, struct stat *st)
 		return EINVAL;
 	}
 	return 0;
+}
+
+/*
+ * Whether it lies in memory: what we write there counts as ours, not as the
+ * sandbox's, whose limit it would pass by.
+ */
+static bool
+in_memory(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 &&
+	    ((unsigned long)fs.f_type == TMPFS_MAGIC ||
+	    (unsigned long)fs.f_type == RAMFS_MAGIC);
 }
 
 int
@@ -185,8 +200,11 @@ files_create(const struct files *in, const char *path, int *fd)
 	if (error == 0)
 		error = resolve(in->root, path, O_WRONLY | O_CREAT |
 		    O_NONBLOCK | O_NOCTTY, 0644, fd);
-	if (error == 0 && (error = is_file(*fd, &st)) == 0 &&
-	    ftruncate(*fd, 0) == -1)
+	if (error == 0)
+		error = is_file(*fd, &st);
+	if (error == 0 && in_memory(*fd))
+		error = EOPNOTSUPP;
+	if (error == 0 && ftruncate(*fd, 0) == -1)
 		error = errno;
 	rights(0, 0);
 	if (error != 0 && *fd != -1) {

@@ -15,6 +15,7 @@
  *	EXDEV	a ".." in it
  *	EISDIR	a folder
  *	EINVAL	not a file: a device, FIFO, socket, or kernel interface
+ *	EOPNOTSUPP to be written in memory (tmpfs), where no limit would hold
  */
 struct files {
 	int	root;		/* the root folder */

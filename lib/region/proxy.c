@@ -110,6 +110,8 @@ file_error(struct serve_request *r, int error)
 		{ ENOTDIR, 400, "NOT_A_DIRECTORY",
 		    "something on the way is no folder" },
 		{ EINVAL, 400, "NOT_A_FILE", "not a regular file" },
+		{ EOPNOTSUPP, 400, "IN_MEMORY",
+		    "a file system in memory: have a process write there" },
 		{ ENOSPC, 507, "NO_SPACE",
 		    "ENOSPC: no space left on the sandbox's disk" },
 		{ EDQUOT, 507, "NO_SPACE",

@@ -282,8 +282,9 @@ skeleton(const struct root *r, struct fail *f)
 
 /*
  * A copy of a host folder's mount, read-only, its owners as the sandbox sees
- * its own: root's files stay root's.  A file system that cannot map ids shows
- * them as nobody's, which reads as well.
+ * its own: root's files stay root's, and what only root may read here root may
+ * read there.  A file system that cannot map ids shows them as nobody's, which
+ * reads as well.
  */
 static int
 bind_mapped(const char *from, const char *to, int userns, struct fail *f)

@@ -1,7 +1,10 @@
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +14,9 @@
 #include "unit.h"
 
 /* The sandbox: a folder, whose neighbour must never be touched. */
-static char top[] = "/tmp/tl-files.XXXXXX";
+static char top[] = "/var/tmp/tl-files.XXXXXX";
 static struct files in;
+static bool alone;	/* what we mount nobody else sees */
 
 static int
 get(const char *path)
@@ -55,9 +59,10 @@ paths(void)
 static void
 confined(void)
 {
-	char link[128];
+	char link[128], memory[128];
 	struct stat st;
 
+	snprintf(memory, sizeof(memory), "%s/root/dir", top);
 	snprintf(link, sizeof(link), "%s/secret", top);
 	if (symlinkat(link, in.root, "abs") == -1 ||
 	    symlinkat("../secret", in.root, "rel") == -1 ||
@@ -85,6 +90,11 @@ confined(void)
 	UNIT_CHECK(files_remove(&in, "/dir") == EISDIR &&
 	    files_remove(&in, "/") == EISDIR, "and is not removed");
 	UNIT_CHECK(put("/inside/x") == ENOTDIR, "a file is no folder");
+	/* If there is a file system in memory to be had, for us alone. */
+	if (alone && mount("tmpfs", memory, "tmpfs", 0, "mode=777,size=1m") == 0) {
+		UNIT_CHECK(put("/dir/x") == EOPNOTSUPP, "nothing into memory");
+		umount2(memory, 0);
+	}
 	UNIT_CHECK(put("/a/b//c/d") == 0 && fstatat(in.root, "a/b/c/d", &st,
 	    0) == 0 && st.st_size == 3, "folders are made");
 	UNIT_CHECK(st.st_uid == in.uid && st.st_gid == in.gid &&
@@ -106,6 +116,8 @@ main(void)
 	paths();
 	if (geteuid() != 0)
 		return unit_end();
+	alone = unshare(CLONE_NEWNS) == 0 &&
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 	if (mkdtemp(top) == NULL || chmod(top, 0755) == -1)
 		return 1;
 	snprintf(path, sizeof(path), "%s/secret", top);
