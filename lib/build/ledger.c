@@ -11,6 +11,7 @@
 #include <nettle/sha2.h>
 
 #include "build/ledger.h"
+#include "core/hex.h"
 #include "core/json.h"
 
 #define STAMP		sizeof("2026-01-02T03:04:05Z")
@@ -34,15 +35,13 @@ digest(char *to, size_t n, const char *const *strings)
 {
 	uint8_t sum[SHA256_DIGEST_SIZE];
 	struct sha256_ctx sha;
-	size_t i;
 
 	sha256_init(&sha);
 	for (; *strings != NULL; strings++)
 		sha256_update(&sha, strlen(*strings) + 1,
 		    (const uint8_t *)*strings);
 	sha256_digest(&sha, sizeof(sum), sum);
-	for (i = 0; i < n; i++)
-		snprintf(to + 2 * i, 3, "%02x", sum[i]);
+	hex_encode(to, sum, n);
 }
 
 void
@@ -59,12 +58,10 @@ int
 ledger_key(char key[LEDGER_KEY], struct fail *f)
 {
 	uint8_t b[(LEDGER_KEY - 1) / 2];
-	size_t i;
 
 	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
 		return fail_sys(f, EX_OSERR, "getrandom");
-	for (i = 0; i < sizeof(b); i++)
-		snprintf(key + 2 * i, 3, "%02x", b[i]);
+	hex_encode(key, b, sizeof(b));
 	return 0;
 }
 
