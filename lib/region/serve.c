@@ -24,6 +24,7 @@
 #include "core/hex.h"
 #include "core/utf8.h"
 #include "region/fault.h"
+#include "region/peer.h"
 #include "region/serve.h"
 
 /* Of head and reading together: a target with a signature is a few KB. */
@@ -31,6 +32,13 @@
 #define MEMORY_STEP	(64UL << 10)
 #define STACK_BYTES	(1UL << 20)
 #define CONNECTIONS_MAX	1024U
+/*
+ * Of these, what one other user may hold, and one range of users such as a
+ * sandbox has: it must not shut everybody else out.
+ */
+#define GUEST_MAX	256U
+#define GUEST_RANGE_MAX	64U
+#define RANGE		65536U
 /* A client that neither sends nor takes a byte for so long is gone. */
 #define IDLE_S		120U
 /*
@@ -46,6 +54,14 @@
 #define STOP_MS		2000
 #define STREAM_BLOCK	(16UL << 10)
 #define READ_BLOCK	(128UL << 10)
+
+/* Who else is connected: a user, or a range of them. */
+struct guest {
+	struct guest	*next;
+	uid_t		 id;
+	bool		 range;
+	unsigned	 n;
+};
 
 struct serve {
 	char			*name;
@@ -63,6 +79,9 @@ struct serve {
 	struct MHD_Daemon	*daemon;
 	atomic_bool		 stopping;
 	atomic_uint		 busy;		/* requests under way */
+	pthread_mutex_t		 guest_lock;
+	struct guest		*guests;
+	unsigned		 full;		/* guests with all they may */
 };
 
 struct header {
@@ -1123,6 +1142,116 @@ on_completed(void *arg, struct MHD_Connection *conn, void **own,
 	atomic_fetch_sub(&s->busy, 1);
 }
 
+/* Who is connected. */
+
+static unsigned
+guest_max(const struct guest *g)
+{
+	return g->range ? GUEST_RANGE_MAX : GUEST_MAX;
+}
+
+/* Ourselves and root are no guests. */
+static bool
+is_guest(const struct sockaddr *them, const struct sockaddr *us,
+    struct guest *g)
+{
+	uid_t uid;
+
+	if (peer_uid(them, us, &uid) == -1 || uid == 0 || uid == geteuid())
+		return false;
+	g->range = uid >= RANGE;
+	g->id = g->range ? uid / RANGE : uid;
+	return true;
+}
+
+static struct guest *
+guest_find(struct serve *s, const struct guest *who)
+{
+	struct guest *g;
+
+	for (g = s->guests; g != NULL; g = g->next)
+		if (g->id == who->id && g->range == who->range)
+			break;
+	return g;
+}
+
+/* Asked first; the question who it is costs, so only where one has it all. */
+static enum MHD_Result
+on_accept(void *arg, const struct sockaddr *them, socklen_t len)
+{
+	struct serve *s = arg;
+	struct sockaddr_storage us;
+	struct guest who = { .n = 0 }, *g;
+	bool welcome = true;
+
+	pthread_mutex_lock(&s->guest_lock);
+	len = sizeof(us);
+	if (s->full > 0 &&
+	    getsockname(s->fd, (struct sockaddr *)&us, &len) == 0 &&
+	    is_guest(them, (struct sockaddr *)&us, &who)) {
+		g = guest_find(s, &who);
+		welcome = g == NULL || g->n < guest_max(g);
+	}
+	pthread_mutex_unlock(&s->guest_lock);
+	return welcome ? MHD_YES : MHD_NO;
+}
+
+static void
+guest_came(struct serve *s, int fd, struct guest **out)
+{
+	struct sockaddr_storage them, us;
+	socklen_t n = sizeof(them), m = sizeof(us);
+	struct guest who = { .n = 0 }, *g;
+
+	if (s->unix_path != NULL ||
+	    getpeername(fd, (struct sockaddr *)&them, &n) == -1 ||
+	    getsockname(fd, (struct sockaddr *)&us, &m) == -1 ||
+	    !is_guest((struct sockaddr *)&them, (struct sockaddr *)&us, &who))
+		return;
+	pthread_mutex_lock(&s->guest_lock);
+	if ((g = guest_find(s, &who)) == NULL &&
+	    (g = malloc(sizeof(*g))) != NULL) {
+		*g = who;
+		g->next = s->guests;
+		s->guests = g;
+	}
+	if (g != NULL && ++g->n == guest_max(g)) {
+		s->full++;
+		serve_log(s, "%s %lu: %u connections, no more are taken",
+		    g->range ? "users from" : "user", (unsigned long)g->id *
+		    (g->range ? RANGE : 1), g->n);
+	}
+	pthread_mutex_unlock(&s->guest_lock);
+	*out = g;
+}
+
+static void
+guest_went(struct serve *s, struct guest *g)
+{
+	struct guest **at;
+
+	pthread_mutex_lock(&s->guest_lock);
+	if (g->n-- == guest_max(g))
+		s->full--;
+	if (g->n == 0) {
+		for (at = &s->guests; *at != g; at = &(*at)->next)
+			;
+		*at = g->next;
+		free(g);
+	}
+	pthread_mutex_unlock(&s->guest_lock);
+}
+
+static void
+on_connection(void *arg, struct MHD_Connection *conn, void **own,
+    enum MHD_ConnectionNotificationCode what)
+{
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		guest_came(arg, connection_fd(conn), (struct guest **)own);
+	else if (*own != NULL)
+		guest_went(arg, *own);
+}
+
 /* Listening. */
 
 static int
@@ -1309,16 +1438,18 @@ serve_start(const struct serve_options *o, struct fail *f)
 	pthread_mutex_init(&s->door_lock, NULL);
 	atomic_init(&s->stopping, false);
 	atomic_init(&s->busy, 0);
+	pthread_mutex_init(&s->guest_lock, NULL);
 	s->fd = strncmp(o->listen, "unix:", 5) == 0 ?
 	    listen_unix(s, o->listen + 5, f) : listen_tcp(s, o, f);
 	if (s->fd != -1) {
 		s->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION |
 		    MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-		    MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+		    MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, on_accept, s, on_request,
 		    s, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, s,
 		    MHD_OPTION_LISTEN_SOCKET, s->fd,
 		    MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
 		    MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+		    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
 		    MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
 		    MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
 		    MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_MAX,
@@ -1421,6 +1552,7 @@ serve_stop(struct serve *s)
 		close(s->fd);
 	faults_free(s->faults);
 	pthread_mutex_destroy(&s->door_lock);
+	pthread_mutex_destroy(&s->guest_lock);
 	free(s->unix_path);
 	free(s->url);
 	free(s->name);

@@ -442,6 +442,80 @@ stopper(void *arg)
 	return arg;
 }
 
+/*
+ * Another user that opens so many connections, asks on each, and keeps them
+ * until told: how many were answered.
+ */
+static int
+guest(const char *url, uid_t uid, int count, int *leave)
+{
+	static const char ask[] = "GET /guest HTTP/1.1\r\nHost: x\r\n\r\n";
+	const struct timeval patience = { .tv_sec = 10 };
+	int up[2], down[2], i, fd, n = 0;
+	char c;
+
+	if (pipe(up) == -1 || pipe(down) == -1)
+		abort();
+	if (fork() == 0) {
+		close(down[1]);
+		if (setresuid(uid, uid, uid) == -1)
+			_exit(1);
+		for (i = 0; i < count; i++)
+			if ((fd = dial(url)) != -1 && setsockopt(fd,
+			    SOL_SOCKET, SO_RCVTIMEO, &patience,
+			    sizeof(patience)) == 0 && send(fd, ask,
+			    sizeof(ask) - 1, MSG_NOSIGNAL) > 0 &&
+			    recv(fd, &c, 1, 0) == 1)
+				n++;
+		if (write(up[1], &n, sizeof(n)) != sizeof(n))
+			_exit(1);
+		_exit(read(down[0], &c, 1) == 1);
+	}
+	close(up[1]);
+	close(down[0]);
+	if (read(up[0], &n, sizeof(n)) != sizeof(n))
+		n = -1;
+	close(up[0]);
+	*leave = down[1];
+	return n;
+}
+
+static int
+visit(const char *url, uid_t uid, int count)
+{
+	int leave, n = guest(url, uid, count, &leave);
+
+	close(leave);
+	return n;
+}
+
+/* One user, or the users of a sandbox, do not shut others out. */
+static void
+crowd(const char *url)
+{
+	int a, b, n, i;
+
+	if (geteuid() != 0)
+		return;
+	n = guest(url, 70000, 40, &a);
+	UNIT_CHECK(n == 40, "some connections: %d", n);
+	n = guest(url, 70001, 40, &b);
+	UNIT_CHECK(n == 24, "one range of users has 64: %d", n);
+	n = visit(url, 70000 + 65536, 3);
+	UNIT_CHECK(n == 3, "another range is not kept out: %d", n);
+	ask(url, "GET /guest HTTP/1.1\r\nHost: x\r\nConnection: close"
+	    "\r\n\r\n");
+	UNIT_CHECK(has("HTTP/1.1 "), "nor are we");
+	close(a);
+	close(b);
+	/* That they have left is noticed a moment later. */
+	for (i = 0; i < 100 && (n = visit(url, 70002, 30)) != 30; i++)
+		usleep(20000);
+	UNIT_CHECK(n == 30, "who leaves makes room: %d", n);
+	n = visit(url, 12345, 260);
+	UNIT_CHECK(n == 256, "a user of the machine has 256: %d", n);
+}
+
 int
 main(void)
 {
@@ -482,6 +556,7 @@ main(void)
 	UNIT_CHECK(t == NULL && f.status == EX_UNAVAILABLE,
 	    "a busy port: %s", t == NULL ? f.msg : "");
 
+	crowd(url);
 	addresses(url);
 	headers(url);
 	bodies(url);
