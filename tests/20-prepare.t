@@ -161,8 +161,8 @@ answers () {
 	exits "$2"
 	says "$4"
 	silent out
-	is "$1: asked once" "$(seen 'map(select(.method == "POST")) |
-	    length')" 1
+	is "$1: asked ${5:-once}" "$(seen 'map(select(.method == "POST")) |
+	    length')" "${6:-1}"
 }
 answers '401' 77 '{"status":401}' 'prepare: refused (401)'
 answers '409 with words' 69 \
@@ -170,7 +170,9 @@ answers '409 with words' 69 \
 answers '422 with a newline' 69 '{"status":422,"body":"no good\n"}' \
     'prepare: refused (422): no good'
 is 'a newline is not shown' "$(grep -c 'good?' err)" 0
-answers '503' 75 '{"status":503,"headers":{"Retry-After":"1"}}' 'refused (503)'
+answers '503' 75 '{"status":503,"headers":{"Retry-After":"1"}}' \
+    'refused (503)' 'five times' 5
+answers '504' 75 '{"status":504}' 'refused (504)'
 answers 'HTML' 76 '{"body":"<html>hi"}' "the server's answer"
 answers 'an empty 200' 76 '{}' "the server's answer: empty"
 answers 'a 204' 76 '{"status":204}' "the server's answer: empty"

@@ -307,6 +307,7 @@ later_fails () {
 later_fails 'the parent is refused' 77 "$(status 403)"
 later_fails 'the parent is busy' 75 '{"status":503}'
 later_fails 'the parent is no JSON' 76 "$(body nope)"
+later_fails 'the parent is an error' 76 '{"json":{"error":"no such object"}}'
 later_fails 'the parent is null' 76 "$(body null)"
 is 'without a token' "$(seen "$headers"' | .[-1] | has("authorization")')" false
 is 'by its URL' "$(seen '.[-1].target')" '/abort?X-Sig=MARKER'

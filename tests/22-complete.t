@@ -156,17 +156,23 @@ answers () {
 	exits "$2"
 	says "$4"
 	silent out
-	is "$1: asked once" "$(seen length)" 1
+	is "$1: asked ${5:-once}" "$(seen length)" "${6:-1}"
 }
 answers '403' 77 '{"status":403,"json":{"error":"no"}}' \
     'complete: refused (403)'
 answers '404' 69 '{"status":404}' 'complete: refused (404)'
 answers '409' 69 '{"status":409,"json":{"error":"other values"}}' 'other values'
-answers '503' 75 '{"status":503,"headers":{"Retry-After":"1"}}' 'refused (503)'
+answers '503' 75 '{"status":503,"headers":{"Retry-After":"1"}}' \
+    'refused (503)' 'five times' 5
+answers '502' 75 '{"status":502}' 'refused (502)'
 maybe='the image may be registered'
 answers 'an empty 200' 76 '{}' "$maybe"
 answers 'a 204' 76 '{"status":204}' "$maybe"
 answers 'HTML' 76 '{"body":"<html>"}' "$maybe"
+answers 'an error under a 200' 76 '{"json":{"error":"no room \u001b[1m"}}' \
+    'an error under the status 200: no room ?[1m'
+answers 'a page' 76 '{"body":"[1]","headers":{"Content-Type":"text/html"}}' \
+    'a page of HTML'
 answers 'a 201 that is no JSON' 76 "$(body '{"id":' 201)" "(201) is not JSON"
 answers 'a cut answer' 75 "$(body "$answer" | jq -c '.cut = 9')" "$maybe"
 answers 'a hang-up' 75 '{"drop":true}' "$maybe"

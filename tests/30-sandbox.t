@@ -128,6 +128,9 @@ says 'create sandbox: refused (504): upstream timeout'
 silent out
 answered '{"status":503,"body":"full"}' 'no room'
 exits 75
+is 'asked five times: it has not begun' "$(seen length)" 5
+answered '{"status":500,"body":"broken"}' 'a server that breaks'
+exits 69
 is 'not asked twice' "$(seen length)" 1
 answered '{"status":401,"body":"who?"}' 'no such key'
 exits 77
@@ -333,6 +336,8 @@ rm_ () {
 rm_ deleted '{"json":{}}' 0 1
 rm_ 'no longer there' '{"status":404,"body":"x"}' 0 1
 rm_ 'not at once' '{"status":503},{"drop":true},{"status":500},{"json":{}}' 0 4
+rm_ 'a page first' '{"body":"<p>","headers":{"Content-Type":"text/html"}},
+{"json":{"error":"not now"}},{"status":204}' 0 3
 rm_ 'not ours' '{"status":403,"body":"no"}' 77 1
 peer "[$(rule DELETE $all/sbx-1 '{"status":502,"body":"x"}')]"
 TENSORLAKE_API_URL=$URL

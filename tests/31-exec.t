@@ -297,7 +297,7 @@ is 'start: busy: no list between' "$(requests | grep -c 'GET ALL')" 1
 start 'always busy' '{"status":503,"body":"full"}'
 exits 75
 says 'make: start: refused (503): full'
-is 'start: always busy: three times' "$(requests | grep -c POST)" 3
+is 'start: always busy: five times' "$(requests | grep -c POST)" 5
 start 'refused' '{"status":400,"body":"bad command"}'
 exits 69
 says 'bad command'

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "build/answer.h"
 #include "build/complete.h"
 #include "build/idempotency.h"
 #include "build/retry.h"
@@ -49,6 +50,8 @@ take(const struct http_reply *reply, struct buf *out, struct fail *f)
 	if (span_parse(&value, reply->body.data, reply->body.len, f) == -1)
 		return fail_set(f, EX_PROTOCOL, "complete: the answer (%ld) "
 		    "is not JSON; " MAYBE, reply->status);
+	if (answer_check(reply, "complete", f) == -1)
+		return -1;
 	return buf_add(out, reply->body.data, reply->body.len, f);
 }
 

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "build/answer.h"
 #include "build/files.h"
 #include "build/retry.h"
 
@@ -201,6 +202,8 @@ files_put(const struct files *s, const char *path, int fd, bool empty_is_fine,
 	}
 	if (r == 0 && reply.status / 100 != 2)
 		r = refused(&reply, path, f);
+	if (r == 0)
+		r = answer_check(&reply, path, f);
 	*size = from.sent;
 out:
 	buf_free(&from.held);
@@ -265,6 +268,8 @@ files_get(const struct files *s, const char *path, int fd, uint64_t *size,
 	} while (!to.flowing && retry_again(&again, r, &reply, f));
 	if (r == 0 && reply.status / 100 != 2)
 		r = refused(&reply, path, f);
+	if (r == 0)
+		r = answer_check(&reply, path, f);
 	if (r == 0 && !to.flowing)
 		r = buf_write(&to.held, fd, "output", f);
 	*size = to.size;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "build/answer.h"
 #include "build/lifecycle.h"
 #include "build/process.h"
 #include "build/retry.h"
@@ -305,8 +306,10 @@ lifecycle_create(struct exchange *x, struct lifecycle *s, const char *key,
 	const char *extra[] = { line, NULL };
 	struct fail why;
 	struct span doc;
+	struct retry again = { .policy = RETRY_UNSENT,
+	    .what = "create sandbox" };
 	struct call c;
-	int r = -1;
+	int made, r = -1;
 
 	snprintf(line, sizeof(line), "Idempotency-Key: %s", key);
 	if (lifecycle_body(s, &body, f) == -1 ||
@@ -316,7 +319,10 @@ lifecycle_create(struct exchange *x, struct lifecycle *s, const char *key,
 	}
 	c.req.json = body.data;
 	c.req.fresh = true;
-	if (exchange_do(x, &c.req, &reply, GRACE_MS, f) == -1) {
+	do
+		made = exchange_do(x, &c.req, &reply, GRACE_MS, f);
+	while (retry_again(&again, made, &reply, f));
+	if (made == -1) {
 		if ((s->maybe = reply.sent)) {
 			why = *f;
 			fail_set(f, why.status, "%.300s; if a sandbox was "
@@ -584,6 +590,9 @@ lifecycle_delete(struct exchange *x, const char *id, unsigned timeout_s,
 			if (reply.status >= 500 || retry_transient(&reply))
 				f->status = EX_TEMPFAIL;
 		}
+		/* Asked again, it costs nothing; believed, a sandbox. */
+		if (r == 0 && (r = answer_check(&reply, what, f)) == -1)
+			f->status = EX_TEMPFAIL;
 		if (r == 0 || f->status != EX_TEMPFAIL ||
 		    exchange_now_ms() + ms >= end ||
 		    pause_grow(x, &w, &ms, f) == -1)

@@ -52,7 +52,8 @@ int	lifecycle_unbody(struct lifecycle *, const char *, struct fail *);
 
 /*
  * Create one with the image and the sizes that are set, under an idempotency
- * key; id, status and what else the answer says are filled.  Asked once: a
+ * key; id, status and what else the answer says are filled.  Asked once
+ * (and again where it cannot have begun): a
  * second try after a lost answer could make a second one.  A signal leaves it
  * some seconds to answer, so that the id is not lost.  An id that is there
  * after a failure is of a sandbox to be deleted; without one, maybe says

@@ -421,10 +421,12 @@ process_start(const struct process_link *l, const struct process *p,
 	struct http_reply list = HTTP_REPLY_INIT;
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct span before;
+	struct retry again = { .policy = RETRY_BUSY, .what = "list" };
 	bool known = false;
 	struct fail why;
 	enum fate fate;
-	int i, r = -1;
+	unsigned busy = 0, lost = 0;
+	int r = -1;
 
 	if (start_body(p, &body, f) == -1)
 		return -1;
@@ -436,12 +438,12 @@ process_start(const struct process_link *l, const struct process *p,
 	 * the same moment, and whose process is the only one to be seen, could
 	 * still be mistaken for us; a builder's sandbox has one client.
 	 */
-	known = get(l, "/api/v1/processes", &list, &before, f) == 0;
+	do
+		known = get(l, "/api/v1/processes", &list, &before, f) == 0;
+	while (!known && retry_again(&again, -1, &list, f));
 	if (!known && stop_signal != 0)
 		goto out;
-	for (i = 0; i < STARTS; i++) {
-		if (i > 0 && pause_ms(l, SECOND_MS, f) == -1)
-			goto out;
+	for (;;) {
 		fate = start_once(l, &body, pid, f);
 		if (fate == STARTED) {
 			r = 0;
@@ -452,8 +454,15 @@ process_start(const struct process_link *l, const struct process *p,
 			goto out;
 		why = *f;
 		note(l, false, "start", &why);
-		if (fate == NOT_STARTED)
+		/* A proxy that is started anew takes some seconds. */
+		if (fate == NOT_STARTED) {
+			if (busy == RETRY_MAX)
+				break;
+			if (pause_ms(l, SECOND_MS << busy++, f) == -1)
+				goto out;
+			*f = why;
 			continue;
+		}
 		if (!known) {
 			fail_set(f, EX_TEMPFAIL, "%s: the answer to the start "
 			    "was lost, it may be running: %.300s", p->command,
@@ -475,7 +484,12 @@ process_start(const struct process_link *l, const struct process *p,
 		}
 		r = -1;
 		*f = why;
+		if (++lost == STARTS)
+			break;
+		if (pause_ms(l, SECOND_MS, f) == -1)
+			goto out;
 	}
+	*f = why;
 	fail_in(f, p->command);
 out:
 	buf_free(&body);

@@ -103,6 +103,13 @@ note(const struct retry *again, int r, const struct http_reply *reply,
 	again->note(line);
 }
 
+/* It says so itself; of a 502 or 504 nobody knows. */
+static bool
+not_begun(const struct http_reply *reply)
+{
+	return reply->status == 429 || reply->status == 503;
+}
+
 bool
 retry_again(struct retry *again, int r, const struct http_reply *reply,
     struct fail *f)
@@ -114,7 +121,8 @@ retry_again(struct retry *again, int r, const struct http_reply *reply,
 		if (f->status != EX_TEMPFAIL ||
 		    (reply->sent && again->policy == RETRY_UNSENT))
 			return false;
-	} else if (again->policy == RETRY_UNSENT || !retry_transient(reply))
+	} else if (again->policy == RETRY_UNSENT ? !not_begun(reply) :
+	    !retry_transient(reply))
 		return false;
 	if (again->tries == RETRY_MAX || stopped(again))
 		return false;

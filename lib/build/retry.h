@@ -22,7 +22,7 @@
 enum retry_policy {
 	/*
 	 * A request that makes something: again only if it cannot have
-	 * reached the server.
+	 * reached the server, or that says that it has not begun (429, 503).
 	 */
 	RETRY_UNSENT,
 	/*

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "build/abort.h"
+#include "build/answer.h"
 #include "build/retry.h"
 #include "build/sign.h"
 #include "core/json.h"
@@ -237,6 +238,8 @@ check(const struct target *t, enum sign_dialect d,
 	}
 	if (span_is_null(block))
 		return fail_set(f, EX_PROTOCOL, "the answer is null");
+	if (answer_check(reply, "the answer", f) == -1)
+		return -1;
 	if (t->rel_path == NULL)
 		return 0;
 	if ((r = span_get(block, "uri", &uri, f)) == -1) {
