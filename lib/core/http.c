@@ -16,6 +16,7 @@
 #define REDIRECTS	10L
 #define STALL_S		60L
 #define STALL_MAX_S	86400L
+#define TOKEN_MIN	8
 #define POLL_MS		1000	/* how late a stall or deadline is noticed */
 
 struct transfer {
@@ -585,6 +586,25 @@ http_start(struct http *h, const struct http_request *q, struct http_reply *r,
 	return 0;
 }
 
+/*
+ * A server that refuses may say whom: its words end up in messages and logs,
+ * so the token is struck out of them.  A short one could be any word.
+ */
+static void
+strike(struct buf *b, const char *token)
+{
+	size_t n = strlen(token), left = b->len;
+	char *p = b->data;
+
+	if (n < TOKEN_MIN || p == NULL)
+		return;
+	while ((p = memmem(p, left, token, n)) != NULL) {
+		memset(p, '*', n);
+		p += n;
+		left = (size_t)(b->data + b->len - p);
+	}
+}
+
 /* Turn libcurl's result into the reply's. */
 static void
 finish(struct transfer *t, CURLcode code)
@@ -632,6 +652,8 @@ finish(struct transfer *t, CURLcode code)
 			    why);
 		}
 	}
+	if (status / 100 != 2 && t->req->bearer != NULL)
+		strike(&r->body, t->req->bearer);
 	if (t->http->verbose)
 		fprintf(stderr, "< %s: %ld%s%s (%lld ms)\n", t->shown, status,
 		    code == CURLE_OK ? "" : " ",

@@ -76,7 +76,7 @@ struct http_request {
 
 struct http_reply {
 	long		 status;	/* 0: no answer came */
-	struct buf	 body;		/* whatever the status */
+	struct buf	 body;		/* not 2xx: without the token */
 	char		 type[96];	/* Content-Type, or "" */
 	char		 etag[256];	/* ETag as it came, quotes included, or "" */
 	uint64_t	 length;	/* Content-Length, or HTTP_LEN_UNKNOWN */
