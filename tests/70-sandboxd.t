@@ -222,6 +222,15 @@ is 'stdout by line' "$(json tojson)" '{"pid":'"$pid"',"lines":["out 1",'\
 '"out 2","bad � byte","no end"],"line_count":4}'
 proxy "processes/$pid/stderr"
 is 'stderr by line' "$(json '.lines | tojson')" '["err 1"]'
+# Six bytes of JSON for each, and all of them at once would be 96 MB.
+start sandbox 'head -c 8000000 /dev/zero | tr "\0" "\1" | fold -w 40000'
+proxy "processes/$pid/output/follow"
+proxy "processes/$pid/stdout"
+is 'a long log, whole' "$(json '.line_count, (.lines | map(length) | add)' |
+    tr '\n' ' ')" '200 8000000 '
+[ -n "${TL_ASAN-}" ] ||
+    ok 'and never in memory as a whole' test "$(awk '/VmHWM/ { print $2 }' \
+    "/proc/$daemon/status")" -lt 65536
 start sandbox 'sleep 60 & sleep 60'
 proxy "processes/$pid" -X DELETE
 is 'kill' "$code" 204
@@ -232,7 +241,7 @@ is 'it was killed' "$(json '[.status, .signal, .exit_code] | tojson')" \
 run sandbox 'ps -e -o args'
 is 'with all its group' "$(grep -c sleep lines)" 0
 proxy processes
-is 'all are listed' "$(json '.processes | length')" 3
+is 'all are listed' "$(json '.processes | length')" 4
 proxy processes -d '{"command": "/no/such"}'
 is 'a command that is not there' "$code" 400
 proxy processes/9999

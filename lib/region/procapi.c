@@ -19,8 +19,6 @@
 /* Collected before it is handed on. */
 #define BATCH		(16U << 10)
 #define RUN_MAX_S	(24.0 * 3600)
-/* All lines of a log in one document; escapes may take six bytes for one. */
-#define LINES_MAX	(6 * OUTLOG_MAX)
 
 /* A process asked for in a body. */
 struct wanted {
@@ -225,41 +223,112 @@ list(struct serve_request *r, struct box *b)
 	reply_json(r, 200, &j, &out);
 }
 
-/* WIRE.md 9.3, S: all lines so far.  stream -1: of both. */
+/*
+ * WIRE.md 9.3, S: all lines so far, written as they are read: a log may be
+ * long, and many may ask for it at once.
+ */
+struct lines {
+	struct box	*box;
+	struct proc	*proc;
+	int		 stream;	/* or -1: both */
+	uint64_t	 off, upto, n;
+	struct outlog_line line;
+	struct buf	 out;		/* composed, not yet sent */
+	size_t		 sent;
+	bool		 over;
+};
+
+static int
+add_listed(struct lines *w, struct fail *f)
+{
+	struct jout j = JOUT_INIT(&w->out);
+
+	if (w->n++ > 0 && buf_adds(&w->out, ",", f) == -1)
+		return -1;
+	jout_stringn(&j, w->line.text.data, w->line.text.len);
+	return jout_end(&j, f);
+}
+
+static int
+compose_lines(struct lines *w, struct fail *f)
+{
+	int got = 1;
+
+	while (w->out.len < BATCH && (got = outlog_read(&w->proc->log, &w->off,
+	    w->upto, &w->line, f)) == 1)
+		if ((w->stream == -1 || w->line.stream ==
+		    (unsigned)w->stream) && add_listed(w, f) == -1)
+			return -1;
+	if (got == 0) {
+		w->over = true;
+		return buf_addf(&w->out, f, "],\"line_count\":%ju}",
+		    (uintmax_t)w->n);
+	}
+	return got == 1 ? 0 : -1;
+}
+
+static ssize_t
+lines_next(void *arg, char *p, size_t max)
+{
+	struct lines *w = arg;
+	struct fail f;
+	size_t n;
+
+	if (w->sent == w->out.len) {
+		if (w->over)
+			return -1;
+		buf_clear(&w->out);
+		w->sent = 0;
+		if (compose_lines(w, &f) == -1)
+			return SERVE_CUT;
+	}
+	n = w->out.len - w->sent;
+	if (n > max)
+		n = max;
+	memcpy(p, w->out.data + w->sent, n);
+	w->sent += n;
+	return (ssize_t)n;
+}
+
+static void
+lines_free(void *arg)
+{
+	struct lines *w = arg;
+
+	proc_put(w->box, w->proc);
+	box_put(w->box);
+	buf_free(&w->line.text);
+	buf_free(&w->out);
+	free(w);
+}
+
 static void
 lines(struct serve_request *r, struct box *b, struct proc *p, int stream)
 {
-	struct outlog_line line = OUTLOG_LINE_INIT;
-	struct buf out = BUF_INIT(LINES_MAX);
-	struct jout j = JOUT_INIT(&out);
-	uint64_t off = 0, upto, n = 0;
+	struct lines *w = calloc(1, sizeof(*w));
 	struct fail f;
-	int got;
 
-	pthread_mutex_lock(&b->lock);
-	upto = p->log.size;
-	pthread_mutex_unlock(&b->lock);
-	jout_object(&j);
-	jout_key(&j, "pid");
-	jout_i64(&j, p->pid);
-	jout_key(&j, "lines");
-	jout_array(&j);
-	while ((got = outlog_read(&p->log, &off, upto, &line, &f)) == 1)
-		if (stream == -1 || line.stream == (unsigned)stream) {
-			jout_stringn(&j, line.text.data, line.text.len);
-			n++;
-		}
-	buf_free(&line.text);
-	jout_close(&j);
-	jout_key(&j, "line_count");
-	jout_u64(&j, n);
-	jout_close(&j);
-	if (got == -1) {
-		serve_error(r, 500, "INTERNAL_ERROR", "%s", f.msg);
-		buf_free(&out);
+	if (w == NULL) {
+		serve_error(r, 500, "INTERNAL_ERROR", "out of memory");
 		return;
 	}
-	reply_json(r, 200, &j, &out);
+	w->box = b;
+	w->proc = p;
+	w->stream = stream;
+	w->line = (struct outlog_line)OUTLOG_LINE_INIT;
+	w->out.max = BATCH + 8 * OUTLOG_LINE_MAX;
+	box_ref(b);
+	pthread_mutex_lock(&b->lock);
+	p->refs++;
+	w->upto = p->log.size;
+	pthread_mutex_unlock(&b->lock);
+	if (buf_addf(&w->out, &f, "{\"pid\":%d,\"lines\":[",
+	    (int)p->pid) == -1) {
+		lines_free(w);
+		serve_error(r, 500, "INTERNAL_ERROR", "%s", f.msg);
+	} else
+		serve_reply_stream(r, 200, "application/json", lines_next,
+		    lines_free, w);
 }
 
 /* A process's output as server-sent events, from its first line on. */
