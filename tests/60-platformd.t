@@ -523,7 +523,8 @@ echo text >text.db
 try 'no database' tl-platformd "$@" --db text.db
 exits 78
 says text.db
-sqlite3 other.db 'create table t (a)'
+python3 -c 'import sqlite3
+sqlite3.connect("other.db").execute("create table t (a)")'
 try 'another database' tl-platformd "$@" --db other.db
 exits 78
 says 'another program'

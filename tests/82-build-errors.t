@@ -60,15 +60,17 @@ says 'o space left'
 silent out
 nothing_left 'a full disk'
 
-# remote: wait until the build's RUN step is under way
+# remote: wait until the build's RUN step is under way; no other run of this
+# test has the same
+nap=9$$
 remote () {
 	i=0
-	until pgrep -f '^sleep 987' >/dev/null || [ "$i" -gt 600 ]; do
+	until pgrep -fx "sleep $nap" >/dev/null || [ "$i" -gt 600 ]; do
 		i=$((i + 1))
 		sleep 0.05
 	done
 }
-dockerfile slow 'FROM busybox' 'RUN sleep 987'
+dockerfile slow 'FROM busybox' "RUN sleep $nap"
 tl-build --work slow.work slow/Dockerfile >slow.out 2>slow.err &
 build=$!
 remote
