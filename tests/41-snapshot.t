@@ -184,9 +184,9 @@ exits 65
 says 'name its parent'
 try 'a whole snapshot takes none' tl-snapshot check --parent diff snap
 exits 65
-try 'a diff of a diff' tl-snapshot pack --parent diff copy "$G" diff.3
+try 'a diff of a diff alone' tl-snapshot pack --parent diff copy "$G" diff.3
 exits 65
-says 'itself holds differences'
+says 'diff: it holds differences only; name its parent'
 ok 'which leaves nothing' test ! -e diff.3
 tl-snapshot pack --parent snap copy "$((2 * G))" grown
 ok 'a larger disk than the parent has' tl-snapshot check --parent snap grown
