@@ -179,9 +179,14 @@ jq -c '.additionalLocalImages = [
 ask POST $builds -d @diff.json
 answers 'prepare of a diff' 200
 is 'prepare of a diff: parent and local images' \
-    "$(jq -c '[.rootfsNodeKind, .parent, .additionalLocalImages]' body)" \
+    "$(jq -c '[.rootfsNodeKind, .parent, .additionalLocalImages] |
+    del(..|.download?)' body)" \
     '["diff",{"templateId":"sandbox_template_busybox","parentManifestUri":"s3://images/'$base'","rootfsDiskBytes":10737418240},[{"templateId":"sandbox_template_busybox","name":"busybox","reference":"busy","snapshotId":"snap_busybox","snapshotUri":"s3://images/'$base'","public":true},{"templateId":"sandbox_template_gone","name":"gone","reference":"gone","snapshotId":"snap_gone","public":false}]]'
 cp body child.json
+is 'a local image can be read, whatever the client signs' \
+    "$(jq -r '.additionalLocalImages[] | .download.url | values |
+    "url = \"" + . + "\""' child.json | curl -fsS -K - | wc -c)" 100
+ok 'by the key that only reads' grep -q Credential=ROKEY child.json
 prepare x sandbox_template_none >bad.json
 ask POST $builds -d @bad.json
 answers 'an unknown parent is named' 404 'sandbox_template_none (busybox)'
@@ -377,6 +382,107 @@ is 'delete: status and body' "$code$(cat body)" 204
 ask DELETE /platform/v1/sandbox-templates/reg%2Fistered%3A1
 answers 'delete again' 404 template_not_found
 
+# What a diff stands on
+# below: the ancestors in the answer, and what can be read there
+below () {
+	jq -r '.parent, .additionalLocalImages[] | .ancestors[]? |
+	    .snapshotUri, (.download | .kind, .url)' body >ancestors
+	is "$1" "$(grep -e s3: -e single ancestors | tr '\n' ' ')" "$2"
+	is "$1: they can be read" "$(sed -n 's/^http:.*/url = "&"/p' \
+	    ancestors | curl -fsS -K - | wc -c)" "$3"
+}
+child=$(jq -r .snapshotRelPath child.json)
+ask GET /platform/v1/sandbox-templates/by-name/child
+cp body child.template
+id=$(field .id)
+prepare grandchild "$id" >grandchild.json
+ask POST $builds -d @grandchild.json
+answers 'prepare on a diff' 200
+below 'what it stands on' "s3://images/$base single_get " 100
+is 'but the parent is left to the client to sign' \
+    "$(jq -c '.parent | keys_unsorted' body)" \
+    '["templateId","parentManifestUri","rootfsDiskBytes","ancestors"]'
+ask POST $builds -d @grandchild.json -H 'X-Tl-Answer: legacy'
+below 'the same in a legacy answer' "s3://images/$base single_get " 100
+prepare x | jq -c --arg id "$id" '.additionalLocalImages =
+    [{templateId: $id, name: "child", reference: "child"}]' >image.json
+ask POST $builds -d @image.json
+below 'what a local image stands on' "s3://images/$base single_get " 100
+
+# A snapshot outlives its template: what was built on it stands on it still.
+ask POST $builds -d @grandchild.json
+cp body grand.json
+object "$(field .snapshotRelPath)" 1234
+completes grand.json
+answers 'a diff of a diff' 200
+prepare x "$(field .id)" >onto.json
+ask DELETE /platform/v1/sandbox-templates/child
+is 'a template that others stand on is deleted' "$code" 204
+ask POST $builds -d @onto.json
+below 'though a template was deleted' \
+    "s3://images/$child single_get s3://images/$base single_get " 1334
+
+# stand NAME FILTER: register a diff of that kind
+stand () {
+	jq -cn --arg uri "s3://images/$own" '{name: "stand",
+	    dockerfile: "FROM x\n", snapshotId: "snap_r", snapshotUri: $uri,
+	    snapshotSizeBytes: 10, rootfsDiskBytes: 4096,
+	    rootfsNodeKind: "diff"}' | jq -c "$1" >register.json
+	ask POST /platform/v1/sandbox-templates -d @register.json
+}
+stand .
+answers 'registering a diff of nothing' 400 parent_unknown
+stand '.parentManifestUri = "s3://images/none"'
+answers 'registering a diff of what is not known' 400 parent_unknown
+stand '.parentTemplate = {templateId: "sandbox_template_busybox"}'
+answers 'registering a diff of a template' 201 "s3://images/$base"
+stand ".parentManifestUri = \"s3://images/$child\""
+answers 'registering a diff of a deleted one'\''s snapshot' 201
+key=tok_two
+own=projects/proj_2/sandbox-template-builds/r/snap_r.tlsnap
+object "$own" 10
+stand ".parentManifestUri = \"s3://images/$child\""
+answers 'registering a diff of another project'\''s snapshot' 400 \
+    parent_unknown
+stand ".parentManifestUri = \"s3://images/$base\""
+answers 'registering a diff of a public template'\''s' 201
+prepare x "$(field .id)" >two.json
+key=tok_one
+
+# known URI PARENT: a snapshot that the database has
+known () {
+	sqlite3 platform.db "REPLACE INTO snapshot
+	    VALUES ('$1', '', 'diff', '$2')"
+}
+sqlite3 platform.db "DELETE FROM snapshot WHERE uri = 's3://images/$base'"
+ask POST $builds -d @onto.json
+answers 'what lies below is not known' 409 '"code": "ancestor_unknown"'
+answers 'and is named' 409 "$base"
+jq -c --arg id "$id" '.rootfsNodeKind = "base" |
+    .additionalLocalImages = [.parentTemplate] | .parentTemplate = null' \
+    onto.json >image.json
+ask POST $builds -d @image.json
+answers 'nor below a local image' 409 'additionalLocalImages[0]: grandchild'
+known "s3://images/$base" s3://images/1
+sqlite3 platform.db "INSERT INTO snapshot WITH RECURSIVE n(i) AS (SELECT 1
+    UNION ALL SELECT i + 1 FROM n WHERE i < 28) SELECT 's3://images/' || i, '',
+    'diff', 's3://images/' || (i + 1) FROM n;
+    INSERT INTO snapshot VALUES ('s3://images/29', '', 'base', NULL)"
+ask POST $builds -d @onto.json
+answers 'as many as there may be' 200
+is 'are all in the answer' "$(jq '.parent.ancestors | length' body)" 31
+known s3://images/29 s3://images/30
+ask POST $builds -d @onto.json
+answers 'one more is too many' 400 'more than 31 other snapshots'
+known s3://images/29 s3://images/1
+ask POST $builds -d @onto.json
+answers 'they go in a circle' 400 'more than 31 other snapshots'
+ask DELETE /platform/v1/sandbox-templates/stand
+ask DELETE /platform/v1/sandbox-templates/grandchild
+key=tok_two
+ask DELETE /platform/v1/sandbox-templates/stand
+key=tok_one
+
 # The legacy answer, wished for by one request
 ask POST $builds -d @diff.json -H 'X-Tl-Answer: legacy'
 answers 'a legacy answer' 200
@@ -429,11 +535,22 @@ answers 'a legacy answer without a signer' 400 '"code": "no_signer"'
 down platformd
 is 'it ends well' "$?" 0
 is 'and takes its ready file away' "$(ls platformd.url 2>/dev/null)" ''
+# The first version's database had no snapshots.
+stored_snapshots () {
+	sqlite3 platform.db "SELECT * FROM snapshot WHERE project != ''
+	    AND uri NOT LIKE '%/r/snap_r.tlsnap'" |
+	    sort
+}
+stored_snapshots >snapshots
+sqlite3 platform.db 'DROP TABLE snapshot; DROP TRIGGER snapshot_added;
+    DROP TRIGGER snapshot_changed; PRAGMA user_version = 1'
 rm templates/busybox.json
 peer '[{"path": "/v1/namespaces/*", "answers": [{"status": 429,
     "headers": {"Retry-After": "7", "X-Inner": "no"},
     "json": {"a": 1}}]}]'
 start --lifecycle "$URL/" --expire 1 -v
+is 'an older database is told which snapshots there were' \
+    "$(stored_snapshots)" "$(cat snapshots)"
 ask GET /platform/v1/sandbox-templates/by-name/first
 is 'a template survives a restart' "$(field .snapshotId)" \
     "$(jq -r .snapshotId second.json)"

@@ -277,6 +277,47 @@ out:
 	return result;
 }
 
+/*
+ * What a diff that is registered stands on: named by its URI, or as prepare
+ * has it by the template.  It is read by all who build on the diff, so it must
+ * be one that the project may build on.  0 or -1, answered.
+ */
+static int
+register_parent(struct api *a, struct serve_request *r, const char *project,
+    const struct span *body, struct platform_template *t)
+{
+	struct platform_template parent = PLATFORM_TEMPLATE_INIT;
+	struct span member;
+	char *id = NULL;
+	struct fail f;
+	int found;
+
+	if (t->node_kind == NULL || strcmp(t->node_kind, "diff") != 0)
+		return 0;
+	if ((found = json_sub(body, "parentTemplate", JSON_MAY, '{', &member,
+	    &f)) == 1 && (found = json_string(&member, "templateId",
+	    JSON_NEED, &id, &f)) == 1)
+		found = platform_template_by_id(a->platform, project, id,
+		    &parent, &f);
+	else if (found == 0 && t->parent_uri != NULL)
+		found = platform_snapshot_visible(a->platform, project,
+		    t->parent_uri, &f);
+	free(id);
+	if (found == 1 && parent.id != NULL) {
+		free(t->parent_uri);
+		t->parent_uri = parent.snapshot_uri;
+		parent.snapshot_uri = NULL;
+	}
+	platform_template_free(&parent);
+	if (found == -1)
+		api_refuse(r, &f);
+	else if (found == 0)
+		serve_error(r, 400, "parent_unknown", "rootfsNodeKind: diff, "
+		    "but parentTemplate (or parentManifestUri) names nothing "
+		    "that this project may build on");
+	return found == 1 ? 0 : -1;
+}
+
 /* Whether a project may register what is at a URI; 0 or -1, answered. */
 static int
 register_check(struct api *a, struct serve_request *r, const char *project,
@@ -324,7 +365,8 @@ register_template(struct api *a, struct serve_request *r, struct api_call *c)
 	if (t.snapshot_bytes == 0)
 		serve_error(r, 400, "bad_request",
 		    "snapshotSizeBytes: missing");
-	else if (register_check(a, r, c->key.project, &t) == 0) {
+	else if (register_parent(a, r, c->key.project, &body, &t) == 0 &&
+	    register_check(a, r, c->key.project, &t) == 0) {
 		if ((t.project = strdup(c->key.project)) == NULL)
 			fail_set(&f, EX_OSERR, "out of memory");
 		if (t.project == NULL ||

@@ -8,6 +8,7 @@
 
 #include "core/hex.h"
 #include "region/api.h"
+#include "region/chain.h"
 #include "region/multipart.h"
 #include "region/sign.h"
 
@@ -79,13 +80,64 @@ again(struct api *a, struct serve_request *r, const struct api_call *c,
 
 /* Prepare. */
 
+/* A template that the build reads. */
+struct source {
+	bool				known;
+	struct platform_template	t;
+	struct chain			below;
+	struct span			asked;	/* of a local image */
+};
+
 struct prepare {
 	struct build	 build;
-	bool		 has_parent;
-	struct platform_template	 parent;
-	struct span	 images;	/* additionalLocalImages, or empty */
+	struct source	 parent;	/* unknown: there is none */
+	struct source	*images;	/* additionalLocalImages */
+	size_t		 nimages;
 	bool		 legacy;
 };
+
+static void
+source_free(struct source *s)
+{
+	platform_template_free(&s->t);
+	chain_free(&s->below);
+}
+
+static void
+prepare_free(struct prepare *p)
+{
+	while (p->nimages > 0)
+		source_free(&p->images[--p->nimages]);
+	free(p->images);
+	source_free(&p->parent);
+	build_free(&p->build);
+}
+
+/*
+ * Find a template, and what lies below its snapshot: 1, 0 there is none, or -1
+ * having answered.
+ */
+static int
+source_find(struct api *a, struct serve_request *r, const char *project,
+    const char *id, const char *member, struct source *s)
+{
+	struct fail f;
+	int found = platform_template_by_id(a->platform, project, id, &s->t,
+	    &f);
+
+	if (found == 1 && chain_find(&s->below, a->platform, project, &s->t,
+	    &f) == -1)
+		found = -1;
+	if (found == -1) {
+		fail_in(&f, member);
+		if (f.status == EX_UNAVAILABLE)
+			serve_error(r, 409, "ancestor_unknown", "%s", f.msg);
+		else
+			api_refuse(r, &f);
+	}
+	s->known = found == 1;
+	return found;
+}
 
 /* Find the parent template: 0, or -1 having answered. */
 static int
@@ -102,11 +154,10 @@ find_parent(struct api *a, struct serve_request *r, const char *project,
 		api_refuse(r, &f);
 		goto out;
 	}
-	switch (platform_template_by_id(a->platform, project, id, &p->parent,
-	    &f)) {
+	switch (source_find(a, r, project, id, "parentTemplate",
+	    &p->parent)) {
 	case 1:
-		p->has_parent = true;
-		p->build.parent_uri = strdup(p->parent.snapshot_uri);
+		p->build.parent_uri = strdup(p->parent.t.snapshot_uri);
 		if (p->build.parent_uri != NULL)
 			result = 0;
 		else
@@ -117,13 +168,58 @@ find_parent(struct api *a, struct serve_request *r, const char *project,
 		    "no template with the id %s (%s); look it up again", id,
 		    name == NULL ? "no name given" : name);
 		break;
-	default:
-		api_refuse(r, &f);
 	}
 out:
 	free(id);
 	free(name);
 	return result;
+}
+
+/* Find the local images' templates: 0, or -1 having answered. */
+static int
+find_images(struct api *a, struct serve_request *r, const char *project,
+    const struct span *asked, struct prepare *p)
+{
+	const char *pos = NULL;
+	struct source *s;
+	struct span image;
+	char *id, member[64];
+	struct fail f;
+	int found;
+
+	while (asked->len > 0 && span_next(asked, &pos, NULL, &image) == 1) {
+		if (p->nimages == IMAGES_MAX) {
+			fail_set(&f, EX_DATAERR, "additionalLocalImages: more "
+			    "than %d entries", IMAGES_MAX);
+			goto refuse;
+		}
+		s = reallocarray(p->images, p->nimages + 1, sizeof(*s));
+		if (s == NULL) {
+			fail_set(&f, EX_OSERR, "out of memory");
+			goto refuse;
+		}
+		p->images = s;
+		s += p->nimages;
+		*s = (struct source){ .t = PLATFORM_TEMPLATE_INIT,
+		    .below = CHAIN_INIT, .asked = image };
+		snprintf(member, sizeof(member), "additionalLocalImages[%zu]",
+		    p->nimages++);
+		id = NULL;
+		if (!span_is_object(&image))
+			fail_set(&f, EX_DATAERR, "%s: not an object", member);
+		if (!span_is_object(&image) || json_string(&image,
+		    "templateId", JSON_MAY, &id, &f) == -1)
+			goto refuse;
+		found = id == NULL ? 0 : source_find(a, r, project, id,
+		    member, s);
+		free(id);
+		if (found == -1)
+			return -1;
+	}
+	return 0;
+refuse:
+	api_refuse(r, &f);
+	return -1;
 }
 
 static int
@@ -165,7 +261,7 @@ prepare_read(struct api *a, struct serve_request *r, const char *project,
     struct prepare *p)
 {
 	struct build *b = &p->build;
-	struct span body, parent;
+	struct span body, parent, images = { NULL, 0 };
 	struct fail f;
 	int has;
 
@@ -187,11 +283,12 @@ prepare_read(struct api *a, struct serve_request *r, const char *project,
 	    json_string(&body, "rootfsNodeKind", JSON_NEED, &b->node_kind,
 	    &f) == -1 ||
 	    json_sub(&body, "additionalLocalImages", JSON_MAY, '[',
-	    &p->images, &f) == -1 ||
+	    &images, &f) == -1 ||
 	    (has = json_sub(&body, "parentTemplate", JSON_MAY, '{', &parent,
 	    &f)) == -1 || kind_check(b->node_kind, has == 1, &f) == -1)
 		goto refuse;
-	if (has == 1 && find_parent(a, r, project, &parent, p) == -1)
+	if ((has == 1 && find_parent(a, r, project, &parent, p) == -1) ||
+	    find_images(a, r, project, &images, p) == -1)
 		return -1;
 	if ((b->project = strdup(project)) == NULL ||
 	    (b->id = platform_new_id("sandbox_template_build_", &f)) == NULL ||
@@ -285,11 +382,33 @@ upload_abort(struct api *a, struct serve *s, const struct build *b)
 	pool_give(a->pool, h);
 }
 
+/* Clients carry what they do not know to the builder, untouched. */
+static int
+ancestors_json(const struct api *a, struct jout *j, const struct source *s,
+    struct fail *f)
+{
+	size_t i;
+
+	if (s->below.n == 0)
+		return 0;
+	jout_key(j, "ancestors");
+	jout_array(j);
+	for (i = 0; i < s->below.n; i++) {
+		jout_object(j);
+		jout_member(j, "snapshotUri", s->below.uri[i]);
+		if (download_json(j, a->reader, s->below.uri[i], f) == -1)
+			return fail_in(f, s->t.name);
+		jout_close(j);
+	}
+	jout_close(j);
+	return 0;
+}
+
 static int
 parent_json(const struct api *a, struct jout *j, const struct prepare *p,
     struct fail *f)
 {
-	const struct platform_template *t = &p->parent;
+	const struct platform_template *t = &p->parent.t;
 	int r = 0;
 
 	jout_key(j, "parent");
@@ -301,53 +420,49 @@ parent_json(const struct api *a, struct jout *j, const struct prepare *p,
 		jout_u64(j, t->rootfs_bytes);
 	}
 	if (p->legacy)
-		r = download_json(j, a->signer, t->snapshot_uri, f);
+		r = download_json(j, a->reader, t->snapshot_uri, f);
+	if (r == 0)
+		r = ancestors_json(a, j, &p->parent, f);
 	jout_close(j);
 	return r;
 }
 
-/* One entry as it was asked for, and where its snapshot is. */
+/*
+ * One entry as it was asked for, and where its snapshot is.  Only the newest
+ * clients have one signed that comes without a download (WIRE.md 14.1), so
+ * what can be read from here is signed here.
+ */
 static int
-image_json(const struct api *a, struct jout *j, const struct prepare *p,
-    const struct span *image, struct fail *f)
+image_json(const struct api *a, struct jout *j, const struct source *s,
+    bool legacy, struct fail *f)
 {
 	static const char *const kept[] = {
 		"templateId", "name", "reference", "snapshotId",
 	};
-	struct platform_template t = PLATFORM_TEMPLATE_INIT;
-	char *id = NULL, *s;
+	struct fail why;
+	char *text;
 	bool public;
 	size_t i;
-	int found = 0;
 
-	if (!span_is_object(image))
-		return fail_set(f, EX_DATAERR,
-		    "additionalLocalImages: an entry is not an object");
 	jout_object(j);
 	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-		s = NULL;
-		if (json_string(image, kept[i], JSON_MAY, &s, f) == -1)
+		text = NULL;
+		if (json_string(&s->asked, kept[i], JSON_MAY, &text, f) == -1)
 			return -1;
-		jout_member(j, kept[i], s);
-		if (i == 0)
-			id = s;
-		else
-			free(s);
+		jout_member(j, kept[i], text);
+		free(text);
 	}
-	if (id != NULL)
-		found = platform_template_by_id(a->platform,
-		    p->build.project, id, &t, f);
-	free(id);
-	if (found == 1) {
-		jout_member(j, "snapshotUri", t.snapshot_uri);
-		if (p->legacy &&
-		    download_json(j, a->signer, t.snapshot_uri, f) == -1)
-			found = -1;
+	if (s->known) {
+		jout_member(j, "snapshotUri", s->t.snapshot_uri);
+		if (download_json(j, a->reader, s->t.snapshot_uri,
+		    &why) == -1 && legacy) {
+			*f = why;
+			return -1;
+		}
+		if (ancestors_json(a, j, s, f) == -1)
+			return -1;
 	}
-	platform_template_free(&t);
-	if (found == -1)
-		return -1;
-	switch (json_bool(image, "public", JSON_MAY, &public, f)) {
+	switch (json_bool(&s->asked, "public", JSON_MAY, &public, f)) {
 	case 1:
 		jout_key(j, "public");
 		jout_bool(j, public);
@@ -363,20 +478,13 @@ static int
 images_json(const struct api *a, struct jout *j, const struct prepare *p,
     struct fail *f)
 {
-	const char *pos = NULL;
-	struct span image;
-	int n = 0;
+	size_t i;
 
 	jout_key(j, "additionalLocalImages");
 	jout_array(j);
-	while (p->images.len > 0 &&
-	    span_next(&p->images, &pos, NULL, &image) == 1) {
-		if (++n > IMAGES_MAX)
-			return fail_set(f, EX_DATAERR, "additionalLocalImages:"
-			    " more than %d entries", IMAGES_MAX);
-		if (image_json(a, j, p, &image, f) == -1)
+	for (i = 0; i < p->nimages; i++)
+		if (image_json(a, j, &p->images[i], p->legacy, f) == -1)
 			return -1;
-	}
 	jout_close(j);
 	return 0;
 }
@@ -405,7 +513,7 @@ prepare_json(struct api *a, struct prepare *p, struct buf *out,
 	jout_key(&j, "diskMb");
 	jout_u64(&j, a->builder.disk_mb);
 	jout_close(&j);
-	if (p->has_parent && parent_json(a, &j, p, f) == -1)
+	if (p->parent.known && parent_json(a, &j, p, f) == -1)
 		return -1;
 	if (images_json(a, &j, p, f) == -1)
 		return -1;
@@ -465,8 +573,8 @@ expire(struct api *a, struct serve *serve, struct fail *f)
 void
 api_prepare(struct api *a, struct serve_request *r, struct api_call *c)
 {
-	struct prepare p = { .build = BUILD_INIT,
-	    .parent = PLATFORM_TEMPLATE_INIT };
+	struct prepare p = { .build = BUILD_INIT, .parent = {
+	    .t = PLATFORM_TEMPLATE_INIT, .below = CHAIN_INIT } };
 	struct buf answer = BUF_INIT(ANSWER_MAX);
 	struct platform_once once;
 	char print[PRINT_SIZE];
@@ -494,8 +602,7 @@ api_prepare(struct api *a, struct serve_request *r, struct api_call *c)
 	}
 	if (kept != 1)
 		upload_abort(a, r->serve, &p.build);
-	platform_template_free(&p.parent);
-	build_free(&p.build);
+	prepare_free(&p);
 	buf_free(&answer);
 }
 

@@ -16,9 +16,27 @@
 #define BUSY_MS		5000
 #define APPLICATION_ID	0x746c7066	/* "tlpf": not somebody else's file */
 
+/*
+ * Each snapshot that was a template's once.  It outlives the template, which
+ * may be deleted or built again: others may hold differences against it.
+ */
+#define SNAPSHOTS \
+    "CREATE TABLE snapshot (" \
+    " uri TEXT NOT NULL, project TEXT NOT NULL, node_kind TEXT," \
+    " parent_uri TEXT, PRIMARY KEY (uri, project)) STRICT;" \
+    SNAPSHOT_TRIGGER("added", "INSERT") \
+    SNAPSHOT_TRIGGER("changed", "UPDATE")
+#define SNAPSHOT_TRIGGER(name, event) \
+    "CREATE TRIGGER snapshot_" name " AFTER " event " ON template BEGIN" \
+    " INSERT INTO snapshot (uri, project, node_kind, parent_uri)" \
+    " VALUES (new.snapshot_uri, new.project, new.node_kind," \
+    " new.parent_uri) ON CONFLICT DO UPDATE SET" \
+    " node_kind = excluded.node_kind, parent_uri = excluded.parent_uri;" \
+    " END;"
+
 static const char schema[] =
     "PRAGMA application_id = 1953263718;"
-    "PRAGMA user_version = 1;"
+    "PRAGMA user_version = 2;"
     "CREATE TABLE template ("
     " row INTEGER PRIMARY KEY AUTOINCREMENT,"
     " project TEXT NOT NULL, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
@@ -40,7 +58,21 @@ static const char schema[] =
     " project TEXT NOT NULL, key TEXT NOT NULL, print TEXT NOT NULL,"
     " answer BLOB NOT NULL, created_at INTEGER NOT NULL,"
     " PRIMARY KEY (project, key)) STRICT;"
-    "CREATE INDEX once_age ON once (created_at);";
+    "CREATE INDEX once_age ON once (created_at);"
+    SNAPSHOTS;
+
+/* Version 1 had no snapshots; the answers to complete say which there were. */
+static const char upgrade[] =
+    "PRAGMA user_version = 2;"
+    SNAPSHOTS
+    "INSERT INTO snapshot (uri, project, node_kind, parent_uri)"
+    " SELECT snapshot_uri, project, node_kind, parent_uri FROM template"
+    " WHERE true ON CONFLICT DO NOTHING;"
+    "INSERT INTO snapshot (uri, project, node_kind, parent_uri)"
+    " SELECT json_extract(answer, '$.snapshotUri'), project, node_kind,"
+    " parent_uri FROM build WHERE json_valid(answer)"
+    " AND json_extract(answer, '$.snapshotUri') IS NOT NULL"
+    " ON CONFLICT DO NOTHING;";
 
 /* Of the columns in this order, template_row() makes a template. */
 #define COLUMNS "id, project, name, snapshot_id, snapshot_sandbox_id," \
@@ -56,6 +88,7 @@ enum statement {
 	BEGIN, COMMIT, ROLLBACK,
 	TEMPLATE_NAMED, TEMPLATE_BY_ID, TEMPLATE_LIST, TEMPLATE_PUT,
 	TEMPLATE_DELETE, TEMPLATE_UNSEED,
+	SNAPSHOT_BELOW, SNAPSHOT_VISIBLE,
 	ONCE_GET, ONCE_PUT, ONCE_EXPIRE,
 	BUILD_ADD, BUILD_GET, BUILD_COMPLETE, BUILD_OLD, BUILD_EXPIRE,
 	STATEMENTS
@@ -100,6 +133,13 @@ static const char *const sql[STATEMENTS] = {
 	[TEMPLATE_DELETE] = "DELETE FROM template"
 	    " WHERE project = ?1 AND name = ?2",
 	[TEMPLATE_UNSEED] = "DELETE FROM template WHERE project = ''",
+	[SNAPSHOT_BELOW] = "SELECT node_kind, parent_uri FROM snapshot"
+	    " WHERE uri = ?2"
+	    " ORDER BY project != ?1, project != '', rowid LIMIT 1",
+	[SNAPSHOT_VISIBLE] = "SELECT 1 FROM snapshot"
+	    " WHERE uri = ?2 AND project IN (?1, '') UNION ALL"
+	    " SELECT 1 FROM template WHERE snapshot_uri = ?2 AND public"
+	    " LIMIT 1",
 	[ONCE_GET] = "SELECT print, answer FROM once"
 	    " WHERE project = ?1 AND key = ?2",
 	[ONCE_PUT] = "INSERT INTO once (project, key, print, answer,"
@@ -322,8 +362,11 @@ make_tables(struct platform *p, struct fail *f)
 	    pragma(p, "user_version", &version, f) == -1 ||
 	    pragma(p, "page_count", &pages, f) == -1)
 		;
-	else if (app == APPLICATION_ID && version == 1)
+	else if (app == APPLICATION_ID && version == 2)
 		r = 0;
+	else if (app == APPLICATION_ID && version == 1)
+		r = sqlite3_exec(p->db, upgrade, NULL, NULL, NULL) ==
+		    SQLITE_OK ? 0 : db_fail(p, f);
 	else if (app == APPLICATION_ID)
 		fail_set(f, EX_CONFIG, "made by another version of the "
 		    "program (%jd)", (intmax_t)version);
@@ -583,6 +626,66 @@ platform_seed(struct platform *p, struct platform_template *t, size_t n,
 				fail_in(f, t[i].name);
 		r = end(p, r, f);
 	}
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+/* Snapshots. */
+
+int
+platform_snapshot_below(struct platform *p, const char *project,
+    const char *uri, char **below, struct fail *f)
+{
+	sqlite3_stmt *st = p->st[SNAPSHOT_BELOW];
+	char *kind = NULL;
+	int r;
+
+	*below = NULL;
+	pthread_mutex_lock(&p->lock);
+	text(p, SNAPSHOT_BELOW, 1, project);
+	text(p, SNAPSHOT_BELOW, 2, uri);
+	switch (sqlite3_step(st)) {
+	case SQLITE_ROW:
+		r = 1;
+		if (column(st, 0, &kind, f) == -1 ||
+		    (kind != NULL && strcmp(kind, "diff") == 0 &&
+		    column(st, 1, below, f) == -1))
+			r = -1;
+		else if (kind != NULL && strcmp(kind, "diff") == 0)
+			r = *below == NULL ? 0 : 2;
+		break;
+	case SQLITE_DONE:
+		r = 0;
+		break;
+	default:
+		r = db_fail(p, f);
+	}
+	done(p, SNAPSHOT_BELOW);
+	pthread_mutex_unlock(&p->lock);
+	free(kind);
+	return r;
+}
+
+int
+platform_snapshot_visible(struct platform *p, const char *project,
+    const char *uri, struct fail *f)
+{
+	int r;
+
+	pthread_mutex_lock(&p->lock);
+	text(p, SNAPSHOT_VISIBLE, 1, project);
+	text(p, SNAPSHOT_VISIBLE, 2, uri);
+	switch (sqlite3_step(p->st[SNAPSHOT_VISIBLE])) {
+	case SQLITE_ROW:
+		r = 1;
+		break;
+	case SQLITE_DONE:
+		r = 0;
+		break;
+	default:
+		r = db_fail(p, f);
+	}
+	done(p, SNAPSHOT_VISIBLE);
 	pthread_mutex_unlock(&p->lock);
 	return r;
 }

@@ -52,6 +52,22 @@ int	platform_seed(struct platform *, struct platform_template *, size_t n,
 	    struct fail *);
 
 /*
+ * Snapshots.  One that was a template's stays known though the template is
+ * deleted or gets another: what is built on it holds differences against it.
+ * The URI of the one that a snapshot holds differences against, a new string:
+ * 2 and the URI, 1 if it is whole, 0 if it is not known, or not against what,
+ * -1.
+ */
+int	platform_snapshot_below(struct platform *, const char *project,
+	    const char *uri, char **below, struct fail *);
+/*
+ * Whether a project may build on one: it was its own template's or nobody's,
+ * or is a public one's.  1, 0, -1.
+ */
+int	platform_snapshot_visible(struct platform *, const char *project,
+	    const char *uri, struct fail *);
+
+/*
  * An answer that is given again when the request comes again under the same
  * Idempotency-Key.  The print is a hash of what was asked.
  */
