@@ -422,3 +422,4 @@ try 'longer than 64 MB' tl-splice p short
 exits 65
 says 'short: more than 67108864 bytes'
 silent out
+lists tl-splice.1

@@ -155,3 +155,4 @@ says 'long: more than 4194304 bytes'
 printf 'FROM a%s\nEXPOSE 1\n' "$(printf '\033[31m')" >in
 try 'control characters' tl-plan -f -
 is 'are not for a terminal' "$(grep -c "$(printf '\033')" err)" 0
+lists tl-plan.1

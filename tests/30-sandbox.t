@@ -423,3 +423,4 @@ p.send_signal(signal.SIGINT)
 print(p.communicate()[0].decode().split(",")[0], p.returncode)
 END
 is 'interrupted' "$(cat out)" '{"id":"sbx-1" 130'
+lists tl-sandbox.1

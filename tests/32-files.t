@@ -113,6 +113,8 @@ refused 'an error under a 200' '{"json":{"error":"no room"}}' 76 \
     '/x/y: an error under the status 200: no room'
 refused 'never' '{"status":503,"body":"x"}' 75 'refused (503)'
 is 'put: never: tried five times' "$(seen length)" 5
+lists tl-put.1
+rm statuses
 
 # --- get
 
@@ -233,3 +235,4 @@ for program in tl-put tl-get; do
 	says --insecure-http
 done
 is 'no secret in any message' "$(cat ./*err | grep -c MARKER)" 0
+lists tl-get.1

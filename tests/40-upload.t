@@ -402,3 +402,4 @@ for bytes in 40000 39999 2000000 100001; do
 	back
 	ok "parts of $bytes: it has the file" cmp many back
 done
+lists tl-upload.1

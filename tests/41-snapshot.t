@@ -295,3 +295,4 @@ try 'tl-ext4 without its image' tl-ext4 tar absent
 exits 66
 try 'a full disk' sh -c 'tl-snapshot cat snap bin/rand >/dev/full'
 exits 74
+lists tl-snapshot.1

@@ -353,3 +353,4 @@ if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then
 else
 	echo '# docker-registry or skopeo is not here: pulls are not tested'
 fi
+lists tl-rootfs-build.1

@@ -262,3 +262,4 @@ given '{"rel_path":"'"$here/one"'","op":{"kind":"single_put"}}'
 try 'put' presign
 keep
 is "put: botocore's URL" "$(urls url)" "$(peer put_object "$here/one")"
+lists tl-presign.1

@@ -203,3 +203,4 @@ is 'it ends with 0 on SIGTERM' $? 0
 pid=
 ok 'and takes socket and ready file along' sh -c \
     'test ! -e sock && test ! -e ready'
+lists tl-dataplaned.8

@@ -190,6 +190,8 @@ printf %s "$multi" | sed 's/"parts":3/"parts":10000/' >in
 try 'an upload whose reader leaves' sh -c '
     tl-presign -c conf -p p1 <in >pipe & head -c 1 pipe >/dev/null; wait $!'
 exits 74
+lists tl-presign.1
+rm statuses
 try 'tl-multipart create' tl-multipart -c conf create x/y
 exits 0
 id=$(cat out)
@@ -208,6 +210,8 @@ printf '%s = %s\n' bucket nowhere endpoint "$url" access_key AKRW \
 try 'tl-multipart in no bucket' tl-multipart -c nobucket create x/y
 exits 69
 says NoSuchBucket
+lists tl-multipart.1
+rm statuses
 given "$multi"
 try 'tl-presign in no bucket' tl-presign -c nobucket -p p1
 exits 69
@@ -274,3 +278,4 @@ fi
 is 'no upload is left' "$(ls root/region-bucket/uploads)" ''
 stop
 is 'it ends with 0' "$status" 0
+lists tl-stored.8

@@ -514,3 +514,4 @@ is 'and nobody sleeps on' "$(pgrep -cfx "sleep $nap")" 0
 up
 is 'the next daemon removes the rest' "$(rest)" ''
 is 'no token in the log' "$(grep -c secret- log)" 0
+lists tl-sandboxd.8

@@ -72,3 +72,4 @@ Authorization: Bearer $kept
 END
 )" busybox
 nothing_left 'a region without builds'
+lists tl-region.8

@@ -121,3 +121,4 @@ exits 0
 is 'no secret in what the builds said' \
     "$(grep -l -e X-Amz-Signature -e "$key" ./*.err)" ''
 nothing_left 'at the end'
+lists tl-build.1

@@ -26,6 +26,7 @@ T=$(mktemp -d "${TMPDIR:-/tmp}/tl-test.XXXXXX") || exit 1
 here=$(cd "${0%/*}" && pwd)
 # shellcheck disable=SC2034
 data=$here/data
+pages=$here/../man
 PATH=${TL_BIN:?run me through make check}:$PATH
 export PATH
 cd "$T" || exit 1
@@ -117,14 +118,14 @@ exits () {
 
 # exit_status PAGE: its section; of a list only the items
 exit_status () {
-	sed -n '/^\.Sh EXIT STATUS/,/^\.Sh [^E]/p' "$here/../man/$1" >section
+	sed -n '/^\.Sh EXIT STATUS/,/^\.Sh [^E]/p' "$pages/$1" >section
 	! grep '^\.It ' section || return 0
 	cat section
 }
 
 lists () {
 	exit_status "$1" >listed
-	sed -n 's/^\.It //p' "$here/../man/tl.7" | grep -E '^[0-9]+$' >>listed
+	sed -n 's/^\.It //p' "$pages/tl.7" | grep -E '^[0-9]+$' >>listed
 	sort -u "${2-$T/statuses}" | while read -r n_; do
 		grep -qw -- "$n_" listed || echo "$n_"
 	done >unlisted
