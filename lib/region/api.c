@@ -259,7 +259,8 @@ api_object(struct api *a, struct serve_request *r, const char *bucket,
 	else if (reply.status / 100 != 2) {
 		serve_log(r->serve, "object store: HEAD of s3://%s/%s: "
 		    "refused (%ld)", bucket, key, reply.status);
-		serve_error(r, reply.status >= 500 ? 503 : 502,
+		serve_error(r, reply.status >= 500 ||
+		    reply.status == 429 ? 503 : 502,
 		    "store_refused", "s3://%s/%s: the object store refuses to "
 		    "tell whether it is there (%ld)", bucket, key,
 		    reply.status);
