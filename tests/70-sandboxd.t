@@ -393,6 +393,7 @@ is 'folded and misspelt ids are refused' "$(cat raw)" '200 400 400 400 400 400'
 
 # Limits.
 # What the file system had set aside for the first file fits into the second.
+# shellcheck disable=SC2016
 run sandbox 'for f in big rest; do
     dd if=/dev/zero of=/tmp/$f bs=64k 2>&1; sync; done'
 ok 'its disk has an end' grep -q 'No space left' lines
