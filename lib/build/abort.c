@@ -6,6 +6,7 @@
 #include "build/abort.h"
 #include "build/exchange.h"
 #include "build/retry.h"
+#include "core/clock.h"
 #include "core/json.h"
 
 int
@@ -49,7 +50,7 @@ abort_upload(struct http *http, const struct span *block,
 {
 	struct retry again = { .policy = RETRY_BUSY, .what = "abort",
 	    .note = note, .despite_stop = true,
-	    .deadline_ms = exchange_now_ms() + (int64_t)seconds * 1000 };
+	    .deadline_ms = clock_ms() + (int64_t)seconds * 1000 };
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct http_request request = { .method = "DELETE" };
 	char *url = NULL;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "build/credhelper.h"
+#include "core/clock.h"
 #include "core/json.h"
 
 /* A token of a cloud's registry has some kilobytes. */
@@ -23,15 +24,6 @@
 #define REAP_MS		5
 
 extern char **environ;
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* The environment without what opens Tensorlake's door; free() ends it. */
 static char **
@@ -116,7 +108,7 @@ read_answer(int fd, int64_t deadline, struct buf *answer, struct fail *f)
 	ssize_t n;
 
 	for (;;) {
-		left = deadline - now_ms();
+		left = deadline - clock_ms();
 		if (left <= 0)
 			return 0;
 		if (poll(&p, 1, (int)left) <= 0)
@@ -147,7 +139,7 @@ reap(pid_t pid, int64_t deadline)
 		got = waitpid(pid, &status, WNOHANG);
 		if (got == pid || (got == -1 && errno != EINTR))
 			break;
-		if (now_ms() >= deadline) {
+		if (clock_ms() >= deadline) {
 			/* The group: a helper that is a script has children. */
 			kill(-pid, SIGKILL);
 			while (waitpid(pid, &status, 0) == -1 &&
@@ -190,7 +182,7 @@ credhelper_get(const char *name, const char *registry, int timeout_ms,
     struct buf *out, struct fail *why, struct fail *f)
 {
 	struct buf answer = BUF_INIT(ANSWER_MAX + 8192);
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = clock_ms() + timeout_ms;
 	int in[2] = { -1, -1 }, from[2] = { -1, -1 }, e, r = -1;
 	size_t len = strlen(registry);
 	char program[300];
@@ -227,7 +219,7 @@ credhelper_get(const char *name, const char *registry, int timeout_ms,
 	/* What does not stop writing is not waited for. */
 	if (reap(pid, r == 1 ? deadline : 0) == -1 && r != -1) {
 		fail_set(why, EX_UNAVAILABLE, "%.100s: %s", program,
-		    now_ms() >= deadline ? "too slow" : "has none, or failed");
+		    clock_ms() >= deadline ? "too slow" : "has none, or failed");
 		r = 0;
 	}
 	if (r == 1 && (r = read_credentials(&answer, out, f)) == 0)

@@ -4,19 +4,11 @@
 #include <time.h>
 
 #include "build/exchange.h"
+#include "core/clock.h"
 #include "core/stop.h"
 
 #define SLICE_MS	200	/* a signal is noticed within so long */
 #define PING_MS		10000L
-
-int64_t
-exchange_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 void
 exchange_init(struct exchange *x, struct http *http, const struct cloud *cloud)
@@ -50,7 +42,7 @@ exchange_keepalive(struct exchange *x, const struct sandbox *s,
 {
 	x->sandbox = s;
 	x->every_ms = (long)every_s * 1000;
-	x->next_ms = exchange_now_ms() + x->every_ms;
+	x->next_ms = clock_ms() + x->every_ms;
 }
 
 /* A ping that cannot be sent is like one without an answer: the next helps. */
@@ -76,7 +68,7 @@ static int
 slice(struct exchange *x, int64_t until, struct http_reply **done,
     struct fail *f)
 {
-	int64_t now = exchange_now_ms();
+	int64_t now = clock_ms();
 	int ms, r;
 
 	ping(x, now);
@@ -94,7 +86,7 @@ int
 exchange_do(struct exchange *x, const struct http_request *req,
     struct http_reply *reply, long grace_ms, struct fail *f)
 {
-	int64_t end = 0, now = exchange_now_ms();
+	int64_t end = 0, now = clock_ms();
 	struct http_reply *done;
 	int r;
 
@@ -104,7 +96,7 @@ exchange_do(struct exchange *x, const struct http_request *req,
 	if (http_start(x->http, req, reply, f) == -1)
 		return -1;
 	while ((r = slice(x, now + SLICE_MS, &done, f)) == 0) {
-		now = exchange_now_ms();
+		now = clock_ms();
 		if (stop_signal == 0)
 			continue;
 		if (end == 0)
@@ -129,10 +121,10 @@ exchange_do(struct exchange *x, const struct http_request *req,
 int
 exchange_pause(struct exchange *x, long ms, struct fail *f)
 {
-	int64_t now, end = exchange_now_ms() + ms;
+	int64_t now, end = clock_ms() + ms;
 	struct http_reply *done;
 
-	while (stop_signal == 0 && (now = exchange_now_ms()) < end) {
+	while (stop_signal == 0 && (now = clock_ms()) < end) {
 		ping(x, now);
 		if (x->pinging) {
 			if (slice(x, end, &done, f) == -1)

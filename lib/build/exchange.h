@@ -47,6 +47,5 @@ int	exchange_do(struct exchange *, const struct http_request *,
 /* Wait; -1 with EX_TEMPFAIL if a signal came. */
 int	exchange_pause(struct exchange *, long ms, struct fail *);
 
-int64_t	exchange_now_ms(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "build/lifecycle.h"
 #include "build/process.h"
 #include "build/retry.h"
+#include "core/clock.h"
 #include "core/json.h"
 #include "core/stop.h"
 
@@ -490,7 +491,7 @@ int
 lifecycle_wait(struct exchange *x, struct lifecycle *s,
     const struct lifecycle_wait *w, struct fail *f)
 {
-	int64_t end = exchange_now_ms() + (int64_t)w->timeout_s * 1000;
+	int64_t end = clock_ms() + (int64_t)w->timeout_s * 1000;
 	char line[sizeof(f->msg) + 80], last[sizeof(f->msg)] = "";
 	long ms = WAIT_FIRST_MS;
 
@@ -504,7 +505,7 @@ lifecycle_wait(struct exchange *x, struct lifecycle *s,
 		} else if (f->status != EX_TEMPFAIL || stop_signal != 0)
 			return -1;
 		news(w, last, f);
-		if (exchange_now_ms() + scaled(w, ms) >= end) {
+		if (clock_ms() + scaled(w, ms) >= end) {
 			snprintf(line, sizeof(line), "%s (after %u s)", f->msg,
 			    w->timeout_s);
 			return fail_set(f, EX_TEMPFAIL, "%s", line);
@@ -531,7 +532,7 @@ lifecycle_ready(struct exchange *x, const struct lifecycle *s,
     const struct lifecycle_wait *w, struct fail *f)
 {
 	static const struct process nothing = { .command = "/bin/true" };
-	int64_t end = exchange_now_ms() + (int64_t)w->timeout_s * 1000;
+	int64_t end = clock_ms() + (int64_t)w->timeout_s * 1000;
 	struct sandbox sandbox = { s->id, s->proxy_url, s->route_hint };
 	struct process_link link = {
 		.x = x, .sandbox = &sandbox, .line = no_line,
@@ -556,7 +557,7 @@ lifecycle_ready(struct exchange *x, const struct lifecycle *s,
 		if (f->status != EX_TEMPFAIL || stop_signal != 0)
 			return -1;
 		news(w, last, f);
-		if (exchange_now_ms() + scaled(w, ms) >= end) {
+		if (clock_ms() + scaled(w, ms) >= end) {
 			snprintf(line, sizeof(line), "%s (after %u s)", f->msg,
 			    w->timeout_s);
 			return fail_set(f, EX_TEMPFAIL, "%s", line);
@@ -570,7 +571,7 @@ int
 lifecycle_delete(struct exchange *x, const char *id, unsigned timeout_s,
     struct fail *f)
 {
-	int64_t end = exchange_now_ms() + (int64_t)timeout_s * 1000;
+	int64_t end = clock_ms() + (int64_t)timeout_s * 1000;
 	const struct lifecycle_wait w = { .second_ms = 0 };
 	struct http_reply reply = HTTP_REPLY_INIT;
 	long ms = DELETE_FIRST_MS;
@@ -594,7 +595,7 @@ lifecycle_delete(struct exchange *x, const char *id, unsigned timeout_s,
 		if (r == 0 && (r = answer_check(&reply, what, f)) == -1)
 			f->status = EX_TEMPFAIL;
 		if (r == 0 || f->status != EX_TEMPFAIL ||
-		    exchange_now_ms() + ms >= end ||
+		    clock_ms() + ms >= end ||
 		    pause_grow(x, &w, &ms, f) == -1)
 			break;
 	}

@@ -7,6 +7,7 @@
 #include "build/events.h"
 #include "build/process.h"
 #include "build/retry.h"
+#include "core/clock.h"
 #include "core/json.h"
 #include "core/stop.h"
 
@@ -616,14 +617,14 @@ process_follow(const struct process_link *l, int64_t pid,
 	*end = (struct process_end){ pid, 0, false };
 	events_init(&w.events, on_event, &w);
 	for (;;) {
-		begun = exchange_now_ms();
+		begun = clock_ms();
 		r = follow_once(&w, pid, f);
 		if (w.halt || stop_signal != 0) {
 			r = w.halt ? -1 : fail_set(f, EX_TEMPFAIL,
 			    EXCHANGE_STOPPED);
 			break;
 		}
-		if (r == 0 || w.news || exchange_now_ms() - begun > STOOD_MS)
+		if (r == 0 || w.news || clock_ms() - begun > STOOD_MS)
 			attempts = 0;
 		if (r == -1) {
 			attempts++;

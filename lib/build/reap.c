@@ -15,6 +15,7 @@
 #include "build/exchange.h"
 #include "build/lifecycle.h"
 #include "build/reap.h"
+#include "core/clock.h"
 
 /* A ledger is made a moment before it is locked. */
 #define YOUNG_S		10
@@ -91,7 +92,7 @@ over(struct work *w, const struct ledger_entry *e, enum reap_result result,
 static unsigned
 seconds(const struct work *w, unsigned most)
 {
-	int64_t left = (w->end_ms - exchange_now_ms()) / 1000;
+	int64_t left = (w->end_ms - clock_ms()) / 1000;
 
 	return left < 1 ? 1 : left < most ? (unsigned)left : most;
 }
@@ -329,7 +330,7 @@ int
 reap_ledger(struct reap *r, const char *path, struct fail *f)
 {
 	struct work w = { .r = r, .path = path, .ledger = LEDGER_INIT,
-	    .end_ms = exchange_now_ms() + (int64_t)r->seconds * 1000 };
+	    .end_ms = clock_ms() + (int64_t)r->seconds * 1000 };
 	struct ledger_list l;
 	int fd, rc;
 

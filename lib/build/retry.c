@@ -6,6 +6,7 @@
 
 #include "build/exchange.h"
 #include "build/retry.h"
+#include "core/clock.h"
 #include "core/stop.h"
 
 #define SLICE_MS	100	/* a signal is noticed within so long */
@@ -127,13 +128,13 @@ retry_again(struct retry *again, int r, const struct http_reply *reply,
 	if (again->tries == RETRY_MAX || stopped(again))
 		return false;
 	seconds = wait_s(again, r, reply);
-	end = exchange_now_ms() + seconds * retry_second_ms();
+	end = clock_ms() + seconds * retry_second_ms();
 	if (again->deadline_ms != 0 && end >= again->deadline_ms)
 		return false;
 	again->tries++;
 	note(again, r, reply, seconds, f);
-	while (!stopped(again) && exchange_now_ms() < end) {
-		int64_t left = end - exchange_now_ms();
+	while (!stopped(again) && clock_ms() < end) {
+		int64_t left = end - clock_ms();
 
 		poll(NULL, 0, left < SLICE_MS ? (int)left : SLICE_MS);
 	}

@@ -44,7 +44,7 @@ struct retry {
 	 */
 	long			 grace_ms;
 	bool			 despite_stop;
-	/* All attempts end by this exchange_now_ms(); 0: none such. */
+	/* All attempts end by this clock_ms(); 0: none such. */
 	int64_t			 deadline_ms;
 	unsigned		 tries;	/* private, from 0 */
 };

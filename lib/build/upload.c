@@ -14,6 +14,7 @@
 #include "build/partsum.h"
 #include "build/s3.h"
 #include "build/upload.h"
+#include "core/clock.h"
 #include "core/json.h"
 
 #define ANSWER_MAX	(256UL << 10)	/* a store's XML about one upload */
@@ -74,15 +75,6 @@ struct upload {
 	struct lane		*lanes;
 	struct upload_result	*out;
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static int
 stopped(const struct upload *u, struct fail *f)
@@ -442,7 +434,7 @@ lane_end(struct lane *l, struct fail *f)
 	ms = pause_ms(&l->reply, l->tries);
 	if (u->opt->verbose)
 		fprintf(stderr, "%s; again in %" PRId64 " ms\n", f->msg, ms);
-	l->after = now_ms() + ms;
+	l->after = clock_ms() + ms;
 	l->sent = 0;
 	l->state = WAITING;
 	return 0;
@@ -499,7 +491,7 @@ turn(struct upload *u, struct fail *f)
 	struct http_reply *done;
 	int wait = TICK_MS, r;
 	unsigned i, busy = 0;
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	struct lane *l;
 
 	for (i = 0; i < u->opt->jobs; i++) {
@@ -571,9 +563,9 @@ exchange(struct upload *u, const struct http_request *q, struct http_reply *r,
 static int
 sleep_ms(struct upload *u, int64_t ms, struct fail *f)
 {
-	int64_t end = now_ms() + ms;
+	int64_t end = clock_ms() + ms;
 
-	while ((ms = end - now_ms()) > 0) {
+	while ((ms = end - clock_ms()) > 0) {
 		if (stopped(u, f) == -1)
 			return -1;
 		if (ms > TICK_MS)

@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "core/http.h"
 
 #define CONNECT_MS	10000L
@@ -43,15 +44,6 @@ struct http {
 	int64_t		 deadline;	/* 0: none */
 	long		 stall_s;
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void
 global(void)
@@ -354,7 +346,7 @@ on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow,
 	struct transfer *t = arg;
 	long stall = t->req->stall_s == 0 ? t->http->stall_s :
 	    t->req->stall_s;
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	(void)dltotal;
 	(void)ultotal;
@@ -545,7 +537,7 @@ http_start(struct http *h, const struct http_request *q, struct http_reply *r,
 	t->http = h;
 	t->req = q;
 	t->reply = r;
-	t->begun = t->moved = now_ms();
+	t->begun = t->moved = clock_ms();
 	snprintf(t->shown, sizeof(t->shown), "%s %s", q->method, url);
 	t->next = h->list;
 	h->list = t;
@@ -658,7 +650,7 @@ finish(struct transfer *t, CURLcode code)
 		fprintf(stderr, "< %s: %ld%s%s (%lld ms)\n", t->shown, status,
 		    code == CURLE_OK ? "" : " ",
 		    code == CURLE_OK ? "" : r->fail.msg,
-		    (long long)(now_ms() - t->begun));
+		    (long long)(clock_ms() - t->begun));
 	t->finished = true;
 }
 
@@ -682,7 +674,7 @@ int
 http_wait(struct http *h, int timeout_ms, struct http_reply **out,
     struct fail *f)
 {
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = clock_ms() + timeout_ms;
 	int left, ms;
 	CURLMcode m;
 	CURLMsg *msg;
@@ -704,8 +696,8 @@ http_wait(struct http *h, int timeout_ms, struct http_reply **out,
 		if ((*out = reap(h)) != NULL)
 			return 1;
 		ms = POLL_MS;
-		if (timeout_ms >= 0 && end - now_ms() < ms)
-			ms = (int)(end - now_ms());
+		if (timeout_ms >= 0 && end - clock_ms() < ms)
+			ms = (int)(end - clock_ms());
 		if (ms <= 0)
 			return 0;
 		m = curl_multi_poll(h->multi, NULL, 0, ms, NULL);

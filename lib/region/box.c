@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "region/box.h"
 #include "region/boxes.h"
 #include "region/cellmsg.h"
@@ -29,15 +30,6 @@
 #define END_MS		5000
 
 extern char **environ;
-
-int64_t
-box_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
 
 int64_t
 box_date(void)
@@ -304,7 +296,7 @@ begin(struct box *b, struct fail *f)
 	}
 	pthread_mutex_lock(&b->lock);
 	b->rootfd = fd;
-	b->renewed_ms = box_now();
+	b->renewed_ms = clock_ms();
 	b->status = BOX_RUNNING;
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
@@ -410,10 +402,10 @@ time_left(struct box *b)
 
 	pthread_mutex_lock(&b->lock);
 	if (b->status == BOX_PENDING)
-		left = b->renewed_ms + MAKE_MS - box_now();
+		left = b->renewed_ms + MAKE_MS - clock_ms();
 	else
 		left = b->renewed_ms + (int64_t)b->timeout_s * 1000 -
-		    box_now();
+		    clock_ms();
 	if (left <= 0 && !b->ending)
 		end(b, b->status == BOX_PENDING ? "failed" : "timeout");
 	if (b->ending)
@@ -461,7 +453,7 @@ serve(struct box *b, struct fail *f)
 static void
 reap(struct box *b)
 {
-	int64_t begun = box_now(), took;
+	int64_t begun = clock_ms(), took;
 	bool forced = false;
 	pid_t pid;
 
@@ -471,7 +463,7 @@ reap(struct box *b)
 		pid = waitpid(b->cell, NULL, WNOHANG);
 		if (pid == b->cell || (pid == -1 && errno != EINTR))
 			return;
-		took = box_now() - begun;
+		took = clock_ms() - begun;
 		if (took > END_MS && !forced) {
 			forced = true;
 			boxes_log(b->set, "%s: does not end, killing it",
@@ -553,7 +545,7 @@ box_live(void *arg)
 	close(b->wake);
 	b->wake = -1;
 	b->status = BOX_ENDED;
-	b->ended_ms = box_now();
+	b->ended_ms = clock_ms();
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 	return NULL;

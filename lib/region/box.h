@@ -11,6 +11,7 @@
 #include "core/fail.h"
 #include "core/json.h"
 #include "region/cgroup.h"
+#include "region/id.h"
 #include "region/keys.h"
 #include "region/outlog.h"
 
@@ -35,7 +36,7 @@ struct box_spec {
 	const char	*idempotency;	/* a key, or NULL */
 };
 
-#define BOX_ID_MAX	64
+#define BOX_ID_MAX	ID_MAX
 
 /* A file in the sandbox that a request reads or writes. */
 struct box_file {
@@ -120,7 +121,6 @@ struct proc_spec {
 /* All logs of a sandbox together, in bytes; see OUTLOG_MAX for one. */
 #define BOX_LOGS_MAX	(256ULL << 20)
 
-int64_t	box_now(void);			/* CLOCK_MONOTONIC, ms */
 int64_t	box_date(void);			/* since 1970, ms */
 
 /* The thread: box is set up by boxes_create(), which holds a reference. */

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "region/boxes.h"
 #include "region/loop.h"
 #include "region/root.h"
@@ -273,7 +274,7 @@ box_new(struct boxes *s, const struct box_spec *spec, struct fail *f)
 	b->disk_mb = spec->disk_mb;
 	b->timeout_s = spec->timeout_s;
 	b->created_ms = box_date();
-	b->renewed_ms = box_now();
+	b->renewed_ms = clock_ms();
 	b->ns = strdup(spec->ns);
 	b->image = strdup(spec->image);
 	if (spec->idempotency != NULL)
@@ -324,7 +325,7 @@ sweep(struct boxes *s)
 		if (!over) {
 			living++;
 			s->used[b->slot] = true;
-		} else if (box_now() - b->ended_ms < REMEMBER_MS &&
+		} else if (clock_ms() - b->ended_ms < REMEMBER_MS &&
 		    ++ended <= ENDED_MAX)
 			over = false;
 		pthread_mutex_unlock(&b->lock);

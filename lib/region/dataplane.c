@@ -10,6 +10,7 @@
 #include "core/span.h"
 #include "region/config.h"
 #include "region/dataplane.h"
+#include "region/id.h"
 #include "region/multipart.h"
 #include "region/sign.h"
 
@@ -28,15 +29,6 @@ struct answer {
 	bool			 whole;
 };
 
-static bool
-id_ok(const char *s)
-{
-	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
-
-	return n > 0 && n <= 64 && s[n] == '\0';
-}
-
 static int
 owner_read(int fd, const char *id, struct buf *project, struct fail *f)
 {
@@ -54,7 +46,7 @@ owner_read(int fd, const char *id, struct buf *project, struct fail *f)
 	}
 	if (span_get(&root, "projectId", &v, f) != 1 ||
 	    !span_is_string(&v) || span_string(&v, project, f) == -1 ||
-	    !id_ok(project->data)) {
+	    !id_ok(project->data, project->len)) {
 		fail_set(f, EX_DATAERR, "owner.json: no projectId");
 		goto out;
 	}
@@ -271,7 +263,7 @@ done(struct serve_request *r, void *arg)
 	} else if (id == NULL || *id == '\0') {
 		serve_error(r, 400, "MISSING_SANDBOX_ID",
 		    SANDBOX_HEADER ": missing");
-	} else if (!id_ok(id)) {
+	} else if (!id_ok(id, strlen(id))) {
 		serve_error(r, 400, "INVALID_SANDBOX_ID",
 		    SANDBOX_HEADER ": not a sandbox id");
 	} else if ((rc = owner(d->sandboxes, id, &project, &f)) == -1) {

@@ -24,15 +24,6 @@ struct keys {
 	size_t		 n;
 };
 
-static bool
-is_id(const char *s)
-{
-	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
-	    "uvwxyz0123456789-_");
-
-	return s[n] == '\0' && n >= 1 && n <= KEYS_ID_MAX;
-}
-
 static int
 hash_read(uint8_t *hash, const char *s)
 {
@@ -60,9 +51,10 @@ entry_read(struct entry *e, char *line, struct fail *f)
 	if (hash_read(e->hash, word[1]) == -1)
 		return fail_set(f, EX_CONFIG,
 		    "the second word is no SHA-256 in hexadecimal");
-	if (!is_id(word[2]) || !is_id(word[3]) || !is_id(word[4]))
-		return fail_set(f, EX_CONFIG,
-		    "an id is not 1 to %d of A-Z a-z 0-9 - _", KEYS_ID_MAX);
+	for (n = 2; n < 5; n++)
+		if (!id_ok(word[n], strlen(word[n])))
+			return fail_set(f, EX_CONFIG,
+			    "an id is not 1 to %d of A-Z a-z 0-9 - _", KEYS_ID_MAX);
 	e->key.pat = word[0][0] == 'p';
 	strcpy(e->key.id, word[2]);
 	strcpy(e->key.org, word[3]);

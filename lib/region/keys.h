@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "core/fail.h"
+#include "region/id.h"
 #include "region/serve.h"
 
 /*
@@ -13,12 +14,12 @@
  *	pat SHA256HEX ID ORG PROJECT	(a line for each project it may use)
  *
  * SHA256HEX is of the token, so the file gives no token away; '#' starts a
- * comment.  Ids are 1 to 64 of A-Z a-z 0-9 - _; a project is of one
+ * comment.  Ids are those of region/id.h; a project is of one
  * organization.
  */
 struct keys;
 
-#define KEYS_ID_MAX	64
+#define KEYS_ID_MAX	ID_MAX
 
 struct key {
 	char	id[KEYS_ID_MAX + 1];

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "core/json.h"
 #include "core/span.h"
 #include "region/cellmsg.h"
@@ -430,7 +431,7 @@ compose(struct follow *w, struct fail *f)
 		return -1;
 	if (ended && w->off == upto)
 		return add_end(w, f);
-	if (w->out.len == 0 && box_now() - w->beat_ms >= HEARTBEAT_MS)
+	if (w->out.len == 0 && clock_ms() - w->beat_ms >= HEARTBEAT_MS)
 		return buf_adds(&w->out, ": heartbeat\n\n", f);
 	return 0;
 }
@@ -449,7 +450,7 @@ follow_next(void *arg, char *p, size_t max)
 			return SERVE_CUT;
 		buf_clear(&w->out);
 		w->sent = 0;
-		if (w->until_ms != 0 && box_now() >= w->until_ms) {
+		if (w->until_ms != 0 && clock_ms() >= w->until_ms) {
 			w->until_ms = 0;
 			proc_kill(w->box, w->proc, SIGKILL);
 		}
@@ -463,7 +464,7 @@ follow_next(void *arg, char *p, size_t max)
 		n = max;
 	memcpy(p, w->out.data + w->sent, n);
 	w->sent += n;
-	w->beat_ms = box_now();
+	w->beat_ms = clock_ms();
 	return (ssize_t)n;
 }
 
@@ -500,7 +501,7 @@ follow(struct serve_request *r, struct box *b, struct proc *p, int stream,
 	w->serve = r->serve;
 	w->stream = stream;
 	w->out.max = BATCH + 8 * OUTLOG_LINE_MAX;
-	w->beat_ms = box_now();
+	w->beat_ms = clock_ms();
 	w->run = run;
 	if (timeout_s > 0)
 		w->until_ms = w->beat_ms + (int64_t)(timeout_s * 1000);

@@ -6,8 +6,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/http.h"
 #include "region/files.h"
+#include "region/id.h"
 #include "region/procapi.h"
 #include "region/proxy.h"
 #include "region/root.h"
@@ -31,19 +33,6 @@ proxy_path(const struct serve_request *r)
 	return strncmp(r->path, "/api/v1/", 8) == 0;
 }
 
-static bool
-is_id(const char *s, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (!((s[i] >= 'a' && s[i] <= 'z') ||
-		    (s[i] >= '0' && s[i] <= '9') || s[i] == '-' ||
-		    (s[i] >= 'A' && s[i] <= 'Z') || s[i] == '_'))
-			return false;
-	return n >= 1 && n <= BOX_ID_MAX;
-}
-
 int
 proxy_id(struct serve_request *r, char id[BOX_ID_MAX + 1])
 {
@@ -57,7 +46,7 @@ proxy_id(struct serve_request *r, char id[BOX_ID_MAX + 1])
 		    id_header);
 		return -1;
 	}
-	if (named != NULL && !is_id(named, strlen(named))) {
+	if (named != NULL && !id_ok(named, strlen(named))) {
 		serve_error(r, 400, "MISSING_SANDBOX_ID",
 		    "%s: not a sandbox's id", id_header);
 		return -1;
@@ -65,7 +54,7 @@ proxy_id(struct serve_request *r, char id[BOX_ID_MAX + 1])
 	/* "{id}.local", with or without a port. */
 	len = host == NULL ? 0 : strcspn(host, ":");
 	if (len > 6 && strncasecmp(host + len - 6, ".local", 6) == 0 &&
-	    serve_header_count(r, "Host") == 1 && is_id(host, len - 6)) {
+	    serve_header_count(r, "Host") == 1 && id_ok(host, len - 6)) {
 		len -= 6;
 		if (named != NULL && (strlen(named) != len ||
 		    strncmp(named, host, len) != 0)) {
@@ -302,7 +291,7 @@ proxy_begin(struct serve_request *r, const struct proxy *x,
 	pthread_mutex_lock(&b->lock);
 	status = b->ending ? BOX_ENDED : b->status;
 	if (status == BOX_RUNNING)
-		b->renewed_ms = box_now();
+		b->renewed_ms = clock_ms();
 	pthread_mutex_unlock(&b->lock);
 	o = status == BOX_RUNNING ? calloc(1, sizeof(*o)) : NULL;
 	if (o == NULL) {

@@ -21,6 +21,7 @@
 
 #include <microhttpd.h>
 
+#include "core/clock.h"
 #include "core/hex.h"
 #include "core/utf8.h"
 #include "region/fault.h"
@@ -117,15 +118,6 @@ static struct exchange *
 exchange_of(const struct serve_request *r)
 {
 	return r->priv;
-}
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static int
@@ -804,9 +796,9 @@ static void
 hold(const struct serve *s, unsigned ms, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
-	int64_t now = now_ms(), end = now + ms;
+	int64_t now = clock_ms(), end = now + ms;
 
-	for (; now < end && !atomic_load(&s->stopping); now = now_ms())
+	for (; now < end && !atomic_load(&s->stopping); now = clock_ms())
 		if (poll(&p, 1, end - now < 20 ? (int)(end - now) : 20) == 1)
 			break;
 }
@@ -1084,20 +1076,20 @@ static void
 linger(struct serve *s, int fd)
 {
 	char waste[16384];
-	int64_t end = now_ms() + LINGER_MS;
+	int64_t end = clock_ms() + LINGER_MS;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int64_t idle = now_ms() + LINGER_IDLE_MS;
+	int64_t idle = clock_ms() + LINGER_IDLE_MS;
 	ssize_t n;
 
 	shutdown(fd, SHUT_WR);
-	while (!atomic_load(&s->stopping) && now_ms() < end &&
-	    now_ms() < idle) {
+	while (!atomic_load(&s->stopping) && clock_ms() < end &&
+	    clock_ms() < idle) {
 		if (poll(&p, 1, 100) == 0)
 			continue;
 		n = recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
 		if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
 			return;
-		idle = now_ms() + LINGER_IDLE_MS;
+		idle = clock_ms() + LINGER_IDLE_MS;
 	}
 }
 
@@ -1536,7 +1528,7 @@ void
 serve_stop(struct serve *s)
 {
 	const struct timespec moment = { .tv_nsec = 5000000 };
-	int64_t end = now_ms() + STOP_MS;
+	int64_t end = clock_ms() + STOP_MS;
 
 	if (s == NULL)
 		return;
@@ -1544,7 +1536,7 @@ serve_stop(struct serve *s)
 	if (s->daemon != NULL) {
 		MHD_quiesce_daemon(s->daemon);
 		forget_socket(s);
-		while (atomic_load(&s->busy) > 0 && now_ms() < end)
+		while (atomic_load(&s->busy) > 0 && clock_ms() < end)
 			nanosleep(&moment, NULL);
 		MHD_stop_daemon(s->daemon);
 	}

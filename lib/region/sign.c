@@ -4,6 +4,7 @@
 #include <sysexits.h>
 
 #include "core/span.h"
+#include "region/id.h"
 #include "region/sign.h"
 
 /* A URL of the longest key, escaped, with a long session token. */
@@ -92,15 +93,6 @@ sign_uri_split(const char *uri, char **bucket, char **key, struct fail *f)
 	return 0;
 }
 
-static bool
-project_ok(const char *s)
-{
-	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
-
-	return n > 0 && n <= 64 && s[n] == '\0';
-}
-
 /* The caller's own artifact, to write or to read. */
 static int
 set_artifact(struct sign_request *r, const char *path, const char *project,
@@ -108,7 +100,7 @@ set_artifact(struct sign_request *r, const char *path, const char *project,
 {
 	char prefix[128];
 
-	if (!project_ok(project))
+	if (!id_ok(project, strlen(project)))
 		return fail_set(f, EX_USAGE, "project: not an id");
 	if (sign_path_check(path, f) == -1)
 		return fail_in(f, "rel_path");
