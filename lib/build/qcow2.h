@@ -14,6 +14,12 @@
  * clusters that differ from it are held, and the header names `backing` as
  * the backing file, whose format is qcow2.  A reader should not follow that
  * name but say itself where the parent is.
+ *
+ * Why not qemu-img: "convert -B" does not compare contents, so its file is as
+ * large as the whole image's (measured: 68 MB where 200 KB changed; here 0.6).
+ * "rebase" compares, but reads both disks to their ends, holes included: for
+ * 10 GiB with 170 MB in use 9 to 57 s, uncached or cached, and a second
+ * conversion to compress it, where this takes 0.25 s.
  */
 #define QCOW2_BACKING_MAX	1023	/* the format's own limit */
 
