@@ -57,6 +57,43 @@ tl-snapshot raw -p a -p whole b b.raw
 tl-snapshot pack -r b.raw tree "$((2 * M))" c.2
 ok 'an image of the parent gives the same' cmp c c.2
 
+# A configuration goes along, each byte of it.
+file conf '{"Env": ["A=1"], "n": 12345678901234567890}'
+tl-snapshot pack -c conf -r b.raw tree "$((2 * M))" with
+try 'a configuration' tl-snapshot config with
+exits 0
+gives "$(cat conf)"
+ok 'nobody else minds it' tl-snapshot check -p b -p a -p whole with
+ok 'nor does qemu' qemu-img check -q \
+    'json:{"driver":"qcow2","backing":null,"file":{"driver":"file","filename":"with"}}'
+try 'none' tl-snapshot config b
+gives '{}'
+printf '{"x":"%061432d"}' 0 >long
+tl-snapshot pack --config long tree "$M" with.2
+try 'as long as it may be' tl-snapshot config with.2
+gives "$(cat long)"
+ok 'it is sound' tl-snapshot check with.2
+printf '{"x":"%061433d"}' 0 >long
+try 'a byte more' tl-snapshot pack --config long tree "$M" x
+exits 65
+says 'long: more than 61440 bytes'
+echo '[]' >list
+try 'an array' tl-snapshot pack --config list tree "$M" x
+exits 65
+says 'list: configuration: not an object'
+printf '\377\377\377' | dd of=with bs=1 seek=133 conv=notrunc 2>/dev/null
+try 'a header that lies' tl-snapshot config with
+exits 65
+says 'damaged'
+silent out
+try 'of no snapshot' tl-snapshot config list
+exits 65
+says 'not a snapshot'
+try 'of nothing' tl-snapshot config none
+exits 66
+try 'a configuration elsewhere' tl-snapshot tar -c conf whole
+exits 64
+
 # What does not fit together.
 try 'the order matters' tl-snapshot cat -p whole -p a b same
 exits 65

@@ -21,6 +21,7 @@
 #define ALL_ZERO	1ULL
 #define ZSTD_BIT	(1ULL << 3)
 #define EXT_FORMAT	0xe2792acaUL
+#define EXT_CONFIG	0x746c6366UL	/* "tlcf", our own */
 #define HEADER		112
 #define REFS_A_BLOCK	(CLUSTER / 2)
 
@@ -70,6 +71,13 @@ put(unsigned char *p, uint64_t v, int bytes)
 		p[bytes] = (unsigned char)v;
 		v >>= 8;
 	}
+}
+
+static uint32_t
+get32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	    (uint32_t)p[2] << 8 | p[3];
 }
 
 static uint64_t
@@ -410,13 +418,25 @@ out:
 	return r;
 }
 
-static int
-header(struct qcow2 *q, const char *backing, uint64_t l1_at, uint64_t rt_at,
-    uint64_t rt_clusters, struct fail *f)
+/* An extension of the header, padded with the zeros that are there. */
+static size_t
+extension(unsigned char *p, uint64_t type, const void *text, size_t n)
 {
-	unsigned char h[HEADER + 8 + 8 + 8 + QCOW2_BACKING_MAX] = "QFI\xfb";
+	put(p, type, 4);
+	put(p + 4, n, 4);
+	memcpy(p + 8, text, n);
+	return 8 + (n + 7) / 8 * 8;
+}
+
+static int
+header(struct qcow2 *q, const char *backing, const struct span *config,
+    uint64_t l1_at, uint64_t rt_at, uint64_t rt_clusters, struct fail *f)
+{
+	unsigned char *h = q->pend;	/* no cluster is unfinished now */
 	size_t n = HEADER;
 
+	memset(h, 0, CLUSTER);
+	memcpy(h, "QFI\xfb", 4);
 	put(h + 4, 3, 4);
 	put(h + 20, BITS, 4);
 	put(h + 24, q->size, 8);
@@ -428,12 +448,10 @@ header(struct qcow2 *q, const char *backing, uint64_t l1_at, uint64_t rt_at,
 	put(h + 96, 4, 4);		/* refcounts of 16 bits */
 	put(h + 100, HEADER, 4);
 	h[104] = 1;			/* zstd */
-	if (backing != NULL) {
-		put(h + n, EXT_FORMAT, 4);
-		put(h + n + 4, 5, 4);
-		memcpy(h + n + 8, "qcow2", 5);
-		n += 16;
-	}
+	if (backing != NULL)
+		n += extension(h + n, EXT_FORMAT, "qcow2", 5);
+	if (config != NULL)
+		n += extension(h + n, EXT_CONFIG, config->at, config->len);
 	n += 8;				/* the end of the extensions */
 	if (backing != NULL) {
 		put(h + 8, n, 8);
@@ -445,7 +463,8 @@ header(struct qcow2 *q, const char *backing, uint64_t l1_at, uint64_t rt_at,
 }
 
 static int
-body(struct qcow2 *q, const char *backing, struct fail *f)
+body(struct qcow2 *q, const char *backing, const struct span *config,
+    struct fail *f)
 {
 	uint64_t l1_at, rt_at = 0, rt_clusters = 0;
 	unsigned char *old = malloc(CLUSTER);
@@ -463,7 +482,7 @@ body(struct qcow2 *q, const char *backing, struct fail *f)
 	    append_clusters(q, q->l1, l1_bytes, &l1_at, f) == -1 ||
 	    refcounts(q, &rt_at, &rt_clusters, f) == -1)
 		goto out;
-	r = header(q, backing, l1_at, rt_at, rt_clusters, f);
+	r = header(q, backing, config, l1_at, rt_at, rt_clusters, f);
 out:
 	free(old);
 	return r;
@@ -487,8 +506,8 @@ image(struct extent *e, int fd, struct fail *f)
 }
 
 int
-qcow2_write(int raw_fd, int parent_fd, const char *backing, int out_fd,
-    struct fail *f)
+qcow2_write(int raw_fd, int parent_fd, const char *backing,
+    const struct span *config, int out_fd, struct fail *f)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	struct qcow2 q = { .out = out_fd, .l2_of = UINT64_MAX,
@@ -505,6 +524,9 @@ qcow2_write(int raw_fd, int parent_fd, const char *backing, int out_fd,
 		return fail_set(f, EX_DATAERR, "the parent's disk is larger");
 	if (backing != NULL && strlen(backing) > QCOW2_BACKING_MAX)
 		return fail_set(f, EX_DATAERR, "the parent's name is too long");
+	if (config != NULL && config->len > QCOW2_CONFIG_MAX)
+		return fail_set(f, EX_DATAERR, "the configuration has more "
+		    "than %lu bytes", QCOW2_CONFIG_MAX);
 	if (ftruncate(out_fd, 0) == -1)
 		return fail_sys(f, EX_CANTCREAT, "snapshot");
 	q.size = q.raw.size;
@@ -528,7 +550,7 @@ qcow2_write(int raw_fd, int parent_fd, const char *backing, int out_fd,
 	    pthread_create(&q.thread[q.threads], NULL, worker, &q) == 0)
 		q.threads++;
 	if (q.threads != 0)
-		r = body(&q, backing, f);
+		r = body(&q, backing, config, f);
 out:
 	pthread_mutex_lock(&q.lock);
 	q.quit = true;
@@ -544,5 +566,52 @@ out:
 	free(q.pend);
 	free(q.l1);
 	free(q.l2);
+	return r;
+}
+
+/* The header's cluster, or what of it there is. */
+static int
+header_read(int fd, unsigned char *h, size_t *n, struct fail *f)
+{
+	struct extent e = { .fd = fd };
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return fail_sys(f, EX_IOERR, "snapshot");
+	e.size = (uint64_t)st.st_size;
+	*n = e.size < CLUSTER ? (size_t)e.size : CLUSTER;
+	if (read_cluster(&e, 0, h, f) == -1)
+		return -1;
+	if (*n < HEADER || memcmp(h, "QFI\xfb", 4) != 0 ||
+	    get32(h + 4) != 3 || get32(h + 100) < HEADER - 8)
+		return fail_set(f, EX_DATAERR, "not a snapshot");
+	return 0;
+}
+
+int
+qcow2_config(int fd, struct buf *config, struct fail *f)
+{
+	unsigned char *h = malloc(CLUSTER);
+	size_t n = 0, at, len;
+	int r;
+
+	if (h == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	if ((r = header_read(fd, h, &n, f)) == 0)
+		for (at = get32(h + 100); at + 8 <= n && get32(h + at) != 0;
+		    at += 8 + (len + 7) / 8 * 8) {
+			len = get32(h + at + 4);
+			if (len > n - at - 8) {
+				r = fail_set(f, EX_DATAERR,
+				    "the header is damaged");
+				break;
+			}
+			if (get32(h + at) == EXT_CONFIG) {
+				r = buf_add(config, h + at + 8, len, f) == -1 ?
+				    -1 : 1;
+				break;
+			}
+		}
+	free(h);
 	return r;
 }
