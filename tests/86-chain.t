@@ -48,9 +48,15 @@ uri () {
 region
 mkdir ctx
 echo hello >ctx/f
-image a 'FROM busybox' 'COPY f /a' 'RUN echo one >/same && rm /bin/vi'
-image b 'FROM a' 'RUN cat /a /same >/b && echo two >/same && ! [ -e /bin/vi ]'
-image c 'FROM b' 'RUN cat /a /b /same >/c' 'COPY --from=a /same /of-a' \
+image a 'FROM busybox' 'COPY f /a' 'RUN echo one >/same && rm /bin/vi' \
+    'ENV WHO=me WHAT="two words"' 'LABEL x=y' 'WORKDIR /srv' \
+    'RUN chown 7 /srv' 'USER 7' 'CMD ["/bin/sh"]'
+# shellcheck disable=SC2016
+image b 'FROM a' 'RUN echo "$WHO, $WHAT, $(id -u)" >who' 'USER 0' \
+    'ENV WHO=other' \
+    'RUN cat /a /same >/b && echo two >/same && ! [ -e /bin/vi ]'
+# shellcheck disable=SC2016
+image c 'FROM b' 'RUN cat /a /b /same >/c; echo "$WHO" >>who' 'COPY --from=a /same /of-a' \
     'COPY --from=b /same /of-b'
 fetch "$(jq -r .parentManifestUri a.json)" busybox.snap
 is 'each is a diff of the one below' "$(jq -r .parentManifestUri b.json c.json)" \
@@ -73,6 +79,13 @@ try 'COPY --from a diff' tl-snapshot cat "$@" c.snap /of-a
 gives one
 try 'COPY --from a diff of a diff' tl-snapshot cat "$@" c.snap /of-b
 gives two
+try 'environment, folder and user of the lowest, and of the one between' \
+    tl-snapshot cat "$@" c.snap /srv/who
+gives 'me, two words, 7
+other'
+is 'the configuration of the highest' "$(tl-snapshot config c.snap | jq -c \
+    '.Env |= (map(select(startswith("PATH=") | not)) | sort)')" \
+    '{"Cmd":["/bin/sh"],"Env":["WHAT=two words","WHO=other"],"Labels":{"x":"y"},"User":"0","WorkingDir":"/srv"}'
 try 'what the lowest removed' tl-snapshot cat "$@" c.snap /bin/vi
 exits 66
 try 'what nobody touched' tl-snapshot cat "$@" c.snap /etc/hosts
