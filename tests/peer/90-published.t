@@ -49,4 +49,23 @@ same='del(.id, .name, .snapshotId, .snapshotUri, .createdAt, .snapshotSizeBytes)
 is 'and registered the same but for names' "$(jq -cS "$same" out)" \
     "$(jq -cS "$same" template.json)"
 
+# It signs neither local images nor what a parent stands on: that comes with
+# the answer to prepare.
+mkdir top
+printf 'FROM busybox\nENV WHO=me\nRUN echo one >/one\n' >top/Dockerfile
+try 'the published client: an image' node "$here/build.cjs" "$module" \
+    top/Dockerfile one
+exits 0
+# shellcheck disable=SC2016
+printf 'FROM one\nCOPY --from=ours /srv/index.tsv /\nRUN echo $WHO >/two\n' \
+    >top/Dockerfile
+try 'one on it, with a file of another' node "$here/build.cjs" "$module" \
+    top/Dockerfile two
+exits 0
+printf 'FROM two\nRUN test -s /index.tsv && cat /one /two\n' >top/Dockerfile
+try 'one on that' node "$here/build.cjs" "$module" top/Dockerfile three
+exits 0
+cp err events
+ok 'has what they have' grep -qx 'build_log: me' events
+
 is 'no sandbox is left' "$(find "$TL_REGION_DIR/sandboxes" -name owner.json)" ''
