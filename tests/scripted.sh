@@ -49,6 +49,10 @@ scripted () {
 {\"method\":\"DELETE\",\"path\":\"/abort*\",\"answers\":[{\"status\":204}]},
 {\"method\":\"POST\",\"path\":\"/images/*uploads*\",\"answers\":[
     {\"body\":\"$opened</InitiateMultipartUploadResult>\"}]},
+{\"method\":\"PUT\",\"path\":\"/images/*\",\"answers\":[
+    {\"headers\":{\"ETag\":\"\\\"e\\\"\"}}]},
+{\"method\":\"POST\",\"path\":\"/images/*uploadId=*\",\"answers\":[
+    {\"body\":\"$whole</CompleteMultipartUploadResult>\"}]},
 {\"method\":\"DELETE\",\"path\":\"/images/*\",\"answers\":[
     {\"status\":204}]}]"
 	TENSORLAKE_API_URL=$URL

@@ -1,5 +1,8 @@
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -25,6 +28,8 @@ struct ext4 *
 ext4_open(const char *path, bool rw, struct fail *f)
 {
 	struct ext4 *e = calloc(1, sizeof(*e));
+	struct stat st;
+	uint64_t bytes;
 	errcode_t code;
 
 	if (e == NULL || (e->path = strdup(path)) == NULL ||
@@ -47,6 +52,14 @@ ext4_open(const char *path, bool rw, struct fail *f)
 		goto bad;
 	}
 	e->bs = e->fs->blocksize;
+	bytes = ext2fs_blocks_count(e->fs->super) * e->bs;
+	/* What is not there would be read as if it were empty. */
+	if (fstat(e->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_size < bytes) {
+		fail_set(f, EX_DATAERR, "%s: cut short, %jd bytes of %" PRIu64,
+		    path, (intmax_t)st.st_size, bytes);
+		goto bad;
+	}
 	/*
 	 * File contents are written to the file itself: no block may wait in
 	 * the library's cache while it changes hands.
