@@ -1,9 +1,6 @@
 /* tl-abort: give a signed upload back to the store. */
 
 #include <getopt.h>
-#include <stdio.h>
-#include <sysexits.h>
-#include <unistd.h>
 
 #include "build/abort.h"
 #include "build/ledger.h"
@@ -19,12 +16,6 @@ static const struct option options[] = {
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
 };
-
-static void
-say(const char *line)
-{
-	fprintf(stderr, "tl-abort: %s\n", line);
-}
 
 int
 main(int argc, char *argv[])
@@ -45,7 +36,7 @@ main(int argc, char *argv[])
 		case 'V':
 			opt_version("tl-abort");
 		case 'v':
-			note = say;
+			note = opt_note;
 			break;
 		case 't':
 			seconds = (unsigned)opt_number("--timeout", optarg, 1,
@@ -57,13 +48,7 @@ main(int argc, char *argv[])
 	if (optind != argc)
 		opt_usage(usage);
 
-	if (buf_read(&text, STDIN_FILENO, "stdin", &f) == -1)
-		opt_fail(&f);
-	if (text.len == 0) {
-		fail_set(&f, EX_DATAERR,
-		    "stdin: empty, expected a signed document");
-		opt_fail(&f);
-	}
+	opt_input(&text, "a signed document");
 	if (span_parse(&doc, text.data, text.len, &f) == -1 ||
 	    (r = abort_find(&doc, &block, &f)) == -1) {
 		fail_in(&f, "stdin");

@@ -1,11 +1,8 @@
 /* tl-complete: register the image that a builder's metadata describes. */
 
 #include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "build/complete.h"
 #include "build/disk.h"
@@ -31,12 +28,6 @@ static const struct option options[] = {
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
 };
-
-static void
-say(const char *line)
-{
-	fprintf(stderr, "tl-complete: %s\n", line);
-}
 
 /* The signed document, which holds keys. */
 static struct buf signed_text = BUF_INIT(BUF_DOC_MAX);
@@ -106,7 +97,7 @@ main(int argc, char *argv[])
 		case 'V':
 			opt_version("tl-complete");
 		case 'v':
-			note = say;
+			note = opt_note;
 			break;
 		case 'p':
 			prepared_path = optarg;
@@ -127,14 +118,7 @@ main(int argc, char *argv[])
 	if (optind != argc || prepared_path == NULL)
 		opt_usage(usage);
 
-	if (buf_read(&metadata, STDIN_FILENO, "stdin", &f) == -1)
-		opt_fail(&f);
-	/* A builder that wrote nothing looks like an empty pipe. */
-	if (metadata.len == 0) {
-		fail_set(&f, EX_DATAERR,
-		    "stdin: empty, expected the builder's metadata");
-		opt_fail(&f);
-	}
+	opt_input(&metadata, "the builder's metadata");
 	if (prepared_load(&prepared, &text, prepared_path, &f) == -1)
 		opt_fail(&f);
 	if (signed_path != NULL)
@@ -146,13 +130,9 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	}
 
-	if (cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL ||
-	    ledger_open(&ledger, &f) == -1)
+	http = cloud_http(&cloud, plain, note != NULL, &f);
+	if (http == NULL || ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
-	if (plain)
-		http_allow_plain(http);
-	if (note != NULL)
-		http_verbose(http);
 	if (complete_post(&completion, prepared.build_id, http, &cloud,
 	    &ledger, note, &out, &f) == -1)
 		opt_fail(&f);

@@ -2,11 +2,9 @@
 #include <err.h>
 #include <getopt.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "build/dockercfg.h"
 #include "core/opt.h"
@@ -35,10 +33,7 @@ read_plan(struct registries *wanted)
 	struct span plan;
 	struct fail f;
 
-	if (buf_read(&text, STDIN_FILENO, "stdin", &f) == -1)
-		opt_fail(&f);
-	if (text.len == 0)
-		errx(EX_DATAERR, "stdin: empty, expected tl-plan's document");
+	opt_input(&text, "tl-plan's document");
 	if (span_parse(&plan, text.data, text.len, &f) == -1 ||
 	    registries_of_plan(wanted, &plan, &f) == -1) {
 		fail_in(&f, "stdin");

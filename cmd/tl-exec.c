@@ -253,7 +253,7 @@ parse(int argc, char *argv[])
 }
 
 static int
-run(const struct process *p, const struct sandbox *sandbox,
+run(struct http *http, const struct process *p, const struct sandbox *sandbox,
     const struct cloud *cloud, struct process_end *end, struct fail *f)
 {
 	struct exchange x;
@@ -261,20 +261,12 @@ run(const struct process *p, const struct sandbox *sandbox,
 		.x = &x, .sandbox = sandbox, .line = line, .flush = flush,
 		.note = note, .arg = &output, .second_ms = retry_second_ms()
 	};
-	struct http *http = http_new(f);
 	int r;
 
-	if (http == NULL)
-		return -1;
-	if (opt.insecure)
-		http_allow_plain(http);
-	if (opt.verbose)
-		http_verbose(http);
 	exchange_init(&x, http, cloud);
 	exchange_keepalive(&x, sandbox, opt.keepalive_s);
 	r = process_run(&link, p, end, f);
 	exchange_free(&x);
-	http_free(http);
 	return r;
 }
 
@@ -288,6 +280,7 @@ main(int argc, char *argv[])
 	const char **built = NULL;
 	char **split = NULL;
 	struct process_end end;
+	struct http *http;
 	struct fail f;
 	int status;
 
@@ -302,7 +295,8 @@ main(int argc, char *argv[])
 	p.user = opt.root ? "root" : NULL;
 
 	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
-	    cloud_load(&cloud, &f) == -1)
+	    (http = cloud_http(&cloud, opt.insecure, opt.verbose,
+	    &f)) == NULL)
 		opt_fail(&f);
 	output.to[PROCESS_STDOUT] = stdout;
 	output.to[PROCESS_STDERR] = stderr;
@@ -316,7 +310,7 @@ main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN);
 	stop_catch();
 
-	if (run(&p, &sandbox, &cloud, &end, &f) == -1) {
+	if (run(http, &p, &sandbox, &cloud, &end, &f) == -1) {
 		if (stop_signal == 0)
 			opt_fail(&f);
 		warnx("%s", f.msg);
@@ -334,6 +328,7 @@ main(int argc, char *argv[])
 	free(built);
 	builder_free(split);
 	free(opt.env);
+	http_free(http);
 	sandbox_free(&sandbox);
 	cloud_free(&cloud);
 	return status;

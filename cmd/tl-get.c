@@ -33,12 +33,6 @@ static struct options {
 } opt;
 
 static void
-note(const char *line)
-{
-	warnx("%s", line);
-}
-
-static void
 parse(int argc, char *argv[])
 {
 	static const struct option options[] = {
@@ -119,14 +113,11 @@ main(int argc, char *argv[])
 
 	parse(argc, argv);
 	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
-	    cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL)
+	    (http = cloud_http(&cloud, opt.insecure, opt.verbose,
+	    &f)) == NULL)
 		opt_fail(&f);
-	if (opt.insecure)
-		http_allow_plain(http);
-	if (opt.verbose) {
-		http_verbose(http);
-		files.note = note;
-	}
+	if (opt.verbose)
+		files.note = opt_note;
 	exchange_init(&x, http, &cloud);
 	/* Said like any other write that failed, not by a signal. */
 	signal(SIGPIPE, SIG_IGN);

@@ -1,10 +1,8 @@
 /* tl-prepare: from a plan to the server's prepared build, its bytes as sent. */
 
 #include <getopt.h>
-#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "build/idempotency.h"
 #include "build/ledger.h"
@@ -26,12 +24,6 @@ static const struct option options[] = {
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
 };
-
-static void
-say(const char *line)
-{
-	fprintf(stderr, "tl-prepare: %s\n", line);
-}
 
 /*
  * A build that was prepared; on the legacy path its upload is signed already.
@@ -81,7 +73,7 @@ main(int argc, char *argv[])
 		case 'V':
 			opt_version("tl-prepare");
 		case 'v':
-			note = say;
+			note = opt_note;
 			break;
 		case 'k':
 			key = optarg;
@@ -99,26 +91,16 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	key = strrchr(key_line, ' ') + 1;
 
-	if (buf_read(&text, STDIN_FILENO, "stdin", &f) == -1)
-		opt_fail(&f);
-	/* A stage that failed before this one looks like an empty pipe. */
-	if (text.len == 0) {
-		fail_set(&f, EX_DATAERR, "stdin: empty, expected a plan");
-		opt_fail(&f);
-	}
+	opt_input(&text, "a plan");
 	if (span_parse(&plan, text.data, text.len, &f) == -1 ||
 	    prepare_plan(&prepare, &plan, &f) == -1) {
 		fail_in(&f, "stdin");
 		opt_fail(&f);
 	}
 
-	if (cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL ||
-	    ledger_open(&ledger, &f) == -1)
+	http = cloud_http(&cloud, plain, note != NULL, &f);
+	if (http == NULL || ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
-	if (plain)
-		http_allow_plain(http);
-	if (note != NULL)
-		http_verbose(http);
 	if (prepare_lookup(&prepare, http, &cloud, note, &f) == -1 ||
 	    ledger_intent(&ledger, LEDGER_BUILD, key, &cloud, NULL, &f)
 	    == -1 ||

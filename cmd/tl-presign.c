@@ -146,11 +146,9 @@ main(int argc, char *argv[])
 
 	/* A reader that is gone must not keep an upload from being undone. */
 	signal(SIGPIPE, SIG_IGN);
-	if (config_load(&config, path, &f) == -1 ||
-	    buf_read(&in, STDIN_FILENO, "stdin", &f) == -1)
+	if (config_load(&config, path, &f) == -1)
 		opt_fail(&f);
-	if (in.len == 0)
-		errx(EX_DATAERR, "stdin: empty, expected a sign request");
+	opt_input(&in, "a sign request");
 	if (sign_parse(&request, in.data, in.len, project, &config, &f) == -1)
 		opt_fail(&f);
 

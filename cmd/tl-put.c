@@ -3,7 +3,6 @@
 #include <err.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "build/files.h"
@@ -26,12 +25,6 @@ static struct options {
 	bool		 insecure;
 	bool		 verbose;
 } opt;
-
-static void
-note(const char *line)
-{
-	warnx("%s", line);
-}
 
 static void
 parse(int argc, char *argv[])
@@ -84,14 +77,11 @@ main(int argc, char *argv[])
 
 	parse(argc, argv);
 	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
-	    cloud_load(&cloud, &f) == -1 || (http = http_new(&f)) == NULL)
+	    (http = cloud_http(&cloud, opt.insecure, opt.verbose,
+	    &f)) == NULL)
 		opt_fail(&f);
-	if (opt.insecure)
-		http_allow_plain(http);
-	if (opt.verbose) {
-		http_verbose(http);
-		files.note = note;
-	}
+	if (opt.verbose)
+		files.note = opt_note;
 	exchange_init(&x, http, &cloud);
 	stop_catch();
 

@@ -1,7 +1,5 @@
 /* tl-sandbox: the builder sandbox, from its creation to its end. */
 
-#include <sys/random.h>
-
 #include <err.h>
 #include <getopt.h>
 #include <math.h>
@@ -57,12 +55,6 @@ static struct cloud cloud = CLOUD_INIT;
 static struct exchange exchange;
 static struct lifecycle box = LIFECYCLE_INIT;
 static struct ledger ledger = LEDGER_INIT;
-
-static void
-note(const char *line)
-{
-	warnx("%s", line);
-}
 
 /* Out, with the status of the signal if one came. */
 static _Noreturn void
@@ -139,20 +131,6 @@ copy(const char *s)
 	return p;
 }
 
-static const char *
-random_key(void)
-{
-	static char text[40];
-	unsigned char b[16];
-	size_t i;
-
-	if (getrandom(b, sizeof(b), 0) != sizeof(b))
-		err(EX_OSERR, "getrandom");
-	for (i = 0; i < sizeof(b); i++)
-		snprintf(text + 2 * i, 3, "%02x", b[i]);
-	return text;
-}
-
 /* One that is, or certainly is not; where that is open, nothing is added. */
 static void
 enter(const char *key)
@@ -195,11 +173,17 @@ create(void)
 	struct buf text = BUF_INIT(BUF_DOC_MAX);
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
-	const char *key = opt.key != NULL ? opt.key : random_key();
 	struct prepared p = PREPARED_INIT;
+	const char *key = opt.key;
+	char made[LEDGER_KEY];
 	struct fail f;
 	int r;
 
+	if (key == NULL) {
+		if (ledger_key(made, &f) == -1)
+			opt_fail(&f);
+		key = made;
+	}
 	if (prepared_load(&p, &text, "-", &f) == -1)
 		opt_fail(&f);
 	size(&p);
@@ -241,7 +225,7 @@ wait_for(void)
 		.timeout_s = opt.timeout_s != 0 ? opt.timeout_s :
 		    LIFECYCLE_TIMEOUT_S,
 		.second_ms = retry_second_ms(),
-		.note = opt.verbose ? note : NULL
+		.note = opt.verbose ? opt_note : NULL
 	};
 	struct fail f;
 
@@ -431,14 +415,9 @@ main(int argc, char *argv[])
 	const struct command *command = parse(argc, argv);
 	struct fail f;
 
-	if (cloud_load(&cloud, &f) == -1)
+	http = cloud_http(&cloud, opt.insecure, opt.verbose, &f);
+	if (http == NULL || ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
-	if ((http = http_new(&f)) == NULL || ledger_open(&ledger, &f) == -1)
-		opt_fail(&f);
-	if (opt.insecure)
-		http_allow_plain(http);
-	if (opt.verbose)
-		http_verbose(http);
 	exchange_init(&exchange, http, &cloud);
 	stop_catch();
 

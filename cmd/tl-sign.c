@@ -33,12 +33,6 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 }
 };
 
-static void
-say(const char *line)
-{
-	fprintf(stderr, "tl-sign: %s\n", line);
-}
-
 /* What a signal ended has the status that says so to a shell. */
 static _Noreturn void
 end(struct fail *f)
@@ -88,7 +82,7 @@ main(int argc, char *argv[])
 		case 'V':
 			opt_version("tl-sign");
 		case 'v':
-			sign.note = say;
+			sign.note = opt_note;
 			break;
 		case 'd':
 			word = optarg;
@@ -117,9 +111,9 @@ main(int argc, char *argv[])
 		if (disk_bytes(&prepared.doc, has_mb ? &mb : NULL, &bytes, &f)
 		    == -1 ||
 		    sandbox_load(&sandbox, sandbox_path, &f) == -1 ||
-		    cloud_load(&cloud, &f) == -1 ||
-		    ledger_open(&ledger, &f) == -1 ||
-		    (sign.http = http_new(&f)) == NULL)
+		    (sign.http = cloud_http(&cloud, plain,
+		    sign.note != NULL, &f)) == NULL ||
+		    ledger_open(&ledger, &f) == -1)
 			opt_fail(&f);
 		parts = disk_parts(bytes, &clamped);
 		if (clamped)
@@ -127,10 +121,6 @@ main(int argc, char *argv[])
 			    "hold less than a disk of %ju MB: a full image "
 			    "will not fit\n", DISK_PARTS_MAX, DISK_PART_MB,
 			    (uintmax_t)disk_mb(bytes));
-		if (plain)
-			http_allow_plain(sign.http);
-		if (sign.note != NULL)
-			http_verbose(sign.http);
 		stop_catch();
 		/* A reader that is gone is a write that fails, not our end. */
 		signal(SIGPIPE, SIG_IGN);

@@ -170,6 +170,24 @@ cloud_free(struct cloud *c)
 	*c = (struct cloud)CLOUD_INIT;
 }
 
+struct http *
+cloud_http(struct cloud *c, bool plain_ok, bool verbose, struct fail *f)
+{
+	struct http *http;
+
+	if (cloud_load(c, f) == -1)
+		return NULL;
+	if ((http = http_new(f)) == NULL) {
+		cloud_free(c);
+		return NULL;
+	}
+	if (plain_ok)
+		http_allow_plain(http);
+	if (verbose)
+		http_verbose(http);
+	return http;
+}
+
 int
 cloud_platform_url(const struct cloud *c, struct buf *b, const char *rest,
     struct fail *f)

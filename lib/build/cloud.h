@@ -32,6 +32,12 @@ struct cloud {
  */
 int	cloud_load(struct cloud *, struct fail *);
 void	cloud_free(struct cloud *);
+/*
+ * The same, and a client for its requests, or NULL: plain lets the token go
+ * over plain http (--insecure-http), verbose says each exchange (-v).
+ */
+struct http *cloud_http(struct cloud *, bool plain, bool verbose,
+	    struct fail *);
 
 /* A's URL: api + "/platform/v1/" or the long scoped prefix, + rest. */
 int	cloud_platform_url(const struct cloud *, struct buf *, const char *rest,

@@ -73,6 +73,23 @@ opt_fail(const struct fail *f)
 }
 
 void
+opt_input(struct buf *b, const char *what)
+{
+	struct fail f;
+
+	if (buf_read(b, STDIN_FILENO, "stdin", &f) == -1)
+		opt_fail(&f);
+	if (b->len == 0)
+		errx(EX_DATAERR, "stdin: empty, expected %s", what);
+}
+
+void
+opt_note(const char *line)
+{
+	warnx("%s", line);
+}
+
+void
 opt_output(const struct buf *b)
 {
 	struct fail f;

@@ -28,6 +28,13 @@ uint64_t	opt_number(const char *option, const char *arg, uint64_t min,
 		    uint64_t max);
 /* "NAME: the line", and out with its status. */
 _Noreturn void	opt_fail(const struct fail *);
+/*
+ * All of stdin; what names it where that is empty (EX_DATAERR), as it is when
+ * the stage before this one failed.
+ */
+void		opt_input(struct buf *, const char *what);
+/* What -v is told: "NAME: the line" on stderr. */
+void		opt_note(const char *line);
 /* The whole result on stdout, or a failed run: EX_IOERR. */
 void		opt_output(const struct buf *);
 
