@@ -2,6 +2,7 @@
 # tl-upload: the parts of a file reach the store whole, or nothing is left
 
 . "${0%/*}/lib.sh"
+. "$here/store.sh"
 
 head -c 1000 /dev/urandom >snap		# parts of 300: 300 300 300 100
 sum () { # NUMBER: Content-MD5 of that part
@@ -358,26 +359,7 @@ hushed
 
 # A real store: it checks each Content-MD5 and the list of parts.
 
-echo 'AK SK rw' >cred
-chmod 600 cred
-mkdir store
-tl-stored --root store --credentials cred --bucket images --part-min 1 \
-    --ready url >/dev/null 2>stored.log &
-stored=$!
-later "kill $stored; wait $stored 2>/dev/null"
-i=0
-until [ -s url ] || [ "$i" -eq 500 ]; do
-	i=$((i + 1))
-	sleep 0.02
-done
-cat >signer.conf <<END
-bucket = images
-endpoint = $(cat url)
-addressing = path
-access_key = AK
-secret_key = SK
-END
-chmod 600 signer.conf
+store --part-min 1
 rel=projects/p/sandbox-template-builds/b/s.tlsnap
 # signed BYTES: a block whose parts have so many bytes
 signed () {

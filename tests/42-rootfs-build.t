@@ -2,6 +2,7 @@
 # tl-rootfs-build: real builds, against a real store
 
 . "${0%/*}/lib.sh"
+. "$here/store.sh"
 
 [ "$(id -u)" -eq 0 ] || skip 'not root'
 PATH=$PATH:/usr/sbin:/sbin
@@ -11,26 +12,7 @@ done
 unshare -m true 2>/dev/null || skip 'no mount namespaces here'
 
 # The store, what signs for it, and a template.
-echo 'AK SK rw' >cred
-chmod 600 cred
-mkdir store
-tl-stored --root store --credentials cred --bucket images --ready url \
-    >/dev/null 2>stored.log &
-stored=$!
-later "kill $stored; wait $stored 2>/dev/null"
-i=0
-until [ -s url ] || [ "$i" -eq 500 ]; do
-	i=$((i + 1))
-	sleep 0.02
-done
-cat >signer.conf <<END
-bucket = images
-endpoint = $(cat url)
-addressing = path
-access_key = AK
-secret_key = SK
-END
-chmod 600 signer.conf
+store
 dir=projects/p/sandbox-template-builds
 upload () { # NAME
 	printf '{"rel_path":"%s/%s.tlsnap","op":{"kind":"multipart_put",%s}}' \

@@ -79,26 +79,33 @@ introspect(struct api *a, struct serve_request *r, struct api_call *c)
 	buf_free(&b);
 }
 
+/* What a look for a template has found: 1 with the template, 0 or -1. */
+static void
+answer_template(struct serve_request *r, int found,
+    struct platform_template *t, const char *how, const char *word,
+    const struct fail *f)
+{
+	if (found == 1) {
+		reply_template(r, 200, t);
+		platform_template_free(t);
+	} else if (found == 0)
+		serve_error(r, 404, "template_not_found",
+		    "no template %s %s", how, word);
+	else
+		api_refuse(r, f);
+}
+
 /* GET sandbox-templates/by-name/{} */
 static void
 by_name(struct api *a, struct serve_request *r, struct api_call *c)
 {
 	struct platform_template t;
 	struct fail f;
+	int found;
 
-	switch (platform_template_named(a->platform, c->key.project,
-	    c->seg[0], &t, &f)) {
-	case 1:
-		reply_template(r, 200, &t);
-		platform_template_free(&t);
-		break;
-	case 0:
-		serve_error(r, 404, "template_not_found",
-		    "no template of the name %s", c->seg[0]);
-		break;
-	default:
-		api_refuse(r, &f);
-	}
+	found = platform_template_named(a->platform, c->key.project,
+	    c->seg[0], &t, &f);
+	answer_template(r, found, &t, "of the name", c->seg[0], &f);
 }
 
 /* GET sandbox-templates/{} */
@@ -107,20 +114,11 @@ by_id(struct api *a, struct serve_request *r, struct api_call *c)
 {
 	struct platform_template t;
 	struct fail f;
+	int found;
 
-	switch (platform_template_by_id(a->platform, c->key.project,
-	    c->seg[0], &t, &f)) {
-	case 1:
-		reply_template(r, 200, &t);
-		platform_template_free(&t);
-		break;
-	case 0:
-		serve_error(r, 404, "template_not_found",
-		    "no template with the id %s", c->seg[0]);
-		break;
-	default:
-		api_refuse(r, &f);
-	}
+	found = platform_template_by_id(a->platform, c->key.project,
+	    c->seg[0], &t, &f);
+	answer_template(r, found, &t, "with the id", c->seg[0], &f);
 }
 
 /* DELETE sandbox-templates/{} */

@@ -1,0 +1,28 @@
+# shellcheck shell=sh
+# A store for a test, behind lib.sh:
+#
+#	store OPTION...		tl-stored with a bucket "images" in ./store, until
+#				the test ends; ./signer.conf signs for it
+
+store () {
+	echo 'AK SK rw' >cred
+	chmod 600 cred
+	mkdir store
+	tl-stored --root store --credentials cred --bucket images --ready url \
+	    "$@" >/dev/null 2>stored.log &
+	stored=$!
+	later "kill $stored; wait $stored 2>/dev/null"
+	i=0
+	until [ -s url ] || [ "$i" -eq 500 ]; do
+		i=$((i + 1))
+		sleep 0.02
+	done
+	cat >signer.conf <<-END
+	bucket = images
+	endpoint = $(cat url)
+	addressing = path
+	access_key = AK
+	secret_key = SK
+	END
+	chmod 600 signer.conf
+}
