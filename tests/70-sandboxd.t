@@ -77,8 +77,8 @@ within () {
 # up [OPTION...]: a daemon; $url, $daemon
 up () {
 	rm -f ready
-	tl-sandboxd -k keys -s state -r ready -t tools -d "$T/dp.sock" \
-	    "$@" 2>>log &
+	${around-} tl-sandboxd -k keys -s state -r ready -t tools \
+	    -d "$T/dp.sock" "$@" 2>>log &
 	daemon=$!
 	within [ -s ready ]
 	url=$(cat ready)
@@ -132,7 +132,7 @@ rest () {
 	find state -mindepth 1 -maxdepth 1 ! -name lock
 	grep -F "$T/state" /proc/self/mountinfo
 	losetup -l -n -O NAME,BACK-FILE | grep -F "$T/state"
-	find /sys/fs/cgroup -maxdepth 2 -name 'tl-sbx-*' 2>/dev/null |
+	find /sys/fs/cgroup -maxdepth 3 -name 'tl-sbx-*' 2>/dev/null |
 	    while read -r group; do
 		grep -qxF "${group##*/tl-}" ids 2>/dev/null && echo "$group"
 	    done
@@ -148,6 +148,11 @@ is 'create answers 201' "$code" 201
 is 'and it runs' "$(json .status)" running
 is 'the proxy is here' "$(json .sandbox_url)" "$url"
 is 'with a hint' "$(json .routing_hint)" local
+grep -qs 'no cpu cgroup' log || {
+	find /sys/fs/cgroup -path "*/tl-$id/*" \( -name cpu.max -o \
+	    -name cpu.cfs_quota_us \) -exec cat {} + >quota
+	is 'its processors are limited' "$(cut -d' ' -f1 quota)" 200000
+}
 is 'its owner is on record' "$(jq -c . "state/$id/owner.json")" \
     '{"sandboxId":"'"$id"'","organizationId":"org_1","projectId":"proj_one"}'
 lifecycle "$url/v1/namespaces/default/sandboxes/$id"
@@ -514,5 +519,32 @@ is 'kill -9: no process, mount or loop device' "$(cat left)" ''
 is 'and nobody sleeps on' "$(pgrep -cfx "sleep $nap")" 0
 up
 is 'the next daemon removes the rest' "$(rest)" ''
+kill "$daemon"
+wait "$daemon"
+is 'nor is its own cgroup there' "$(find /sys/fs/cgroup -maxdepth 2 -name \
+    "tl-$(stat -c %D state)-$(printf %x "$(stat -c %i state)")")" ''
+
+# In most containers cgroups are to be looked at only.
+cat >contained <<'END'
+for at in $(sed -n 's/^[^ ]* \([^ ]*\) cgroup2* .*/\1/p' /proc/mounts); do
+	mount -o remount,bind,ro "$at" || exit
+done
+exec "$@"
+END
+cat log >>logs
+: >log
+around="unshare -m sh $T/contained"
+up
+new
+is 'cgroups that cannot be made: it runs' "$code $(json .status)" '201 running'
+echo "$id" >>ids
+run sandbox 'echo works'
+is 'and works' "$(cat lines)" works
+ok 'what is not limited is said' grep -q \
+    'no memory cgroup on this machine: memory_mb is not enforced' log
+kill "$daemon"
+wait "$daemon"
+is 'nothing is left of it' "$(rest)" ''
+cat logs >>log
 is 'no token in the log' "$(grep -c secret- log)" 0
 lists tl-sandboxd.8

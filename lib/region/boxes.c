@@ -71,9 +71,19 @@ void
 boxes_serve(struct boxes *s, const struct serve *serve)
 {
 	atomic_store(&s->serve, serve);
-	if (serve != NULL && s->cgroups.memory[0] == '\0')
+	if (serve == NULL)
+		return;
+	if (s->cgroups.memory[0] == '\0')
 		boxes_log(s, "no memory cgroup on this machine: memory_mb is "
 		    "not enforced");
+	if (s->cgroups.cpu[0] == '\0')
+		boxes_log(s, "no cpu cgroup on this machine: cpus is not "
+		    "enforced");
+	if (s->cgroups.pids[0] == '\0')
+		boxes_log(s, "no pids cgroup on this machine: how many "
+		    "processes there are is not limited");
+	if (s->cgroups.why[0] != '\0')
+		boxes_log(s, "cgroup %s", s->cgroups.why);
 }
 
 void
@@ -137,6 +147,7 @@ clean(struct boxes *s)
 static void
 boxes_free(struct boxes *s)
 {
+	cgroup_leave(&s->cgroups);
 	if (s->lock_fd != -1)
 		close(s->lock_fd);
 	pthread_mutex_destroy(&s->lock);
@@ -161,7 +172,8 @@ struct boxes *
 boxes_open(const struct boxes_options *o, struct fail *f)
 {
 	struct boxes *s = calloc(1, sizeof(*s));
-	char path[PATH_MAX];
+	char path[PATH_MAX], name[48];
+	struct stat st;
 
 	if (s == NULL) {
 		fail_set(f, EX_OSERR, "out of memory");
@@ -193,7 +205,14 @@ boxes_open(const struct boxes_options *o, struct fail *f)
 		    "it", s->options.state);
 		goto fail;
 	}
-	if (cgroup_detect(&s->cgroups, f) == -1)
+	/* A name that the next daemon of this folder finds, and no other. */
+	if (stat(s->options.state, &st) == -1) {
+		fail_sys(f, EX_NOINPUT, "%.200s", s->options.state);
+		goto fail;
+	}
+	snprintf(name, sizeof(name), "%jx-%jx", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	if (cgroup_detect(&s->cgroups, name, f) == -1)
 		goto fail;
 	clean(s);
 	return s;

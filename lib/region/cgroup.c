@@ -105,10 +105,64 @@ cgroup_find(struct cgroup_host *h, const char *mountinfo)
 	}
 }
 
+/* Not to be used; the first reason is kept. */
+static void
+lack(struct cgroup_host *h, char *where, const char *path, const char *what)
+{
+	if (h->why[0] == '\0')
+		snprintf(h->why, sizeof(h->why), "%.250s: %.160s", path, what);
+	where[0] = '\0';
+}
+
+/*
+ * v2: a controller is there for a group if all above give it on.  The root
+ * may although it has processes in it, other groups may not.
+ *
+ * The sandboxes' groups are not the root's own children: systemd takes from
+ * these, at any change of a unit, each controller that no unit wants (the
+ * processor's, usually).  It cannot while one of them gives it on in turn.
+ */
+static void
+take_v2(struct cgroup_host *h, const char *name)
+{
+	static const char *const give[CGROUP_MAX] = { "+memory", "+cpu",
+	    "+pids" };
+	char *const to[CGROUP_MAX] = { h->memory, h->cpu, h->pids };
+	char root[CGROUP_PATH], why[CGROUP_MAX][160];
+	int i;
+
+	snprintf(root, sizeof(root), "%s", h->memory);
+	if ((size_t)snprintf(h->parent, sizeof(h->parent), "%s/tl-%.64s", root,
+	    name) >= sizeof(h->parent)) {
+		lack(h, h->memory, root, "too long a name");
+		h->parent[0] = '\0';
+		return;
+	}
+	if (mkdir(h->parent, 0755) == -1 && errno != EEXIST) {
+		lack(h, h->memory, h->parent, strerror(errno));
+		h->parent[0] = '\0';
+		return;
+	}
+	for (i = 0; i < CGROUP_MAX; i++) {
+		snprintf(to[i], CGROUP_PATH, "%s", h->parent);
+		why[i][0] = '\0';
+		if (put(root, "cgroup.subtree_control", give[i]) == -1)
+			snprintf(why[i], sizeof(why[i]), "%s to "
+			    "cgroup.subtree_control: %s", give[i],
+			    strerror(errno));
+		/* It may be given on already, by whoever may do that. */
+		if (put(h->parent, "cgroup.subtree_control", give[i]) == -1)
+			lack(h, to[i], root, why[i][0] != '\0' ? why[i] :
+			    strerror(errno));
+	}
+}
+
 int
-cgroup_detect(struct cgroup_host *h, struct fail *f)
+cgroup_detect(struct cgroup_host *h, const char *name, struct fail *f)
 {
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
+	char *in[CGROUP_MAX] = { h->memory, h->cpu, h->pids };
+	int i;
 
 	memset(h, 0, sizeof(*h));
 	if (buf_load(&text, "/proc/self/mountinfo", f) == -1) {
@@ -117,13 +171,19 @@ cgroup_detect(struct cgroup_host *h, struct fail *f)
 	}
 	cgroup_find(h, text.len == 0 ? "" : text.data);
 	buf_free(&text);
-	if (h->v2) {
-		/* Given on to the groups below, one by one: any may lack. */
-		put(h->memory, "cgroup.subtree_control", "+memory");
-		put(h->memory, "cgroup.subtree_control", "+cpu");
-		put(h->memory, "cgroup.subtree_control", "+pids");
-	}
+	if (h->v2)
+		take_v2(h, name);
+	for (i = 0; i < CGROUP_MAX; i++)
+		if (in[i][0] != '\0' && access(in[i], W_OK) == -1)
+			lack(h, in[i], in[i], strerror(errno));
 	return 0;
+}
+
+void
+cgroup_leave(const struct cgroup_host *h)
+{
+	if (h->parent[0] != '\0')
+		rmdir(h->parent);
 }
 
 void
@@ -134,6 +194,14 @@ cgroup_name(struct cgroup *g, const struct cgroup_host *h, const char *name)
 
 	memset(g, 0, sizeof(*g));
 	g->v2 = h->v2;
+	if (h->v2 && h->parent[0] != '\0') {
+		snprintf(g->path[g->n++], sizeof(g->path[0]), "%s/tl-%.64s",
+		    h->parent, name);
+		if (h->memory[0] != '\0')
+			snprintf(g->memory, sizeof(g->memory), "%s/tl-%.64s",
+			    h->parent, name);
+		return;
+	}
 	for (i = 0; i < CGROUP_MAX; i++) {
 		if (in[i][0] == '\0')
 			continue;

@@ -13,10 +13,15 @@
 #define CGROUP_PATH	256
 #define CGROUP_MAX	3		/* v1: memory, cpu, pids */
 
-/* Where the controllers are, "" where they are not. */
+/*
+ * Where the controllers are, "" where they are not.  In v2 all that are there
+ * are at one place: a group of ours between the root and the sandboxes'.
+ */
 struct cgroup_host {
 	bool	v2;
 	char	memory[CGROUP_PATH], cpu[CGROUP_PATH], pids[CGROUP_PATH];
+	char	parent[CGROUP_PATH];	/* v2: that group, or "" */
+	char	why[CGROUP_PATH + 180];	/* the first that lacks, or "" */
 };
 
 struct cgroup {
@@ -28,8 +33,14 @@ struct cgroup {
 
 /* Read a mountinfo (proc(5)) text. */
 void	cgroup_find(struct cgroup_host *, const char *mountinfo);
-/* The same for this machine. */
-int	cgroup_detect(struct cgroup_host *, struct fail *);
+/*
+ * The same for this machine; what cannot be used (a container may show all and
+ * let nothing be made) counts as not there.  In v2 the parent group is made,
+ * which name tells from those of others; the same name finds it again.
+ */
+int	cgroup_detect(struct cgroup_host *, const char *name, struct fail *);
+/* Remove the parent group, if it is empty. */
+void	cgroup_leave(const struct cgroup_host *);
 
 /*
  * A group of its own for a sandbox.  What the machine cannot limit is left

@@ -68,6 +68,28 @@ find(void)
 }
 
 static void
+name(void)
+{
+	struct cgroup_host h = { .v2 = true, .memory = "/c/tl-x",
+	    .cpu = "/c/tl-x", .parent = "/c/tl-x" };
+	struct cgroup_host h1 = { .memory = "/m", .pids = "/p" };
+	struct cgroup g;
+
+	cgroup_name(&g, &h, "sbx-1");
+	UNIT_CHECK(g.v2 && g.n == 1 && strcmp(g.path[0], "/c/tl-x/tl-sbx-1") ==
+	    0 && strcmp(g.memory, g.path[0]) == 0, "v2: one group");
+	h.memory[0] = '\0';
+	cgroup_name(&g, &h, "sbx-1");
+	UNIT_CHECK(g.n == 1 && g.memory[0] == '\0', "v2: without memory");
+	h.parent[0] = h.cpu[0] = '\0';
+	cgroup_name(&g, &h, "sbx-1");
+	UNIT_CHECK(g.n == 0, "v2: nothing can be made");
+	cgroup_name(&g, &h1, "sbx-1");
+	UNIT_CHECK(!g.v2 && g.n == 2 && strcmp(g.path[1], "/p/tl-sbx-1") == 0 &&
+	    strcmp(g.memory, "/m/tl-sbx-1") == 0, "v1: a group for each");
+}
+
+static void
 ooms(void)
 {
 	struct cgroup g = { .v2 = true };
@@ -93,6 +115,7 @@ main(void)
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	find();
+	name();
 	ooms();
 	rmdir(dir);
 	return unit_end();
