@@ -24,7 +24,7 @@ struct tar {
 	struct archive	*archive;
 	int		 fd;
 	void		*names;		/* tsearch tree of struct first */
-	struct fail	 wrote;		/* why the descriptor took no more */
+	struct fail	 stop;		/* why nothing more is written, or 0 */
 };
 
 /* A file's bytes in order, to what takes them. */
@@ -77,14 +77,16 @@ read_contents(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode,
 	return 0;
 }
 
-/* Why libarchive did not do it; what it wrote to may know better. */
+/* Whether libarchive did it, and what it had written was taken. */
 static int
-tar_failed(const struct tar *t, struct fail *f)
+tar_done(const struct tar *t, bool done, struct fail *f)
 {
-	if (t->wrote.status != 0) {
-		*f = t->wrote;
+	if (t->stop.status != 0) {
+		*f = t->stop;
 		return -1;
 	}
+	if (done)
+		return 0;
 	return fail_set(f, archive_errno(t->archive) == ENOMEM ? EX_OSERR :
 	    EX_IOERR, "tar: %s", archive_error_string(t->archive));
 }
@@ -96,8 +98,10 @@ tar_write(struct archive *a, void *arg, const void *p, size_t n)
 	struct tar *t = arg;
 
 	(void)a;
-	return buf_write(&b, t->fd, "stdout", &t->wrote) == -1 ? -1 :
-	    (la_ssize_t)n;
+	/* Told of a failure libarchive does not free its buffer any more. */
+	if (t->stop.status == 0)
+		buf_write(&b, t->fd, "stdout", &t->stop);
+	return (la_ssize_t)n;
 }
 
 static int
@@ -105,8 +109,8 @@ tar_data(void *arg, const char *p, size_t n, struct fail *f)
 {
 	struct tar *t = arg;
 
-	return archive_write_data(t->archive, p, n) == (la_ssize_t)n ? 0 :
-	    tar_failed(t, f);
+	return tar_done(t, archive_write_data(t->archive, p, n) ==
+	    (la_ssize_t)n, f);
 }
 
 struct xattr_copy {
@@ -238,8 +242,8 @@ tar_header(struct tar *t, struct archive_entry *entry, struct fail *f)
 	 * A warning is a name that is not ASCII: it is kept byte for byte and
 	 * marked hdrcharset=BINARY.
 	 */
-	return archive_write_header(t->archive, entry) < ARCHIVE_WARN ?
-	    tar_failed(t, f) : 0;
+	return tar_done(t, archive_write_header(t->archive, entry) >=
+	    ARCHIVE_WARN, f);
 }
 
 static int	tar_dir(struct tar *, ext2_ino_t, const char *, unsigned,
@@ -346,13 +350,13 @@ ext4_tar(struct ext4 *e, int fd, struct fail *f)
 	    ARCHIVE_OK ||
 	    archive_write_open(t.archive, &t, NULL, tar_write, NULL) !=
 	    ARCHIVE_OK)
-		tar_failed(&t, f);
+		tar_done(&t, false, f);
 	else if (tar_entry(&t, EXT2_ROOT_INO, ".", 0, f) == 0)
-		r = archive_write_close(t.archive) == ARCHIVE_OK ? 0 :
-		    tar_failed(&t, f);
-	/* Else freeing it would write an end to what is not whole. */
+		r = tar_done(&t, archive_write_close(t.archive) == ARCHIVE_OK,
+		    f);
+	/* Freeing it must not write an end to what is not whole. */
 	if (r == -1)
-		archive_write_fail(t.archive);
+		t.stop = *f;
 	archive_write_free(t.archive);
 	tdestroy(t.names, first_free);
 	return r;
