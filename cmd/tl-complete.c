@@ -81,7 +81,7 @@ main(int argc, char *argv[])
 	struct cloud cloud = CLOUD_INIT;
 	void (*note)(const char *) = NULL;
 	struct ledger ledger = LEDGER_INIT;
-	const char *prepared_path = NULL, *signed_path = NULL;
+	const char *prepared_path = "", *signed_path = NULL;
 	bool plain = false, has_mb = false;
 	struct http *http;
 	struct span doc;
@@ -115,7 +115,7 @@ main(int argc, char *argv[])
 		default:
 			opt_usage(usage);
 		}
-	if (optind != argc || prepared_path == NULL)
+	if (optind != argc || *prepared_path == '\0')
 		opt_usage(usage);
 
 	opt_input(&metadata, "the builder's metadata");
