@@ -37,7 +37,9 @@ rm "$TL_REGION_DIR/fault"
 is 'without it' "$(introspect)" '200 application/json'
 tl-region down --purge
 
-seed=${TL_SEED:-$(date +%s)}
+# A run of CI is to say the same twice; by hand each run tries others.
+seed=${TL_SEED:-${CI:+698}}
+seed=${seed:-$(date +%s)}
 echo "# seed $seed: again with TL_SEED=$seed"
 mkdir images images/diff
 cp -r "$data/scratch" images/base
