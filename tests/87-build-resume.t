@@ -121,6 +121,8 @@ echo two >context/mark
 try 'resumed with another context' tl-build --resume work
 exits 0
 says 'the context has changed: again from sandbox'
+is 'resumed with another context: the builder has the new one' \
+    "$(grep -cx two err)" 1
 is 'resumed with another context: nothing is prepared again' \
     "$(grep -c '^tl-build: prepare: is there' err)" 1
 nothing_left 'resumed with another context'
