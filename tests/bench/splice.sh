@@ -105,6 +105,7 @@ table("start of a filter", [
     ("true", run, ["/bin/true"], False),
     ("tl-splice -V", run, [ours, "-V"], False),
     ("tl-plan -V", run, [os.environ["TL_BIN"] + "/tl-plan", "-V"], False),
+    ("tl-prepare -V", run, [os.environ["TL_BIN"] + "/tl-prepare", "-V"], False),
     ("jq -n 1", run, ["jq", "-n", "1"], False),
     ("node -e 1", run, ["node", "-e", "1"], True)])
 EOT
