@@ -432,14 +432,15 @@ else
 fi
 
 # Time.
-new '' 1
+# Far from the limit on either side, for slow machines.
+new '' 3
 echo "$id" >>ids
-sleep 0.7
+sleep 1.8
 proxy health
-sleep 0.7
+sleep 1.8
 proxy health
 is 'requests renew its time' "$code" 200
-sleep 1.6
+sleep 3.6
 lifecycle "$url/sandboxes/$id"
 is 'then it is up' "$(json '[.status, .outcome] | tojson')" \
     '["terminated","timeout"]'
