@@ -43,19 +43,6 @@ status_word(enum box_status status)
 	    status == BOX_RUNNING ? "running" : "terminated";
 }
 
-static void
-reply_json(struct serve_request *r, unsigned status, struct jout *j,
-    struct buf *b)
-{
-	struct fail f;
-
-	if (jout_end(j, &f) == -1)
-		serve_error(r, 500, "INTERNAL_ERROR", "%s", f.msg);
-	else
-		serve_reply(r, status, "application/json", b->data, b->len);
-	buf_free(b);
-}
-
 /* WIRE.md 7: id, and never sandbox_id beside it. */
 static void
 describe(struct box *b, const char *url, struct jout *j)
@@ -206,7 +193,7 @@ create(struct serve_request *r, struct boxes *s, const struct key *caller,
 	}
 	jout_close(&j);
 	box_put(b);
-	reply_json(r, made == 1 ? 201 : 200, &j, &out);
+	serve_reply_json(r, made == 1 ? 201 : 200, &j);
 }
 
 struct listing {
@@ -236,7 +223,7 @@ list(struct serve_request *r, struct boxes *s, const struct key *caller,
 	boxes_each(s, caller, list_one, &l);
 	jout_close(&l.j);
 	jout_close(&l.j);
-	reply_json(r, 200, &l.j, &out);
+	serve_reply_json(r, 200, &l.j);
 }
 
 static void
@@ -246,7 +233,7 @@ show(struct serve_request *r, struct box *b)
 	struct jout j = JOUT_INIT(&out);
 
 	describe(b, serve_url(r->serve), &j);
-	reply_json(r, 200, &j, &out);
+	serve_reply_json(r, 200, &j);
 }
 
 /* Answers when nothing of it is left. */

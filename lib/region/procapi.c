@@ -179,20 +179,6 @@ start(struct serve_request *r, struct box *b, double *timeout_s)
 }
 
 static void
-reply_json(struct serve_request *r, unsigned status, struct jout *j,
-    struct buf *out)
-{
-	struct fail f;
-
-	if (jout_end(j, &f) == -1)
-		serve_error(r, 500, "INTERNAL_ERROR", "%s", f.msg);
-	else
-		serve_reply(r, status, "application/json", out->data,
-		    out->len);
-	buf_free(out);
-}
-
-static void
 show(struct serve_request *r, unsigned status, struct box *b, struct proc *p)
 {
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
@@ -201,7 +187,7 @@ show(struct serve_request *r, unsigned status, struct box *b, struct proc *p)
 	pthread_mutex_lock(&b->lock);
 	proc_describe(p, &j);
 	pthread_mutex_unlock(&b->lock);
-	reply_json(r, status, &j, &out);
+	serve_reply_json(r, status, &j);
 }
 
 static void
@@ -221,7 +207,7 @@ list(struct serve_request *r, struct box *b)
 	pthread_mutex_unlock(&b->lock);
 	jout_close(&j);
 	jout_close(&j);
-	reply_json(r, 200, &j, &out);
+	serve_reply_json(r, 200, &j);
 }
 
 /*

@@ -537,6 +537,19 @@ serve_error(struct serve_request *r, unsigned status, const char *code,
 	serve_reply(r, status, "application/json", body, (size_t)n);
 }
 
+void
+serve_reply_json(struct serve_request *r, unsigned status, struct jout *j)
+{
+	struct fail f;
+
+	if (jout_end(j, &f) == -1)
+		serve_error(r, 500, "INTERNAL_ERROR", "%s", f.msg);
+	else
+		serve_reply(r, status, "application/json", j->b->data,
+		    j->b->len);
+	buf_free(j->b);
+}
+
 struct half_file {
 	int		 fd;
 	uint64_t	 off;

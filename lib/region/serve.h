@@ -9,6 +9,7 @@
 
 #include "core/buf.h"
 #include "core/fail.h"
+#include "core/json.h"
 
 struct faults;
 
@@ -112,6 +113,9 @@ void	serve_add_header(struct serve_request *, const char *name,
 	    const char *value);
 void	serve_reply(struct serve_request *, unsigned status, const char *type,
 	    const void *, size_t);
+/* The document, whose buffer is freed; a 500 if it could not be written. */
+void	serve_reply_json(struct serve_request *, unsigned status,
+	    struct jout *);
 /* {"error": TEXT, "code": WORD}, as WIRE.md 10.1 and 21 have it. */
 void	serve_error(struct serve_request *, unsigned status, const char *code,
 	    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
