@@ -15,25 +15,29 @@
 #include <unistd.h>
 
 #include "build/context.h"
+#include "core/hex.h"
 #include "core/opt.h"
 #include "core/utf8.h"
 
 static const char usage[] =
-"usage: tl-context [-v] [-f Dockerfile] [--gzip isal|zlib] [folder]\n"
+"usage: tl-context [-v] [-f Dockerfile] [--digest FILE] [--gzip isal|zlib]\n"
+"           [folder]\n"
 "       tl-context --list [-0v] [-f Dockerfile] [folder]\n"
 "\n"
 "Write a build context as tar.gz on stdout, or list what would be in it.\n"
 "\n"
 "  -0, --null        end each line of the list with a NUL, names as they are\n"
+"      --digest FILE write the SHA-256 of what was sent there\n"
 "  -f, --file FILE   the Dockerfile, whose own ignore file counts first\n"
 "      --gzip WHICH  compress with isal (the default, fast) or zlib\n"
 "  -l, --list        list: size, why it stays out, name\n"
 "  -h, --help   -V, --version   -v, --verbose\n";
 
-enum { OPT_GZIP = 256 };
+enum { OPT_DIGEST = 256, OPT_GZIP };
 
 static const struct option options[] = {
 	OPT_COMMON,
+	{ "digest", required_argument, NULL, OPT_DIGEST },
 	{ "file", required_argument, NULL, 'f' },
 	{ "gzip", required_argument, NULL, OPT_GZIP },
 	{ "list", no_argument, NULL, 'l' },
@@ -154,12 +158,28 @@ allow_depth(void)
 	}
 }
 
+/* As sha256sum(1) would say it of stdout. */
+static void
+save_digest(const char *path, const uint8_t sum[GZIP_SUM])
+{
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	char hex[2 * GZIP_SUM + 1];
+	struct fail f;
+
+	hex_encode(hex, sum, GZIP_SUM);
+	if (buf_addf(&out, &f, "%s  -\n", hex) == -1 ||
+	    buf_save(&out, path, &f) == -1)
+		opt_fail(&f);
+	buf_free(&out);
+}
+
 int
 main(int argc, char *argv[])
 {
 	struct context c = CONTEXT_INIT;
 	enum gzip_with with = GZIP_ISAL;
-	const char *dockerfile = NULL;
+	const char *dockerfile = NULL, *digest = NULL;
+	uint8_t sum[GZIP_SUM];
 	bool listing = false, null = false, verbose = false;
 	struct stat output;
 	int64_t epoch;
@@ -185,6 +205,9 @@ main(int argc, char *argv[])
 		case 'v':
 			verbose = true;
 			break;
+		case OPT_DIGEST:
+			digest = optarg;
+			break;
 		case OPT_GZIP:
 			if (strcmp(optarg, "isal") == 0)
 				with = GZIP_ISAL;
@@ -199,7 +222,7 @@ main(int argc, char *argv[])
 		}
 	argc -= optind;
 	argv += optind;
-	if (argc > 1 || (null && !listing))
+	if (argc > 1 || (null && !listing) || (digest != NULL && listing))
 		opt_usage(usage);
 	clamped = source_date_epoch(&epoch);
 	if (fstat(STDOUT_FILENO, &output) == -1)
@@ -219,10 +242,13 @@ main(int argc, char *argv[])
 	else {
 		warn_left_out(&c);
 		if (context_send(&c, with, STDOUT_FILENO, "stdout",
-		    clamped ? &epoch : NULL, &f) == -1)
+		    clamped ? &epoch : NULL, digest != NULL ? sum : NULL, &f)
+		    == -1)
 			opt_fail(&f);
 		if (close(STDOUT_FILENO) == -1)
 			err(EX_IOERR, "stdout");
+		if (digest != NULL)
+			save_digest(digest, sum);
 	}
 	context_free(&c);
 	return 0;

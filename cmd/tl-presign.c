@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/date.h"
 #include "core/opt.h"
 #include "region/config.h"
 #include "region/sign.h"
@@ -126,7 +127,7 @@ main(int argc, char *argv[])
 			project = optarg;
 			break;
 		case 't':
-			if (config_time(optarg, &now) == -1)
+			if (date_rfc3339(optarg, &now) == -1)
 				errx(EX_USAGE, "--time: not a time like "
 				    "2026-06-02T00:00:00Z");
 			break;

@@ -254,6 +254,7 @@ row tl-get doc=sandbox.json 'prints net' '-s doc /x'
 row tl-exec doc=sandbox.json 'prints net words' '-s doc -- true'
 row tl-exec doc=prepared.json 'prints words' '-s sandbox.json --builder doc'
 row tl-abort stdin=signed.json net '-t 1'
+row tl-expires stdin=signed.json prints ''
 row tl-upload stdin=block.json 'prints net' '-t 1 snapshot'
 row tl-presign stdin=request.json prints "$c -p p1 -u u-1"
 row tl-presign stdin=request.json 'prints' "$c -p p1"

@@ -50,6 +50,7 @@ runs tl-splice.1
 runs tl-context.1
 runs tl-docker-config.1
 runs tl-presign.1
+runs tl-expires.1
 PATH=$PATH:/usr/sbin:/sbin
 ! command -v mke2fs >/dev/null || runs tl-ext4.1
 ! command -v qemu-img >/dev/null || ! command -v busybox >/dev/null ||

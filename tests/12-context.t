@@ -397,4 +397,25 @@ is 'swapped all the time: seen in both states' \
     "$(grep -aco -m 1 near all) $(cat swap.err)" '1 '
 is 'nothing of the link in any' "$(grep -ac far all)" 0
 
+rm -rf sum
+mkdir sum
+echo one >sum/file
+tl-context --digest sum.1 sum >sum.tar.gz
+ok 'a digest is that of the archive' sh -c 'sha256sum -c sum.1 <sum.tar.gz'
+is 'a digest is for nobody else' "$(stat -c %a sum.1)" 600
+tl-context --digest sum.2 sum >/dev/null
+ok 'the same tree, the same digest' cmp sum.1 sum.2
+echo two >sum/file
+tl-context --digest sum.2 --gzip zlib sum | sha256sum >sum.3
+ok 'another tree, another digest' cmp sum.2 sum.3
+rm sum.1
+try 'an archive that cannot be written' sh -c \
+    'tl-context --digest sum.1 sum >/dev/full'
+exits 74
+ok 'it has no digest' test ! -e sum.1
+try 'a digest that cannot be written' tl-context --digest no/where sum
+exits 73
+try 'a digest of a list' tl-context --list --digest sum.1 sum
+exits 64
+
 lists tl-context.1

@@ -373,7 +373,8 @@ send_entry(struct sending *s, size_t i, struct fail *f)
 
 int
 context_send(const struct context *c, enum gzip_with with, int fd,
-    const char *name, const int64_t *epoch, struct fail *f)
+    const char *name, const int64_t *epoch, uint8_t sum[GZIP_SUM],
+    struct fail *f)
 {
 	struct sending s = { .context = c, .epoch = epoch,
 	    .path = BUF_INIT(2 * WALK_PATH_MAX),
@@ -381,7 +382,8 @@ context_send(const struct context *c, enum gzip_with with, int fd,
 	size_t i;
 	int r;
 
-	r = gzip_open(&s.gzip, with, fd, name, f);
+	if ((r = gzip_open(&s.gzip, with, fd, name, f)) == 0 && sum != NULL)
+		gzip_sum(s.gzip);
 	for (i = 0; r == 0 && i < c->walk.n; i++)
 		if (c->walk.entry[i].why == WALK_IN)
 			r = send_entry(&s, i, f);
@@ -389,6 +391,8 @@ context_send(const struct context *c, enum gzip_with with, int fd,
 		r = gzip_zeros(s.gzip, TAR_END, f);
 	if (r == 0)
 		r = gzip_end(s.gzip, f);
+	if (r == 0 && sum != NULL)
+		gzip_summed(s.gzip, sum);
 	while (s.trail.n > 0)
 		close(s.trail.step[--s.trail.n].fd);
 	free(s.trail.step);

@@ -39,10 +39,12 @@ void	context_free(struct context *);
 
 /*
  * Send it as a tar in gzip to a descriptor that messages call name.  No entry
- * is newer than epoch if that is not NULL.
+ * is newer than epoch if that is not NULL; sum, if not NULL, is the SHA-256 of
+ * all that was sent.
  */
 int	context_send(const struct context *, enum gzip_with, int fd,
-	    const char *name, const int64_t *epoch, struct fail *);
+	    const char *name, const int64_t *epoch, uint8_t sum[GZIP_SUM],
+	    struct fail *);
 
 /* Why an entry stays out, such as ".dockerignore:3" or "socket". */
 int	context_why(const struct context *, size_t entry, struct buf *,

@@ -11,10 +11,10 @@
 #include <nettle/sha2.h>
 
 #include "build/ledger.h"
+#include "core/date.h"
 #include "core/hex.h"
 #include "core/json.h"
 
-#define STAMP		sizeof("2026-01-02T03:04:05Z")
 #define ID_BYTES	8	/* of a URL's digest */
 
 static const char *const kinds[] = {
@@ -137,14 +137,11 @@ static int
 append(struct ledger *l, const char *verb, enum ledger_kind kind,
     const char *rest, struct fail *f)
 {
-	char stamp[STAMP], *line;
-	time_t now = time(NULL);
-	struct tm tm;
+	char stamp[DATE_TEXT], *line;
 	ssize_t n;
 	int len, r = 0;
 
-	gmtime_r(&now, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	date_text(stamp, time(NULL));
 	len = asprintf(&line, "%s%s %s %s %s\n", torn(l->fd) ? "\n" : "",
 	    stamp, verb, kinds[kind], rest);
 	if (len == -1)
@@ -360,13 +357,12 @@ find(struct ledger_list *l, enum ledger_kind kind, const char *key,
 static int
 line(struct ledger_list *l, char *rest, struct fail *f)
 {
-	char *stamp = word(&rest), *verb = word(&rest), *kind, *w, *end;
+	char *stamp = word(&rest), *verb = word(&rest), *kind, *w;
 	struct ledger_entry *e;
-	struct tm tm = { 0 };
 	enum ledger_kind k;
+	time_t at;
 
-	if (verb == NULL || rest == NULL || (end = strptime(stamp,
-	    "%Y-%m-%dT%H:%M:%SZ", &tm)) == NULL || *end != '\0')
+	if (verb == NULL || rest == NULL || date_rfc3339(stamp, &at) == -1)
 		return 0;
 	if (strcmp(verb, "folder") == 0) {
 		free(l->folder);
@@ -381,7 +377,7 @@ line(struct ledger_list *l, char *rest, struct fail *f)
 	if (k == KINDS || (w = word(&rest)) == NULL)
 		return 0;
 	if (strcmp(verb, "intent") == 0)
-		return intent(l, k, timegm(&tm), w, rest, f);
+		return intent(l, k, at, w, rest, f);
 	if (strcmp(verb, "made") == 0 && (e = find(l, k, w, NULL)) != NULL &&
 	    rest != NULL) {
 		free(e->id);

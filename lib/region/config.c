@@ -6,46 +6,12 @@
 #include <sysexits.h>
 
 #include "core/buf.h"
+#include "core/date.h"
 #include "core/private.h"
 #include "region/config.h"
 #include "region/sigv4.h"
 
 #define FILE_MAX	(256UL << 10)
-
-int
-config_time(const char *s, time_t *t)
-{
-	struct tm tm;
-	const char *end;
-
-	memset(&tm, 0, sizeof(tm));
-	if (strlen(s) < 20 || (s[10] != 'T' && s[10] != 't') ||
-	    (end = strptime(s, "%Y-%m-%d", &tm)) != s + 10 ||
-	    (end = strptime(s + 11, "%H:%M:%S", &tm)) != s + 19)
-		return -1;
-	/* A fraction is allowed by RFC 3339 and does not matter here. */
-	if (*end == '.') {
-		if (!isdigit((unsigned char)end[1]))
-			return -1;
-		end += 1 + strspn(end + 1, "0123456789");
-	}
-	if (strcmp(end, "Z") != 0 && strcmp(end, "z") != 0 &&
-	    strcmp(end, "+00:00") != 0)
-		return -1;
-	*t = timegm(&tm);
-	return 0;
-}
-
-void
-config_time_text(char out[sizeof("2026-06-02T00:00:00Z")], time_t t)
-{
-	struct tm tm;
-
-	if (gmtime_r(&t, &tm) == NULL ||
-	    strftime(out, sizeof("2026-06-02T00:00:00Z"),
-	    "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		strcpy(out, "1970-01-01T00:00:00Z");
-}
 
 bool
 config_bucket_ok(const char *s)
@@ -150,7 +116,7 @@ set_token(struct config *c, const char *v, struct fail *f)
 static int
 set_end(struct config *c, const char *v, struct fail *f)
 {
-	if (config_time(v, &c->credentials_expire) == -1 ||
+	if (date_rfc3339(v, &c->credentials_expire) == -1 ||
 	    c->credentials_expire <= 0)
 		return fail_set(f, EX_CONFIG,
 		    "not a time like 2026-06-02T00:00:00Z");

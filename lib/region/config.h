@@ -45,10 +45,6 @@ struct config {
 int	config_load(struct config *, const char *path, struct fail *);
 void	config_free(struct config *);
 
-/* "2026-06-02T00:00:00Z" to seconds, and back.  Only UTC ("Z"). */
-int	config_time(const char *, time_t *);
-void	config_time_text(char out[sizeof("2026-06-02T00:00:00Z")], time_t);
-
 /* The bounds that S3 has for a bucket's name; safe as a file name, too. */
 bool	config_bucket_ok(const char *);
 

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "region/config.h"
+#include "core/date.h"
 #include "region/platform_template.h"
 
 void
@@ -35,9 +35,9 @@ size_json(struct jout *j, const char *key, uint64_t n)
 void
 platform_template_json(const struct platform_template *t, struct jout *j)
 {
-	char when[sizeof("2026-06-02T00:00:00Z")];
+	char when[DATE_TEXT];
 
-	config_time_text(when, (time_t)t->created_at);
+	date_text(when, (time_t)t->created_at);
 	jout_object(j);
 	jout_member(j, "id", t->id);
 	jout_member(j, "name", t->name);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "core/date.h"
 #include "core/span.h"
 #include "region/id.h"
 #include "region/sign.h"
@@ -626,7 +627,7 @@ sign_begin(struct sign_block *s, const struct sign_request *r,
     const struct config *c, const char *upload_id, time_t now,
     struct fail *f)
 {
-	char end[sizeof("2026-06-02T00:00:00Z")];
+	char end[DATE_TEXT];
 	struct object o = OBJECT_INIT;
 	uint32_t life;
 	int rc = -1;
@@ -636,7 +637,7 @@ sign_begin(struct sign_block *s, const struct sign_request *r,
 	if (sign_life(c, now, &life, f) == -1 ||
 	    object_at(&o, c, r->bucket, r->key, f) == -1)
 		goto out;
-	config_time_text(end, now + (time_t)life);
+	date_text(end, now + (time_t)life);
 	rc = r->kind == SIGN_MULTIPART_PUT ?
 	    begin_multipart(s, r, &o, c, upload_id, now, life, end, f) :
 	    begin_single(s, r, &o, c, now, life, end, f);

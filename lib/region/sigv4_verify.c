@@ -5,6 +5,7 @@
 
 #include <nettle/memops.h>
 
+#include "core/date.h"
 #include "core/hex.h"
 #include "region/sigv4.h"
 
@@ -245,25 +246,6 @@ from_header(struct check *c, const struct sigv4_incoming *in,
 	return 0;
 }
 
-static int
-stamp_read(const char *s, time_t *t)
-{
-	struct tm tm;
-	const char *end;
-	size_t i;
-
-	memset(&tm, 0, sizeof(tm));
-	for (i = 0; i < 16; i++)
-		if (i == 8 ? s[i] != 'T' : i == 15 ? s[i] != 'Z' :
-		    s[i] < '0' || s[i] > '9')
-			return -1;
-	if (s[16] != '\0' ||
-	    (end = strptime(s, "%Y%m%dT%H%M%SZ", &tm)) == NULL || *end != '\0')
-		return -1;
-	*t = timegm(&tm);
-	return 0;
-}
-
 /* Take the scope off the credential's end: what is left is the access key. */
 static int
 scope_check(struct check *c, const char *region, struct sigv4_verdict *v,
@@ -495,7 +477,7 @@ verify(struct check *c, const struct sigv4_incoming *in, const char *region,
 	    (rc = all_signed(c, in, v)) != 0)
 		return rc;
 	/* Its sixteen characters are relied upon from here on. */
-	if (stamp_read(c->date, &t) == -1)
+	if (date_basic(c->date, &t) == -1)
 		return bad(v, 403, "AccessDenied",
 		    "The request's date is malformed.");
 	if ((key = secret(arg, v->access_key)) == NULL)
