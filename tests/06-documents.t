@@ -58,7 +58,7 @@ region
 mkdir context
 printf 'FROM busybox\nCOPY --from=busybox /bin/sh /bin/other\nLABEL a=b\n' \
     >context/Dockerfile
-try 'a build' tl-build --work w -n documents context/Dockerfile
+try 'a build' tl-build --work w --keep-sandbox -n documents context/Dockerfile
 exits 0
 for name in plan docker prepared sandbox signed spec builder metadata \
     template; do
@@ -68,3 +68,5 @@ jq .upload w/signed.json >upload.json
 valid upload upload.json 'a real upload block'
 jq .parentDownload w/signed.json >download.json
 valid download download.json 'a real download block'
+tl-reap --all >/dev/null
+nothing_left 'of the build'

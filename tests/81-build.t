@@ -104,10 +104,11 @@ nothing_left 'after all builds'
 tl-region down
 tl-region up --answer legacy 2>/dev/null
 eval "$(tl-region env)"
-try 'the legacy answer' tl-build --work work.legacy -n legacy \
+try 'the legacy answer' tl-build --work work.legacy --keep-sandbox -n legacy \
     "$sample/Dockerfile"
 exits 0
 cp out template.json
 right 'the legacy answer' template.json
 is 'nothing was signed in the region' "$(cat work.legacy/signed.json)" '{}'
+tl-reap --all >/dev/null
 nothing_left 'after the legacy build'

@@ -25,11 +25,13 @@ platform () {
 
 # image NAME LINE...: build it, its context the folder ctx; keep its template
 # in NAME.json and its snapshot in NAME.snap
+keep=''
 image () {
 	image=$1
 	shift
 	printf '%s\n' "$@" >ctx/Dockerfile
-	try "image $image" tl-build --work "work.$image" -n "$image" \
+	# shellcheck disable=SC2086
+	try "image $image" tl-build --work "work.$image" $keep -n "$image" \
 	    ctx/Dockerfile
 	exits 0
 	cp out "$image.json"
@@ -105,9 +107,11 @@ done
 tl-region down
 tl-region up --answer legacy 2>/dev/null
 eval "$(tl-region env)"
+keep=--keep-sandbox
 image d 'FROM c' 'COPY --from=c /of-b /d' 'RUN cat /a >>/d'
 try 'on images whose names are gone' tl-snapshot cat -p c.snap "$@" d.snap /d
 gives 'two
 hello'
 is 'nothing was signed in the region' "$(cat work.d/signed.json)" '{}'
+tl-reap --all >/dev/null
 nothing_left 'after all builds'
