@@ -137,8 +137,9 @@ until vars=$(tl-region env 2>/dev/null); do
 done
 eval "$vars"
 strace -f -qq --seccomp-bpf -s 65536 -e trace=execve -o build.trace \
-    tl-build -v --work work "$sample/Dockerfile" >template 2>build.err
+    tl-build -v --work work --keep-sandbox "$sample/Dockerfile" >template 2>build.err
 is 'a build on a region' "$? $(jq -r .name template)" '0 sample'
+tl-reap --all >/dev/null
 tl-region down
 wait "$tracer"
 {

@@ -19,7 +19,7 @@ ends '{}' '' 'nothing is signed'
 ends '{"expiresAt":"2026-06-02T00:00:00Z"}' 2026-06-02T00:00:00Z 'its own word'
 ends '{"expires\u0041t":"2026-06-02T02:00:00.5+02:00"}' 2026-06-02T00:00:00Z \
     'spelt otherwise'
-ends '[{"a":[{"expiresAt":"2026-06-03T00:00:00Z"},[{"expiresAt":"2026-06-02T00:00:00Z"}]]}]' \
+ends '{"a":[{"expiresAt":"2026-06-03T00:00:00Z"},[{"expiresAt":"2026-06-02T00:00:00Z"}]]}' \
     2026-06-02T00:00:00Z 'the earliest, at any depth'
 ends "{\"url\":\"$u&$v&X-Amz-Expires=3600&X-Amz-Signature=s\"}" \
     2026-06-01T13:00:00Z 'a signed URL'
@@ -28,18 +28,19 @@ ends "{\"url\":\"$u&x=1\\u0026$v\\u0026X-Amz-Expires=3600\"}" \
 ends "{\"partUrls\":[\"$u&$v&X-Amz-Expires=7200\",\"$u&$v&X-Amz-Expires=60\"],
     \"expiresAt\":\"2026-06-02T00:00:00Z\"}" 2026-06-01T12:01:00Z \
     'the earliest of all'
-ends '["https://storage.example/o?X-Goog-Date=20260601T120000Z&X-Goog-Expires=60"]' \
+ends '{"a":["https://storage.example/o?X-Goog-Date=20260601T120000Z&X-Goog-Expires=60"]}' \
     2026-06-01T12:01:00Z 'the names of another store'
-ends '["https://b.example/k?AWSAccessKeyId=a&Expires=1780358400&Signature=s"]' \
+ends '{"a":["https://b.example/k?AWSAccessKeyId=a&Expires=1780358400&Signature=s"]}' \
     2026-06-02T00:00:00Z 'the older signature'
-for none in '"2026-06-02T00:00:00Z"' 7 '{"expiresAt":7}' \
-    '{"expiresAt":"soon"}' '{"expiresAt":["2026-06-02T00:00:00Z"]}' \
-    "[\"$u&$v\"]" "[\"$u&X-Amz-Expires=60\"]" \
-    "[\"$u&$v&X-Amz-Expires=99999999999999999999\"]" \
-    "[\"$u&$v&X-Amz-Expires=-1\"]" "[\"$u&X-Amz-Date=&X-Amz-Expires=1\"]" \
-    "[\"X-Amz-Date=20260601T120000Z&X-Amz-Expires=60\"]" \
-    '["httpExpires"]' '[""]' '{"dockerfile":"FROM x?Expires=1"}'; do
-	ends "$none" '' "says nothing: $none"
+for none in '"soon"' '"1780358400"' 7 null '["2026-06-02T00:00:00Z"]' \
+    '{"at":"2026-06-02T00:00:00Z"}'; do
+	ends "{\"expiresAt\":$none}" '' "says nothing: $none"
+done
+for none in "$u&$v" "$u&X-Amz-Expires=60" \
+    "$u&$v&X-Amz-Expires=99999999999999999999" "$u&$v&X-Amz-Expires=-1" \
+    "$u&X-Amz-Date=&X-Amz-Expires=1" "X-Amz-Date=20260601T120000Z&X-Amz-Expires=60" \
+    httpExpires '' 'FROM x?Expires=1'; do
+	ends "{\"url\":\"$none\"}" '' "says nothing: $none"
 done
 
 ends "$(printf '{"partUrls":['
@@ -69,6 +70,9 @@ try 'verbose' tl-expires -v
 says 'nothing in it says when it ends'
 given ''
 try 'an empty stdin' tl-expires
+exits 65
+given '["https://b.example/k?Expires=1"]'
+try 'no object' tl-expires
 exits 65
 given '{"expiresAt":'
 try 'no JSON' tl-expires

@@ -102,6 +102,7 @@ documents () {
 	metadata_ >metadata.json
 	block_ "$2" >block.json
 	echo "{\"upload\":$(cat block.json)}" >signed.json
+	echo '{"expiresAt":"2026-06-02T00:00:00Z"}' >expires.json
 	cat >sandbox.json <<-END
 	{"id":"sbx-1","namespace":"default","status":"running",
 	"proxyUrl":"$2","image":"i",

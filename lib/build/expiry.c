@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sysexits.h>
 
 #include "build/expiry.h"
 #include "core/date.h"
@@ -105,7 +106,8 @@ int
 expiry_find(const struct span *doc, time_t *first, struct fail *f)
 {
 	struct search s = { .text = BUF_INIT(BUF_DOC_MAX) };
-	int r = value(&s, doc, false, f);
+	int r = span_is_object(doc) ? value(&s, doc, false, f) :
+	    fail_set(f, EX_DATAERR, "not a JSON object");
 
 	buf_free(&s.text);
 	if (r == -1)

@@ -12,7 +12,7 @@
  * URLs among its strings: X-Amz-Date and X-Amz-Expires (SigV4), the same of
  * X-Goog-, or Expires in seconds since 1970 (the older S3 signature).
  *
- * 1 and the time; 0 if nothing in it says when.  A member that is no time and
+ * 1 and the time; 0 if nothing in it says when; EX_DATAERR if it is no object.  A member that is no time and
  * a URL whose dates make no sense say nothing.
  */
 int	expiry_find(const struct span *doc, time_t *first, struct fail *);
