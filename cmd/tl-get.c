@@ -119,6 +119,8 @@ main(int argc, char *argv[])
 	if (opt.verbose)
 		files.note = opt_note;
 	exchange_init(&x, http, &cloud);
+	/* A long file may take longer than the sandbox would live. */
+	exchange_keepalive(&x, &sandbox, EXCHANGE_KEEPALIVE_S);
 	/* Said like any other write that failed, not by a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	stop_catch();

@@ -83,6 +83,8 @@ main(int argc, char *argv[])
 	if (opt.verbose)
 		files.note = opt_note;
 	exchange_init(&x, http, &cloud);
+	/* A long file may take longer than the sandbox would live. */
+	exchange_keepalive(&x, &sandbox, EXCHANGE_KEEPALIVE_S);
 	stop_catch();
 
 	r = files_put(&files, argv[optind], STDIN_FILENO, opt.allow_empty,

@@ -14,6 +14,7 @@
 #include "build/ledger.h"
 #include "build/lifecycle.h"
 #include "build/prepared.h"
+#include "build/reach.h"
 #include "build/retry.h"
 #include "core/opt.h"
 #include "core/stop.h"
@@ -263,13 +264,15 @@ keepalive(void)
 		    "/api/v1/health", NULL, &f) == -1)
 			opt_fail(&f);
 		call.req.timeout_ms = 10000;
-		r = exchange_do(&exchange, &call.req, &reply, 0, &f);
+		r = reach_do(&exchange, &sandbox, &call.req, &reply, 0, &f);
 		sandbox_call_free(&call);
 		/* A lost ping is made up for by the next one. */
 		if (r == 0 && reply.status == 404) {
 			http_refused(&reply, box.id, &f);
 			opt_fail(&f);
 		}
+		if (exchange.told == EXCHANGE_GONE)
+			opt_fail(&f);
 		if (opt.verbose && r == -1)
 			warnx("%s", f.msg);
 	}

@@ -347,15 +347,16 @@ exits 75
 says 'delete sandbox sbx-1: refused (502)'
 
 file run.json "$(printf %s "$pending" | jq -c --arg u "$URL" '.proxyUrl=$u')"
-peer "[$(rule GET /api/v1/health '{"json":{"healthy":true}},{"drop":true},
-{"status":404,"json":{"code":"SANDBOX_NOT_FOUND"}}')]"
+peer "[$(rule GET /api/v1/health '{"json":{"healthy":true}},{"status":503},
+{"status":404,"json":{"code":"SANDBOX_NOT_FOUND"}}'),
+$(rule GET $all/sbx-1 "$(info running "$url"),{\"status\":404}")]"
 TENSORLAKE_API_URL=$URL
 jq -c --arg u "$URL" '.proxyUrl=$u' run.json >run2.json
 sed -i 's/$/\n/' run2.json
 timeout 30 tl-sandbox keepalive --every 1 -s run2.json >out 2>err
 is 'keepalive goes on until the sandbox is gone' \
-    "$? $(seen 'map(.target)|unique|.[]') $(seen length)" \
-    '69 /api/v1/health 3'
+    "$? $(seen 'map(.target|sub(".*/";""))|join(" ")')" \
+    '69 health health sbx-1 health sbx-1'
 
 # --- as whom, and usage
 

@@ -284,10 +284,10 @@ exits 0
 is 'start: seen late: once' "$(requests | grep -c POST)" 1
 start 'really lost' "{\"drop\":true},$started" "$none"
 exits 0
-is 'start: really lost: looked for ten times, then again' \
+is 'start: really lost: looked for over ten seconds, then again' \
     "$(requests | uniq -c | tr -s ' ')" ' 1 GET ALL
  1 POST ALL
- 10 GET ALL
+ 17 GET ALL
  1 POST ALL
  1 GET P/follow
  1 GET P'

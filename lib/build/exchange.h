@@ -14,10 +14,20 @@
  * (WIRE.md sections 7 and 11).  No thread: the pings go out while an exchange
  * or a pause is waited for.
  */
+enum exchange_told {
+	EXCHANGE_UNTOLD,	/* not asked, or no answer */
+	EXCHANGE_RUNS,
+	EXCHANGE_SLEEPS,	/* neither: pending, suspended */
+	EXCHANGE_GONE,
+};
+
 struct exchange {
 	struct http		*http;
 	const struct cloud	*cloud;
+	/* What the lifecycle last said of the sandbox: build/reach.h. */
+	enum exchange_told	 told;
 	/* Private. */
+	int64_t			 ask_ms;	/* not before, CLOCK_MONOTONIC */
 	const struct sandbox	*sandbox;	/* kept alive, or NULL */
 	long			 every_ms;
 	int64_t			 next_ms;	/* CLOCK_MONOTONIC */

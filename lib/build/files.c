@@ -8,6 +8,7 @@
 
 #include "build/answer.h"
 #include "build/files.h"
+#include "build/reach.h"
 #include "build/retry.h"
 
 /*
@@ -191,7 +192,7 @@ files_put(const struct files *s, const char *path, int fd, bool empty_is_fine,
 		c.req.arg = &from;
 		c.req.read_size = !known ? HTTP_LEN_UNKNOWN :
 		    from.regular ? from.size : from.held.len;
-		r = exchange_do(s->x, &c.req, &reply, 0, f);
+		r = reach_do(s->x, s->sandbox, &c.req, &reply, 0, f);
 		sandbox_call_free(&c);
 		if (!known || !retry_again(&again, r, &reply, f))
 			break;
@@ -263,7 +264,7 @@ files_get(const struct files *s, const char *path, int fd, uint64_t *size,
 			break;
 		c.req.sink = receive;
 		c.req.arg = &to;
-		r = exchange_do(s->x, &c.req, &reply, 0, f);
+		r = reach_do(s->x, s->sandbox, &c.req, &reply, 0, f);
 		sandbox_call_free(&c);
 	} while (!to.flowing && retry_again(&again, r, &reply, f));
 	if (r == 0 && reply.status / 100 != 2)

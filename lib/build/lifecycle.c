@@ -15,7 +15,7 @@
 #define SECOND_MS	1000L
 #define WAIT_FIRST_MS	30L
 #define READY_FIRST_MS	50L
-#define DELETE_FIRST_MS	200L
+#define DELETE_FIRST_MS	50L
 #define REQUEST_MS	60000L	/* a poll without an answer is asked again */
 #define DELETE_MS	5000L
 
@@ -391,6 +391,13 @@ reason(const struct span *doc, char *to, size_t size)
 int
 lifecycle_get(struct exchange *x, struct lifecycle *s, struct fail *f)
 {
+	return lifecycle_ask(x, s, REQUEST_MS, f);
+}
+
+int
+lifecycle_ask(struct exchange *x, struct lifecycle *s, long timeout_ms,
+    struct fail *f)
+{
 	struct http_reply reply = HTTP_REPLY_INIT;
 	char what[300], why[200];
 	struct span doc;
@@ -399,7 +406,7 @@ lifecycle_get(struct exchange *x, struct lifecycle *s, struct fail *f)
 
 	if (call_init(&c, x->cloud, "GET", s->id, NULL, f) == -1)
 		return -1;
-	c.req.timeout_ms = REQUEST_MS;
+	c.req.timeout_ms = timeout_ms;
 	snprintf(what, sizeof(what), "sandbox %s", s->id);
 	if ((r = exchange_do(x, &c.req, &reply, 0, f)) == -1)
 		goto out;
@@ -407,6 +414,7 @@ lifecycle_get(struct exchange *x, struct lifecycle *s, struct fail *f)
 		r = http_refused(&reply, what, f);
 		if (retry_transient(&reply))
 			f->status = EX_TEMPFAIL;
+		s->gone = reply.status == 404 || reply.status == 410;
 		goto out;
 	}
 	if ((r = object(&reply, &doc, f)) == -1 ||
@@ -422,6 +430,7 @@ lifecycle_get(struct exchange *x, struct lifecycle *s, struct fail *f)
 	}
 	if (strcmp(s->status, "terminated") == 0) {
 		reason(&doc, why, sizeof(why));
+		s->gone = true;
 		r = fail_set(f, EX_UNAVAILABLE, "%s: terminated%s", what, why);
 	}
 out:

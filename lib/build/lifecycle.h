@@ -32,6 +32,7 @@ struct lifecycle {
 	uint64_t	 memory_mb;
 	uint64_t	 disk_mb;
 	bool		 maybe;		/* create failed; one may be there */
+	bool		 gone;		/* it has ended, or nobody knows it */
 };
 
 #define LIFECYCLE_INIT	{ .id = NULL }
@@ -67,6 +68,9 @@ int	lifecycle_create(struct exchange *, struct lifecycle *,
  * (WIRE.md 10.3, and no connection); EX_UNAVAILABLE if it is gone.
  */
 int	lifecycle_get(struct exchange *, struct lifecycle *, struct fail *);
+/* The same for whoever waits for the answer only so long. */
+int	lifecycle_ask(struct exchange *, struct lifecycle *, long timeout_ms,
+	    struct fail *);
 
 struct lifecycle_wait {
 	unsigned	timeout_s;

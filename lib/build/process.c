@@ -6,18 +6,21 @@
 
 #include "build/events.h"
 #include "build/process.h"
+#include "build/reach.h"
 #include "build/retry.h"
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/stop.h"
 
 #define STARTS		3	/* WIRE.md 9.6 */
-#define LISTS		10
+#define LISTS		17	/* over about ten seconds */
+#define LIST_FIRST_MS	50L
 #define ATTEMPTS	10	/* WIRE.md 9.7 */
 #define SECOND_MS	1000L
 #define FIRST_MS	20L	/* a process often ends right behind its eof */
 #define SOON_MS		100L
-#define STALL_S		90L	/* the daemon's heart beats more often */
+#define GET_MS		20000L	/* small answers */
+#define ASLEEP_MS	600000L	/* a sandbox that does not run is waited for */
 #define STOOD_MS	30000	/* a follow that lasts so long did not fail */
 #define GRACE_MS	3000L	/* for a start's answer after a signal */
 #define KILL_MS		5000L
@@ -230,7 +233,8 @@ get(const struct process_link *l, const char *path, struct http_reply *reply,
 	if (sandbox_call(&call, l->sandbox, l->x->cloud, "GET", path, NULL,
 	    f) == -1)
 		return -1;
-	r = exchange_do(l->x, &call.req, reply, 0, f);
+	call.req.timeout_ms = GET_MS;
+	r = reach_do(l->x, l->sandbox, &call.req, reply, 0, f);
 	sandbox_call_free(&call);
 	if (r == -1)
 		return -1;
@@ -246,10 +250,43 @@ get(const struct process_link *l, const char *path, struct http_reply *reply,
 	return 0;
 }
 
-/* 1 and its end, 0 if it runs, -1. */
+static bool
+gone(const struct process_link *l)
+{
+	return l->x->told == EXCHANGE_GONE;
+}
+
+static bool	listed(const struct span *, int64_t);
+
+/*
+ * Of a process that nobody finds: 1, with the fail filled, if its sandbox
+ * lists others and not it.  A daemon that began anew has lost it.
+ */
+static int
+lost(const struct process_link *l, int64_t pid, struct fail *f)
+{
+	struct http_reply reply = HTTP_REPLY_INIT;
+	struct span doc, all;
+	struct fail why;
+	int r = 0;
+
+	if (get(l, "/api/v1/processes", &reply, &doc, &why) == 0 &&
+	    json_sub(&doc, "processes", JSON_NEED, '[', &all, &why) == 1 &&
+	    !listed(&all, pid)) {
+		fail_set(f, EX_TEMPFAIL, "process %" PRId64 " is not there any "
+		    "more, though its sandbox %s is; how it ended is not known",
+		    pid, l->sandbox->id);
+		r = 1;
+	} else if (gone(l))
+		*f = why;
+	http_reply_free(&reply);
+	return r;
+}
+
+/* 1 and its end, 0 if it runs, -1; then *over: there is nothing to wait for. */
 static int
 look(const struct process_link *l, int64_t pid, struct process_end *end,
-    struct fail *f)
+    bool *over, struct fail *f)
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct span doc;
@@ -272,6 +309,8 @@ look(const struct process_link *l, int64_t pid, struct process_end *end,
 		    "taken for 0", NULL);
 	if (r == 1 || r == 0)
 		end->pid = pid;
+	*over = r == -1 && (gone(l) || (reply.status == 404 &&
+	    (lost(l, pid, f) == 1 || gone(l))));
 	http_reply_free(&reply);
 	return r;
 }
@@ -335,8 +374,8 @@ start_once(const struct process_link *l, const struct buf *body, int64_t *pid,
 		return REFUSED;
 	call.req.json = body->data;
 	call.req.fresh = true;
-	if (exchange_do(l->x, &call.req, &reply, GRACE_MS, f) == -1) {
-		fate = reply.sent ? OPEN : f->status == EX_TEMPFAIL ?
+	if (reach_do(l->x, l->sandbox, &call.req, &reply, GRACE_MS, f) == -1) {
+		fate = gone(l) ? REFUSED : reply.sent ? OPEN : f->status == EX_TEMPFAIL ?
 		    NOT_STARTED : REFUSED;
 	} else if (reply.status / 100 == 2) {
 		fate = OPEN;
@@ -393,14 +432,17 @@ recover(const struct process_link *l, const struct process *p,
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct span doc;
+	long ms = LIST_FIRST_MS;
 	bool seen = false;
 	int i, r = 0;
 
 	for (i = 0; i < lists; i++) {
-		if (i > 0 && (r = pause_ms(l, SECOND_MS, f)) == -1)
+		if (i > 0 && (r = pause_ms(l, ms, f)) == -1)
 			break;
+		if (i > 0 && (ms += ms / 2) > SECOND_MS)
+			ms = SECOND_MS;
 		if ((r = get(l, "/api/v1/processes", &reply, &doc, f)) == -1) {
-			if (stop_signal != 0)
+			if (stop_signal != 0 || gone(l))
 				break;
 			note(l, false, "list", f);
 			seen = false;
@@ -442,7 +484,7 @@ process_start(const struct process_link *l, const struct process *p,
 	do
 		known = get(l, "/api/v1/processes", &list, &before, f) == 0;
 	while (!known && retry_again(&again, -1, &list, f));
-	if (!known && stop_signal != 0)
+	if (!known && (stop_signal != 0 || gone(l)))
 		goto out;
 	for (;;) {
 		fate = start_once(l, &body, pid, f);
@@ -476,6 +518,8 @@ process_start(const struct process_link *l, const struct process *p,
 			r = 0;
 			goto out;
 		}
+		if (r == -1 && gone(l))
+			goto out;
 		if (r == -1) {
 			why = *f;
 			fail_set(f, EX_TEMPFAIL, "%s: the answer to the start "
@@ -589,11 +633,10 @@ follow_once(struct follow *w, int64_t pid, struct fail *f)
 	call.req.sink = on_bytes;
 	call.req.arg = w;
 	call.req.type = "text/event-stream";
-	call.req.stall_s = STALL_S;
 	events_reset(&w->events);
 	memset(w->seen, 0, sizeof(w->seen));
 	w->news = false;
-	r = exchange_do(w->l->x, &call.req, &reply, 0, f);
+	r = reach_do(w->l->x, w->l->sandbox, &call.req, &reply, 0, f);
 	if (r == 0 && reply.status / 100 != 2)
 		r = http_refused(&reply, path, f);
 	else if (r == 0 && reply.bad_type)
@@ -601,6 +644,25 @@ follow_once(struct follow *w, int64_t pid, struct fail *f)
 	sandbox_call_free(&call);
 	http_reply_free(&reply);
 	return r;
+}
+
+/*
+ * Whether the sandbox does not run for now: what fails meanwhile is not held
+ * against it, for so long.
+ */
+static bool
+asleep(const struct process_link *l, int64_t *until)
+{
+	if (l->x->told != EXCHANGE_SLEEPS) {
+		*until = 0;
+		return false;
+	}
+	if (*until == 0) {
+		*until = clock_ms() + scaled(l, ASLEEP_MS);
+		note(l, true, "the sandbox does not run for now; waiting",
+		    NULL);
+	}
+	return clock_ms() < *until;
 }
 
 int
@@ -611,7 +673,8 @@ process_follow(const struct process_link *l, int64_t pid,
 	long idle = FIRST_MS;
 	unsigned attempts = 0;
 	struct fail why;
-	int64_t begun;
+	int64_t begun, wake = 0;
+	bool over = false;
 	int r, looked;
 
 	*end = (struct process_end){ pid, 0, false };
@@ -626,13 +689,16 @@ process_follow(const struct process_link *l, int64_t pid,
 		}
 		if (r == 0 || w.news || clock_ms() - begun > STOOD_MS)
 			attempts = 0;
+		if (r == -1 && gone(l))
+			break;
 		if (r == -1) {
-			attempts++;
+			attempts += !asleep(l, &wake);
 			why = *f;
 			note(l, false, "output", &why);
 		}
-		while ((looked = look(l, pid, end, f)) == -1 &&
-		    stop_signal == 0 && ++attempts < ATTEMPTS) {
+		while ((looked = look(l, pid, end, &over, f)) == -1 && !over &&
+		    stop_signal == 0 &&
+		    (attempts += !asleep(l, &wake)) < ATTEMPTS) {
 			note(l, false, "process", f);
 			if (pause_ms(l, SECOND_MS, f) == -1)
 				break;
@@ -714,6 +780,9 @@ process_run(const struct process_link *l, const struct process *p,
 		return -1;
 	if ((r = process_follow(l, end->pid, end, f)) == 0)
 		return 0;
+	/* Without its sandbox no process goes on. */
+	if (gone(l))
+		return r;
 	/* Nobody is there to see what it does, so it is not to go on. */
 	if (process_kill(l, end->pid, &why) == -1)
 		note(l, true, "it may go on running", &why);

@@ -6,6 +6,7 @@
 
 #include "build/abort.h"
 #include "build/answer.h"
+#include "build/reach.h"
 #include "build/retry.h"
 #include "build/sign.h"
 #include "core/json.h"
@@ -152,8 +153,10 @@ ask(struct sign *s, struct target *t, enum sign_dialect d,
 	    .note = s->note, .grace_ms = t->rel_path != NULL ? GRACE_MS : 0 };
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct sandbox_call call;
+	struct exchange x;
 	int r;
 
+	exchange_init(&x, s->http, s->cloud);
 	r = t->rel_path != NULL ?
 	    sign_put_body(&body, d, t->rel_path, t->parts, t->part_bytes, f) :
 	    sign_get_body(&body, d, t->uri, f);
@@ -166,11 +169,13 @@ ask(struct sign *s, struct target *t, enum sign_dialect d,
 			goto out;
 		call.req.json = body.data;
 		call.req.reply_max = BUF_DOC_MAX;
-		r = retry_exchange(&again, s->http, &call.req, reply, f);
+		r = reach_do(&x, s->sandbox, &call.req, reply, again.grace_ms,
+		    f);
 		sandbox_call_free(&call);
 		t->lost |= reply->sent && (r == -1 || reply->status >= 500);
 	} while (retry_again(&again, r, reply, f));
 out:
+	exchange_free(&x);
 	buf_free(&body);
 	return r;
 }

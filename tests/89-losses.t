@@ -1,0 +1,91 @@
+#!/bin/sh
+# Losses on a real region: the sandbox deleted, the command killed, the server
+# stopped for a while or for good, under a running tl-exec
+
+. "${0%/*}/lib.sh"
+. "$here/region.sh"
+
+region
+TL_SANDBOX=$T/box.json
+export TL_SANDBOX
+file prepared.json '{"buildId":"b-1","snapshotId":"s-1",
+"rootfsNodeKind":"base","builder":{"image":"i","command":"tl-rootfs-build",
+"cpus":1,"memoryMb":512,"diskMb":1024}}'
+sandboxd=$(cat "$TL_REGION_DIR/run/sandboxd.pid")
+
+sandbox () {
+	tl-sandbox create <prepared.json >new.json &&
+	    tl-sandbox wait <new.json >box.json
+}
+
+# lines: how many lines have come
+lines () {
+	wc -l <live
+}
+
+# count OPTION...: a command that counts, in the background, until
+# its first lines are there
+count () {
+	(
+		# shellcheck disable=SC2016
+		timeout 100 tl-exec "$@" -- sh -c 'i=0
+		while [ $i -lt 40 ]; do i=$((i + 1)); echo $i; sleep 0.1; done'
+		echo "$?" >code
+	) >live 2>said &
+	counting=$!
+	tries=0
+	while [ "$(lines)" -lt 3 ] && [ $tries -lt 200 ]; do
+		tries=$((tries + 1))
+		sleep 0.1
+	done
+}
+
+# ended NAME STATUS SECONDS: it has, within a generous time of now
+ended () {
+	begun=$(date +%s)
+	wait "$counting"
+	took=$(($(date +%s) - begun))
+	is "$1: its status, within $3 s" "$(cat code) $((took <= $3))" "$2 1"
+}
+
+sandbox
+count
+ok 'the sandbox is deleted' tl-sandbox rm -s box.json
+ended 'deleted' 69 5
+is 'deleted: said' "$(grep -c "sandbox $(jq -r .id box.json): .*tl-build --resume" \
+    said)" 1
+for command in 'tl-exec true' 'tl-get /etc/passwd' 'tl-sandbox wait -s box.json'
+do
+	# shellcheck disable=SC2086
+	try "$command, deleted" timeout 5 $command
+	exits 69
+	silent out
+done
+given x
+try 'tl-put, deleted' timeout 5 tl-put /tmp/x
+exits 69
+
+sandbox
+count
+ok 'the command is killed' tl-exec --root -- pkill -9 -f 'i=0'
+ended 'killed' 137 5
+
+# Stopped for so long that the connection is given up, and again.
+TL_STALL_S=1
+export TL_STALL_S
+count -v
+kill -STOP "$sandboxd"
+sleep 3
+kill -CONT "$sandboxd"
+unset TL_STALL_S
+ended 'a server that stood still' 0 60
+ok 'its connection was given up' grep -q "no byte for 1 s" said
+is 'a server that stood still: each line once' "$(seq 1 40 | cksum)" \
+    "$(cksum <live)"
+
+# The server's end is that of its sandboxes, and nobody can be asked.
+TL_RETRY_SECOND_MS=100
+export TL_RETRY_SECOND_MS
+count
+kill -9 "$sandboxd"
+ended 'a server that is gone' 75 30
