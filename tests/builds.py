@@ -2,7 +2,7 @@
 """Many builds on one region, for tests/soak.
 
 builds.py kill N FOLDER      N builds ended by kill -9 at random moments, each
-                             followed by tl-reap
+                             followed by tl-reap and --resume
 builds.py signal N FOLDER    N builds ended by INT and as many by TERM
 builds.py crowd N FOLDER     N builds at once
 builds.py row N FOLDER       N builds in a row
@@ -50,12 +50,13 @@ def template(name):
         raise
 
 
-def start(name, folder, *more):
+def start(name, folder, resume=False):
     def fresh():
         # Python leaves it ignored where its own parent did.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(
-        ["tl-build", "-n", name, *more, folder + "/Dockerfile"],
+        ["tl-build", "--resume", folder] if resume else
+        ["tl-build", "-n", name, folder + "/Dockerfile"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, start_new_session=True, preexec_fn=fresh)
 
@@ -92,24 +93,52 @@ def kill(n, folder):
         moment = random.uniform(0, length)
         p = start("killed", folder)
         time.sleep(moment)
-        # All of it, as a machine's end would.
+        # All of it, as a machine's end would, or the one that wires the rest.
+        alone = i % 2 == 1
         try:
-            os.killpg(p.pid, signal.SIGKILL)
+            (os.kill if alone else os.killpg)(p.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         p.communicate()
-        reap = subprocess.run(["tl-reap"], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True)
         bad = []
-        if reap.returncode != 0:
-            bad.append("tl-reap: status %d: %s%s" % (
-                reap.returncode, reap.stdout, reap.stderr))
+        # What had begun to ask for something is let to hear the answer.
+        end = time.monotonic() + 15
+        while True:
+            reap = subprocess.run(["tl-reap", "-v"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+            if reap.returncode != 0:
+                bad.append("tl-reap: status %d: %s%s" % (
+                    reap.returncode, reap.stdout, reap.stderr))
+            if not glob.glob(STATE + "/*.ledger*"):
+                break
+            if time.monotonic() > end:
+                bad.append("a ledger stays: " + reap.stderr)
+                break
+            time.sleep(0.1)
         bad += ["left: " + what for what in left()]
-        say("kill -9 after %.3f s, then tl-reap" % moment, bad)
+        bad += again()
+        say("kill -9 of %s after %.3f s, tl-reap, --resume" % (
+            "one" if alone else "all", moment), bad)
         forget()
-    p = start("killed", folder)
-    out, err = p.communicate()
-    say("then it succeeds", [] if p.returncode == 0 else [err.decode()])
+
+
+def again():
+    """The build that was killed, taken up again, if it had come so far."""
+    bad = []
+    for path in glob.glob(STATE + "/build.*/command"):
+        p = start("killed", os.path.dirname(path), resume=True)
+        out, err = p.communicate()
+        try:
+            if json.loads(out)["name"] != "killed":
+                bad.append("another: " + out.decode())
+        except (ValueError, KeyError):
+            bad += ["resumed: status %d" % p.returncode]
+            bad += err.decode(errors="replace").splitlines()[-12:]
+        bad += ["left by --resume: " + what for what in left()]
+    bad += ["in the state folder: " + what for what in
+            glob.glob(STATE + "/*/") + glob.glob(STATE + "/*.ledger*")
+            if os.path.exists(what + "/command") or "ledger" in what]
+    return bad
 
 
 def ended(p):
