@@ -1,4 +1,4 @@
-/* tl-multipart: open a multipart upload in the bucket, or give it back. */
+/* tl-multipart: open multipart uploads in the bucket, list and end them. */
 
 #include <err.h>
 #include <getopt.h>
@@ -14,7 +14,8 @@
 #include "region/sign.h"
 
 static const char usage[] =
-"usage: tl-multipart [-v] -c FILE create KEY | abort KEY ID\n"
+"usage: tl-multipart [-v] -c FILE create KEY | abort KEY ID |\n"
+"                             list KEY | release KEY\n"
 "\n"
 "  -c, --config FILE    where the bucket is and what signs for it\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
@@ -48,6 +49,39 @@ create(struct http *http, const struct config *config, const char *key,
 	return rc;
 }
 
+/* The ids of a key's uploads, a line each. */
+static int
+list(struct http *http, const struct config *config, const char *key,
+    struct fail *f)
+{
+	struct buf ids = BUF_INIT(BUF_DOC_MAX);
+	size_t n, i;
+	int rc = multipart_list(http, config, key, &ids, &n, f);
+
+	signal(SIGPIPE, SIG_IGN);
+	for (i = 0; rc == 0 && i < ids.len; i++)
+		if (ids.data[i] == '\0')
+			ids.data[i] = '\n';
+	if (rc == 0)
+		rc = buf_write(&ids, STDOUT_FILENO, "stdout", f);
+	if (rc == 0 && close(STDOUT_FILENO) == -1)
+		rc = fail_sys(f, EX_IOERR, "stdout");
+	buf_free(&ids);
+	return rc;
+}
+
+static int
+release(struct http *http, const struct config *config, const char *key,
+    bool verbose, struct fail *f)
+{
+	size_t n;
+	int rc = multipart_release(http, config, key, &n, f);
+
+	if (verbose)
+		warnx("gave back %zu uploads", n);
+	return rc;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -56,7 +90,7 @@ main(int argc, char *argv[])
 		OPT_COMMON,
 		{ NULL, 0, NULL, 0 }
 	};
-	const char *path = NULL;
+	const char *path = NULL, *verb;
 	bool verbose = false;
 	struct config config;
 	struct http *http;
@@ -80,9 +114,10 @@ main(int argc, char *argv[])
 		}
 	argc -= optind;
 	argv += optind;
-	if (path == NULL || argc < 2 ||
-	    !((strcmp(argv[0], "create") == 0 && argc == 2) ||
-	    (strcmp(argv[0], "abort") == 0 && argc == 3)))
+	verb = argc > 0 ? argv[0] : "";
+	if (path == NULL || argc != (strcmp(verb, "abort") == 0 ? 3 : 2) ||
+	    (strcmp(verb, "abort") != 0 && strcmp(verb, "create") != 0 &&
+	    strcmp(verb, "list") != 0 && strcmp(verb, "release") != 0))
 		opt_usage(usage);
 
 	if (config_load(&config, path, &f) == -1 ||
@@ -91,7 +126,9 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	if (verbose)
 		http_verbose(http);
-	rc = argc == 2 ? create(http, &config, argv[1], &f) :
+	rc = *verb == 'c' ? create(http, &config, argv[1], &f) :
+	    *verb == 'l' ? list(http, &config, argv[1], &f) :
+	    *verb == 'r' ? release(http, &config, argv[1], verbose, &f) :
 	    multipart_abort(http, &config, argv[1], argv[2], &f);
 	if (rc == -1)
 		opt_fail(&f);

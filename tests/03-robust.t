@@ -260,6 +260,8 @@ row tl-presign stdin=request.json prints "$c -p p1 -u u-1"
 row tl-presign stdin=request.json 'prints' "$c -p p1"
 row tl-multipart - 'prints net' "$c create a/b"
 row tl-multipart - net "$c abort a/b u-1"
+row tl-multipart - 'prints net' "$c list a/b"
+row tl-multipart - net "$c release a/b"
 
 PATH=$PATH:/usr/sbin:/sbin
 if command -v mke2fs >/dev/null && command -v qemu-img >/dev/null; then

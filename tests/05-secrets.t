@@ -68,6 +68,7 @@ whole () {
 	traced block.json tl-upload -v -p -t 1 snapshot
 	traced request.json tl-presign -v -c signer.conf -p p1
 	traced /dev/null tl-multipart -v -c signer.conf abort a/b u-1
+	traced /dev/null tl-multipart -v -c signer.conf release a/b
 	traced /dev/null tl-build -v --work w context/Dockerfile
 }
 

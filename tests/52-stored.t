@@ -201,6 +201,33 @@ silent out
 try 'tl-multipart abort, again' tl-multipart -c conf abort x/y "$id"
 exits 0
 is 'no upload is left' "$(ls root/region-bucket/uploads)" ''
+for key_ in x/y x/y x/y x/yz x; do
+	tl-multipart -c conf create "$key_" >>ids
+done
+try 'tl-multipart list' tl-multipart -c conf list x/y
+exits 0
+is 'its ids' "$(sort out)" "$(head -n 3 ids | sort)"
+try 'tl-multipart list, a full disk' sh -c \
+    'tl-multipart -c conf list x/y >/dev/full'
+exits 74
+try 'tl-multipart release' tl-multipart -c conf release x/y
+exits 0
+silent out
+try 'tl-multipart list, then' tl-multipart -c conf list x/y
+exits 0
+silent out
+is 'others are left' "$(tl-multipart -c conf list x/yz; \
+    tl-multipart -c conf list x)" "$(tail -n 2 ids)"
+try 'tl-multipart -v release' tl-multipart -v -c conf release x/yz
+says 'gave back 1 uploads'
+tl-multipart -c conf release x
+try 'tl-multipart release by the read-only key' tl-multipart -c ro release x/y
+exits 0
+for args in list 'list x y' 'release' 'abort x' 'create x y' 'lists x'; do
+	# shellcheck disable=SC2086
+	try "tl-multipart $args" tl-multipart -c conf $args
+	exits 64
+done
 try 'tl-multipart by the read-only key' tl-multipart -c ro create x/y
 exits 77
 says AccessDenied
@@ -210,6 +237,59 @@ printf '%s = %s\n' bucket nowhere endpoint "$url" access_key AKRW \
 try 'tl-multipart in no bucket' tl-multipart -c nobucket create x/y
 exits 69
 says NoSuchBucket
+# A list as other stores have it: in pages, with entities, not in order.
+upload () {
+	printf '<Upload><Initiator><ID>i</ID></Initiator><UploadId>%s</UploadId>' "$2"
+	printf '<Key>%s</Key></Upload>' "$1"
+}
+result () {
+	printf '<?xml version="1.0"?><ListMultipartUploadsResult xmlns="x">'
+	printf '%s</ListMultipartUploadsResult>' "$1"
+}
+page1=$(result "<IsTruncated>true</IsTruncated><NextKeyMarker>a&amp;b/&#xe9;&lt;\
+</NextKeyMarker><NextUploadIdMarker>2~u+/=</NextUploadIdMarker>$(
+    upload 'a&amp;b/&#233;&lt;&quot;' no; upload 'a&amp;b/&#xe9;&lt;' one)")
+page2=$(result "$(upload 'a&#38;b/é&lt;' 'two'
+    upload 'a&amp;amp;b/é&lt;' no)<IsTruncated>false</IsTruncated>")
+# lister ANSWER...: a store that says these, each a page
+lister () {
+	for answer; do
+		jq -n --arg b "$answer" '{body: $b}'
+	done | jq -s '[{method: "GET", path: "/images/[?]*", answers: .}, {method:
+	    "DELETE", path: "*uploadId=one&*", answers: [{status: 403}]},
+	    {method: "DELETE", path: "*", answers: [{status: 204}]}]' >pages
+	peer "$(cat pages)"
+	printf '%s = %s\n' bucket images endpoint "$URL" access_key AK \
+	    secret_key sk >paged
+}
+lister "$page1" "$page2"
+try 'a list in two pages' tl-multipart -c paged list 'a&b/é<'
+exits 0
+gives 'one
+two'
+is 'they are asked for by the whole key, and from where the first ended' \
+    "$(seen 'map(.target | sub("&X-Amz-.*"; ""))[]')" \
+    '/images/?uploads=&prefix=a%26b%2F%C3%A9%3C
+/images/?uploads=&prefix=a%26b%2F%C3%A9%3C&key-marker=a%26b%2F%C3%A9%3C&upload-id-marker=2~u%2B%2F%3D'
+lister "$page1" "$page2"
+try 'one that is not let go' tl-multipart -c paged release 'a&b/é<'
+exits 77
+is 'does not keep the others' "$(seen 'map(select(.method == "DELETE") |
+    .target | sub("&X-Amz-.*"; ""))[]')" '/images/a%26b/%C3%A9%3C?uploadId=one
+/images/a%26b/%C3%A9%3C?uploadId=two'
+for answer in '' '<html>' "${page2%</*}" "$(result '<Upload><Key>a')" \
+    "$(result '<Upload><Key>a</Key></Upload>')" \
+    "$(result '<IsTruncated>true</IsTruncated>')"; do
+	lister "$answer"
+	try "no list: $answer" tl-multipart -c paged release a
+	exits 76
+	silent out
+done
+lister "$page1"
+try 'a list without an end' tl-multipart -c paged list 'a&b/é<'
+exits 76
+says 'no end after 1000 pages'
+peer_end
 lists tl-multipart.1
 rm statuses
 given "$multi"

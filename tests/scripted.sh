@@ -13,6 +13,8 @@ scripted () {
 	info_='"status":"running","sandbox_url":"@URL@","routing_hint":"n1",'
 	whole='<CompleteMultipartUploadResult><ETag>\"w\"</ETag>'
 	opened='<InitiateMultipartUploadResult><UploadId>u-1</UploadId>'
+	listed='<ListMultipartUploadsResult><Upload><Key>a/b</Key>'
+	listed="$listed<UploadId>u-1</UploadId></Upload>"
 	peer "[$1
 {\"method\":\"GET\",\"path\":\"*/by-name/*\",\"answers\":[{\"status\":404}]},
 {\"method\":\"POST\",\"path\":\"*/sandbox-template-builds\",\"answers\":[
@@ -49,6 +51,8 @@ scripted () {
 {\"method\":\"DELETE\",\"path\":\"/abort*\",\"answers\":[{\"status\":204}]},
 {\"method\":\"POST\",\"path\":\"/images/*uploads*\",\"answers\":[
     {\"body\":\"$opened</InitiateMultipartUploadResult>\"}]},
+{\"method\":\"GET\",\"path\":\"/images/[?]uploads*\",\"answers\":[
+    {\"body\":\"$listed</ListMultipartUploadsResult>\"}]},
 {\"method\":\"PUT\",\"path\":\"/images/*\",\"answers\":[
     {\"headers\":{\"ETag\":\"\\\"e\\\"\"}}]},
 {\"method\":\"POST\",\"path\":\"/images/*uploadId=*\",\"answers\":[

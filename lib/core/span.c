@@ -529,24 +529,7 @@ character(const char *p, char out[4], size_t *n)
 		    ((unsigned)hex4(p + 8, p + 12) - 0xdc00);
 		took = 12;
 	}
-	if (u < 0x80) {
-		out[0] = (char)u;
-	} else if (u < 0x800) {
-		out[0] = (char)(0xc0 | u >> 6);
-		out[1] = (char)(0x80 | (u & 0x3f));
-		*n = 2;
-	} else if (u < 0x10000) {
-		out[0] = (char)(0xe0 | u >> 12);
-		out[1] = (char)(0x80 | (u >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (u & 0x3f));
-		*n = 3;
-	} else {
-		out[0] = (char)(0xf0 | u >> 18);
-		out[1] = (char)(0x80 | (u >> 12 & 0x3f));
-		out[2] = (char)(0x80 | (u >> 6 & 0x3f));
-		out[3] = (char)(0x80 | (u & 0x3f));
-		*n = 4;
-	}
+	*n = utf8_put(out, u);
 	return took;
 }
 

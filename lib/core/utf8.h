@@ -15,6 +15,9 @@
  */
 size_t	utf8_rune(const char *, size_t n, uint32_t *rune);
 
+/* The bytes of a character, which is one (at most 0x10ffff); how many. */
+size_t	utf8_put(char [4], uint32_t rune);
+
 /* Whether all n bytes are well-formed. */
 bool	utf8_valid(const char *, size_t n);
 

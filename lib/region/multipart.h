@@ -21,4 +21,17 @@ int	multipart_create(struct http *, const struct config *,
 int	multipart_abort(struct http *, const struct config *,
 	    const char *key, const char *id, struct fail *);
 
+/*
+ * The ids of the uploads that are open for exactly this key, one behind the
+ * other, each with its NUL, and how many.  The list is read to its last page.
+ */
+int	multipart_list(struct http *, const struct config *,
+	    const char *key, struct buf *ids, size_t *n, struct fail *);
+/*
+ * Give all of them back; *n is how many were.  One that the store does not
+ * let go does not keep the others, and is a failure.
+ */
+int	multipart_release(struct http *, const struct config *,
+	    const char *key, size_t *n, struct fail *);
+
 #endif

@@ -21,7 +21,8 @@ iso_time(char out[32], int64_t ms)
 }
 
 struct listing {
-	struct buf	 prefix, delimiter, after, token, marker, encoding;
+	struct buf	 prefix, delimiter, after, token, marker, id_marker;
+	struct buf	 encoding;
 	unsigned	 max;
 	bool		 url;
 };
@@ -34,6 +35,7 @@ listing_free(struct listing *l)
 	buf_free(&l->after);
 	buf_free(&l->token);
 	buf_free(&l->marker);
+	buf_free(&l->id_marker);
 	buf_free(&l->encoding);
 }
 
@@ -50,6 +52,7 @@ listing_read(struct serve_request *r, struct listing *l, const char *max)
 		{ "start-after", &l->after },
 		{ "continuation-token", &l->token },
 		{ "key-marker", &l->marker },
+		{ "upload-id-marker", &l->id_marker },
 		{ "encoding-type", &l->encoding },
 	};
 	struct fail f;
@@ -188,6 +191,16 @@ s3_list_objects(struct serve_request *r, struct s3 *s, struct op_state *st)
 	listing_free(&l);
 }
 
+/* Whether a list has it behind it, by its markers.  Alone, an id's is none. */
+static bool
+is_past(const struct listing *l, const struct objects_entry *e)
+{
+	int order = strcmp(e->key, l->marker.data);
+
+	return l->marker.len > 0 && (order < 0 || (order == 0 &&
+	    (l->id_marker.len == 0 || strcmp(e->id, l->id_marker.data) <= 0)));
+}
+
 static int
 uploads_print(struct buf *b, const struct op_state *st,
     const struct listing *l, const struct objects_entry *e, size_t n,
@@ -200,13 +213,14 @@ uploads_print(struct buf *b, const struct op_state *st,
 	if (buf_addf(b, f, XML_HEAD "<ListMultipartUploadsResult " XMLNS ">"
 	    "<Bucket>%s</Bucket>", st->bucket) == -1 ||
 	    s3_xml_key(b, "KeyMarker", l->marker.data, l->url, f) == -1 ||
+	    s3_xml_key(b, "UploadIdMarker", l->id_marker.data, false,
+	    f) == -1 ||
 	    (l->url && buf_adds(b, "<EncodingType>url</EncodingType>",
 	    f) == -1) ||
 	    buf_addf(b, f, "<MaxUploads>%u</MaxUploads>", l->max) == -1)
 		return -1;
 	for (i = 0; i < n && count < l->max; i++) {
-		if (strcmp(e[i].key, l->marker.data) <= 0 &&
-		    l->marker.len > 0)
+		if (is_past(l, &e[i]))
 			continue;
 		count++;
 		iso_time(when, e[i].modified_ms);

@@ -203,6 +203,17 @@ up['UploadId'] = s3.create_multipart_upload(Bucket=bucket,
 s3.upload_part(PartNumber=1, Body=b'x', **up)
 s3.abort_multipart_upload(**up)
 refused('abort again', 'NoSuchUpload', s3.abort_multipart_upload, **up)
+opened = [(k, s3.create_multipart_upload(Bucket=bucket, Key=k)['UploadId'])
+          for k in ('p/a', 'p/b', 'p/b', 'p/b', 'p/c', 'p')]
+for size in (1, 2, 3, 1000):
+    seen = []
+    for page in s3.get_paginator('list_multipart_uploads').paginate(
+            Bucket=bucket, Prefix='p/', PaginationConfig={'PageSize': size}):
+        seen += [(u['Key'], u['UploadId']) for u in page.get('Uploads', [])]
+    check('list of uploads, by pages of %d' % size,
+          seen == sorted(opened[:-1]), seen)
+for k, i in opened:
+    s3.abort_multipart_upload(Bucket=bucket, Key=k, UploadId=i)
 refused('parts of an aborted upload', 'NoSuchUpload', s3.list_parts, **up)
 check('an aborted upload leaves the object alone',
       s3.head_object(Bucket=bucket, Key=key)['ContentLength'] == len(body))

@@ -12,6 +12,17 @@ rune(const char *s, size_t len, uint32_t want)
 	return utf8_rune(s, strlen(s), &r) == len && (len == 0 || r == want);
 }
 
+/* Written, it reads back. */
+static int
+put(uint32_t r, size_t len)
+{
+	uint32_t got = 0;
+	char c[5] = "";
+
+	return utf8_put(c, r) == len && utf8_rune(c, len, &got) == len &&
+	    got == r && c[len] == '\0';
+}
+
 static int
 quoted(const char *s, const char *want)
 {
@@ -40,6 +51,9 @@ main(void)
 	    "overlong forms");
 	UNIT_CHECK(rune("\xed\xa0\x80", 0, 0) && rune("\xed\xbf\xbf", 0, 0) &&
 	    rune("\xf4\x90\x80\x80", 0, 0), "surrogates, past the end");
+	UNIT_CHECK(put(1, 1) && put(0x7f, 1) && put(0x80, 2) &&
+	    put(0x7ff, 2) && put(0x800, 3) && put(0xffff, 3) &&
+	    put(0x10000, 4) && put(0x10ffff, 4), "written");
 	UNIT_CHECK(quoted("caf\xc3\xa9 \xe2\x98\xba", "caf\xc3\xa9 \xe2\x98\xba"),
 	    "text stays");
 	UNIT_CHECK(quoted("a\nb\\c\x1b\x7f", "a\\012b\\134c\\033\\177"),
