@@ -203,7 +203,7 @@ main(int argc, char *argv[])
 			o.cell = optarg;
 			break;
 		case 'd':
-			g.proxy.dataplane = optarg;
+			o.dataplane = g.proxy.dataplane = optarg;
 			break;
 		case 'h':
 			opt_help(usage);

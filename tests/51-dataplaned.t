@@ -155,6 +155,50 @@ asked 'another path' 404 NOT_FOUND -H "$header: s1" -d "$seed" \
     http://dataplane/api/v1/blob/signs
 is 'no upload is left by what was refused' "$(ls root/images/uploads)" ''
 
+# What is open at a path of a sandbox that has ended
+
+release () {
+	asked "$1" "$2" "$3" -H "$header: $4" -d "$5" \
+	    http://dataplane/api/v1/blob/release
+}
+ours='{"rel_path":"'$path'"}'
+sign 'an upload' 200 '' s1 "$seed"
+sign 'and once more' 200 '' s1 "$merged"
+tl-multipart -c conf create "$path.2" >/dev/null
+tl-multipart -c conf create "$path/2" >/dev/null
+release 'not while it runs' 404 SANDBOX_NOT_FOUND s1 "$ours"
+mv sandboxes/s1/owner.json sandboxes/s1/ended.json
+mv sandboxes/s2/owner.json sandboxes/s2/ended.json
+sign 'ended: nothing is signed' 404 SANDBOX_NOT_FOUND s1 "$seed"
+release "another project's path" 403 FORBIDDEN s2 "$ours"
+release 'no path' 400 INVALID_REQUEST s1 '{"path":"x"}'
+release 'a path that is a number' 400 INVALID_REQUEST s1 '{"rel_path":1}'
+release 'a path twice' 400 INVALID_REQUEST s1 \
+    '{"rel_path":"'$path'","rel_path":"'$path'.2"}'
+release 'a path with ..' 400 INVALID_REQUEST s1 \
+    '{"rel_path":"'${path%/*}'/../x"}'
+release 'a list' 400 INVALID_REQUEST s1 '["'$path'"]'
+release 'nothing' 400 INVALID_REQUEST s1 ''
+release 'id ..' 400 INVALID_SANDBOX_ID .. "$ours"
+asked 'no id' 400 MISSING_SANDBOX_ID -d "$ours" \
+    http://dataplane/api/v1/blob/release
+asked 'another method' 405 METHOD_NOT_ALLOWED -H "$header: s1" \
+    http://dataplane/api/v1/blob/release
+is 'so all are there still' "$(set -- root/images/uploads/*; echo $#)" 4
+release 'given back' 200 '' s1 "$ours"
+is 'which are two' "$(cat body)" '{"released":2}'
+release 'again' 200 '' s1 "$ours"
+is 'which is none' "$(cat body)" '{"released":0}'
+for other in "$path.2" "$path/2"; do
+	is "what is open at ${other##*/} stays" \
+	    "$(tl-multipart -c conf list "$other" | wc -l)" 1
+	tl-multipart -c conf release "$other"
+done
+is 'the log says it' "$(grep -c "s1 of p1: gave back 2 uploads of s3://images/$path\$" log)" 1
+for s in s1 s2; do
+	mv sandboxes/$s/ended.json sandboxes/$s/owner.json
+done
+
 # Who: another user, through a socket that lets it connect
 
 if [ "$(id -u)" -eq 0 ]; then
@@ -179,6 +223,9 @@ fi
 
 cp conf good
 sed 's/^secret_key.*/secret_key = wrong/' good >conf
+mv sandboxes/s1/owner.json sandboxes/s1/ended.json
+release 'the store refuses the list' 502 STORE_ERROR s1 "$ours"
+mv sandboxes/s1/ended.json sandboxes/s1/owner.json
 sign 'the store refuses the key' 502 STORE_ERROR s1 "$seed"
 echo 'credentials_expire = 2020-01-01T00:00:00Z' | cat good - >conf
 sign 'credentials that have ended' 503 CREDENTIALS_ENDED s1 "$seed"
@@ -192,6 +239,8 @@ wait "$store"
 store=
 sign 'no store' 503 STORE_UNAVAILABLE s1 "$seed"
 sign 'no store: a download needs none' 200 '' s1 "$get"
+mv sandboxes/s1/owner.json sandboxes/s1/ended.json
+release 'no store: nothing is given back' 503 STORE_UNAVAILABLE s1 "$ours"
 
 ok 'the log says what was signed' grep -q \
     "sandbox s1 of p1: multipart_put s3://images/$path, 2 parts" log

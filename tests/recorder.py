@@ -31,7 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         upstream.request("POST", self.path, body, dict(self.headers))
         answer = upstream.getresponse()
         text = answer.read()
-        if answer.status == 200:
+        if answer.status == 200 and self.path.endswith("/sign"):
             count += 1
             with open(f"{prefix}.{count}", "wb") as f:
                 f.write(text)

@@ -10,8 +10,10 @@ store () {
 	mkdir store
 	tl-stored --root store --credentials cred --bucket images --ready url \
 	    "$@" >/dev/null 2>stored.log &
+	# shellcheck disable=SC2034
 	stored=$!
-	later "kill $stored; wait $stored 2>/dev/null"
+	# shellcheck disable=SC2016
+	later 'kill $stored 2>/dev/null; wait $stored 2>/dev/null'
 	i=0
 	until [ -s url ] || [ "$i" -eq 500 ]; do
 		i=$((i + 1))

@@ -28,6 +28,8 @@
 #define MAKE_MS		60000
 /* What its own end may take before it is forced. */
 #define END_MS		5000
+/* Its end waits no longer for a store that does not answer. */
+#define RELEASE_MS	3000
 
 extern char **environ;
 
@@ -507,8 +509,7 @@ unmake(struct box *b)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/owner.json", b->folder);
-	unlink(path);
+	boxes_owner_ended(b->folder);
 	let_go(b);
 	reap(b);
 	proc_end_all(b);
@@ -519,7 +520,13 @@ unmake(struct box *b)
 		    b->loop);
 	if (cgroup_remove(&b->cgroup, END_MS) == -1)
 		boxes_log(b->set, "%s: its cgroup cannot be removed", b->id);
-	boxes_remove(b->folder);
+	/* No process is left that could send a part. */
+	boxes_strip(b->folder);
+	if (!release_due(boxes_releases(b->set), b->id))
+		boxes_remove(b->folder);
+	else if (!release_await(boxes_releases(b->set), b->id, RELEASE_MS))
+		boxes_log(b->set, "%s: ends before its uploads are given "
+		    "back", b->id);
 }
 
 void *

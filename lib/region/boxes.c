@@ -31,6 +31,7 @@
 struct boxes {
 	struct boxes_options	 options;
 	struct cgroup_host	 cgroups;
+	struct releases		*releases;
 	_Atomic(const struct serve *) serve;	/* or NULL: no log yet */
 	int			 lock_fd;
 	pthread_mutex_t		 lock;
@@ -49,6 +50,12 @@ const struct cgroup_host *
 boxes_cgroups(const struct boxes *s)
 {
 	return &s->cgroups;
+}
+
+struct releases *
+boxes_releases(const struct boxes *s)
+{
+	return s->releases;
 }
 
 void
@@ -86,8 +93,8 @@ boxes_serve(struct boxes *s, const struct serve *serve)
 		boxes_log(s, "cgroup %s", s->cgroups.why);
 }
 
-void
-boxes_remove(const char *folder)
+static void
+empty(const char *folder, bool all)
 {
 	struct dirent *e;
 	DIR *d = opendir(folder);
@@ -97,11 +104,38 @@ boxes_remove(const char *folder)
 	while ((e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
+		if (!all && (strcmp(e->d_name, "ended.json") == 0 ||
+		    strcmp(e->d_name, "uploads") == 0))
+			continue;
 		if (unlinkat(dirfd(d), e->d_name, 0) == -1)
 			unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
 	}
 	closedir(d);
+}
+
+void
+boxes_remove(const char *folder)
+{
+	empty(folder, true);
 	rmdir(folder);
+}
+
+void
+boxes_strip(const char *folder)
+{
+	empty(folder, false);
+}
+
+void
+boxes_owner_ended(const char *folder)
+{
+	char owner[PATH_MAX], ended[PATH_MAX];
+
+	snprintf(owner, sizeof(owner), "%s/owner.json", folder);
+	snprintf(ended, sizeof(ended), "%s/ended.json", folder);
+	/* Nothing is signed for it any more, whatever else goes wrong. */
+	if (rename(owner, ended) == -1)
+		unlink(owner);
 }
 
 static bool
@@ -137,6 +171,13 @@ clean(struct boxes *s)
 		snprintf(path, sizeof(path), "%s/%.100s", s->options.state,
 		    e->d_name);
 		loop_clear_below(path);
+		boxes_owner_ended(path);
+		boxes_strip(path);
+		if (release_load(s->releases, e->d_name)) {
+			boxes_log(s, "%s: its uploads are to be given back",
+			    e->d_name);
+			continue;
+		}
 		boxes_remove(path);
 		boxes_log(s, "%s: removed what a crashed daemon left",
 		    e->d_name);
@@ -147,6 +188,7 @@ clean(struct boxes *s)
 static void
 boxes_free(struct boxes *s)
 {
+	releases_close(s->releases);
 	cgroup_leave(&s->cgroups);
 	if (s->lock_fd != -1)
 		close(s->lock_fd);
@@ -189,6 +231,7 @@ boxes_open(const struct boxes_options *o, struct fail *f)
 	s->options.cell = absolute(o->cell, f);
 	if (s->options.state == NULL || s->options.cell == NULL)
 		goto fail;
+	s->options.dataplane = o->dataplane;
 	if (o->tools != NULL) {
 		s->options.tools = absolute(o->tools, f);
 		if (s->options.tools == NULL)
@@ -212,7 +255,8 @@ boxes_open(const struct boxes_options *o, struct fail *f)
 	}
 	snprintf(name, sizeof(name), "%jx-%jx", (uintmax_t)st.st_dev,
 	    (uintmax_t)st.st_ino);
-	if (cgroup_detect(&s->cgroups, name, f) == -1)
+	if (cgroup_detect(&s->cgroups, name, f) == -1 ||
+	    (s->releases = releases_open(s, f)) == NULL)
 		goto fail;
 	clean(s);
 	return s;

@@ -1,12 +1,15 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/http.h"
+#include "core/json.h"
 #include "core/span.h"
 #include "region/config.h"
 #include "region/dataplane.h"
@@ -14,9 +17,12 @@
 #include "region/multipart.h"
 #include "region/sign.h"
 
-#define PATH		"/api/v1/blob/sign"
+#define SIGN_PATH	"/api/v1/blob/sign"
+#define RELEASE_PATH	"/api/v1/blob/release"
 #define SANDBOX_HEADER	"X-Tensorlake-Sandbox-Id"
 #define OWNER_MAX	(64UL << 10)
+/* The one who asks waits no longer, and asks again. */
+#define RELEASE_MS	6000
 
 /* A block on its way out, and what takes back the upload it is for. */
 struct answer {
@@ -56,14 +62,24 @@ out:
 	return rc;
 }
 
-/* The project of a sandbox that runs: 1, 0 if there is none, -1. */
+static bool
+releases(const struct serve_request *r)
+{
+	return strcmp(r->path, RELEASE_PATH) == 0;
+}
+
+/*
+ * The project of a sandbox: 1, 0 if there is none, -1.  owner.json is of one
+ * that runs, ended.json of one that does not any more.
+ */
 static int
-owner(const char *dir, const char *id, struct buf *project, struct fail *f)
+owner(const char *dir, const char *id, const char *name, struct buf *project,
+    struct fail *f)
 {
 	struct buf path = BUF_INIT(8192);
 	int fd = -1, rc = -1;
 
-	if (buf_addf(&path, f, "%s/%s/owner.json", dir, id) == -1)
+	if (buf_addf(&path, f, "%s/%s/%s", dir, id, name) == -1)
 		goto out;
 	fd = open(path.data, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1) {
@@ -98,8 +114,9 @@ begin(struct serve_request *r, void *arg)
 		    "uid %lu may not ask here", (unsigned long)uid);
 		return;
 	}
-	if (strcmp(r->path, PATH) != 0) {
-		serve_error(r, 404, "NOT_FOUND", "only %s is here", PATH);
+	if (strcmp(r->path, SIGN_PATH) != 0 && !releases(r)) {
+		serve_error(r, 404, "NOT_FOUND", "only %s and %s are here",
+		    SIGN_PATH, RELEASE_PATH);
 		return;
 	}
 	if (strcmp(r->method, "POST") != 0) {
@@ -129,7 +146,7 @@ give_back(struct answer *a)
 
 	if (a->id.len == 0 || (http = http_new(&f)) == NULL)
 		return;
-	/* The store's own expiry takes what cannot be taken back now. */
+	/* What cannot be taken back now goes when the sandbox ends. */
 	(void)multipart_abort(http, &a->config, a->request.key, a->id.data,
 	    &f);
 	http_free(http);
@@ -176,7 +193,7 @@ store_error(struct serve_request *r, const struct fail *f)
 		    "the signing credentials have ended");
 	else
 		serve_error(r, 502, "STORE_ERROR",
-		    "the object store refused the upload");
+		    "the object store refused the request");
 }
 
 static int
@@ -247,6 +264,90 @@ fail:
 	answer_free(a);
 }
 
+static int
+release_parse(const struct serve_request *r, const char *project, char **path,
+    struct fail *f)
+{
+	struct span root;
+
+	if (span_parse(&root, r->body.len == 0 ? "" : r->body.data,
+	    r->body.len, f) == -1)
+		return -1;
+	if (!span_is_object(&root))
+		return fail_set(f, EX_DATAERR, "not an object");
+	if (json_string(&root, "rel_path", JSON_NEED, path, f) == -1)
+		return -1;
+	return sign_own_path(*path, project, f);
+}
+
+static int
+give_back_all(const struct dataplane *d, const struct config *c,
+    const char *key, size_t *n, struct fail *f)
+{
+	struct http *http = http_new(f);
+	int rc;
+
+	*n = 0;
+	if (http == NULL)
+		return -1;
+	if (d->verbose)
+		http_verbose(http);
+	http_deadline(http, clock_ms() + RELEASE_MS);
+	rc = multipart_release(http, c, key, n, f);
+	http_free(http);
+	return rc;
+}
+
+/*
+ * Whatever is open at a key of an ended sandbox: uploads whose block was lost
+ * on its way, or whose opening the store did not answer, so that nobody knows
+ * their ids.
+ */
+static void
+release(struct serve_request *r, const struct dataplane *d, const char *id,
+    const char *project)
+{
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	struct jout j = JOUT_INIT(&out);
+	struct config config;
+	char *path = NULL;
+	struct fail f;
+	size_t n;
+	int rc;
+
+	if (release_parse(r, project, &path, &f) == -1) {
+		if (f.status == EX_NOPERM)
+			serve_error(r, 403, "FORBIDDEN", "%s", f.msg);
+		else
+			serve_error(r, f.status == EX_DATAERR ? 400 : 500,
+			    f.status == EX_DATAERR ? "INVALID_REQUEST" :
+			    "INTERNAL_ERROR", "request: %s", f.msg);
+		serve_log(r->serve, "sandbox %s of %s: refused: %s", id,
+		    project, f.msg);
+	} else if (config_load(&config, d->config, &f) == -1) {
+		serve_log(r->serve, "%s", f.msg);
+		serve_error(r, 500, "INTERNAL_ERROR",
+		    "the signer is not configured");
+	} else {
+		rc = give_back_all(d, &config, path, &n, &f);
+		if (rc == 0 || n > 0)
+			serve_log(r->serve, "sandbox %s of %s: gave back %zu "
+			    "uploads of s3://%s/%s", id, project, n,
+			    config.bucket, path);
+		if (rc == -1)
+			store_error(r, &f);
+		else {
+			jout_object(&j);
+			jout_key(&j, "released");
+			jout_u64(&j, n);
+			jout_close(&j);
+			serve_reply_json(r, 200, &j);
+		}
+		config_free(&config);
+	}
+	free(path);
+}
+
 static void
 done(struct serve_request *r, void *arg)
 {
@@ -266,24 +367,27 @@ done(struct serve_request *r, void *arg)
 	} else if (!id_ok(id, strlen(id))) {
 		serve_error(r, 400, "INVALID_SANDBOX_ID",
 		    SANDBOX_HEADER ": not a sandbox id");
-	} else if ((rc = owner(d->sandboxes, id, &project, &f)) == -1) {
+	} else if ((rc = owner(d->sandboxes, id, releases(r) ? "ended.json" :
+	    "owner.json", &project, &f)) == -1) {
 		serve_log(r->serve, "sandbox %s: %s", id, f.msg);
 		serve_error(r, 500, "INTERNAL_ERROR",
 		    "the sandbox's owner cannot be read");
 	} else if (rc == 0) {
-		serve_error(r, 404, "SANDBOX_NOT_FOUND", "no sandbox %s", id);
+		serve_error(r, 404, "SANDBOX_NOT_FOUND", releases(r) ?
+		    "no sandbox %s that has ended" : "no sandbox %s", id);
+	} else if (releases(r)) {
+		release(r, d, id, project.data);
 	} else {
 		sign(r, d, id, project.data);
 	}
 	buf_free(&project);
 }
 
-/* The name of tl-fault(7); towards the client it is "sign". */
+/* The names of tl-fault(7); towards the client a sign request is "sign". */
 static void
 name(const struct serve_request *r, char *text, size_t size)
 {
-	(void)r;
-	snprintf(text, size, "dataplane");
+	snprintf(text, size, releases(r) ? "release" : "dataplane");
 }
 
 const struct serve_ops dataplane_ops = {

@@ -13,6 +13,7 @@
 #include "region/procapi.h"
 #include "region/proxy.h"
 #include "region/root.h"
+#include "region/sign.h"
 
 /* A sign request names one object. */
 #define SIGN_BODY_MAX	(1U << 20)
@@ -235,7 +236,7 @@ files_done(struct serve_request *r, struct passage *o)
  * none is copied, and whose sandbox it is says the one we authenticated.
  */
 static void
-sign(struct serve_request *r, const struct proxy *x, const struct box *b)
+pass_on(struct serve_request *r, const struct proxy *x, const struct box *b)
 {
 	char id[sizeof(id_header) + BOX_ID_MAX + 3];
 	const char *headers[] = { id, NULL };
@@ -254,12 +255,7 @@ sign(struct serve_request *r, const struct proxy *x, const struct box *b)
 	struct fail f;
 
 	snprintf(id, sizeof(id), "%s: %s", id_header, b->id);
-	if (x->dataplane == NULL)
-		serve_error(r, 502, "PROXY_ERROR",
-		    "Failed to proxy request: there is no dataplane");
-	else if (memchr(req.json, '\0', r->body.len) != NULL)
-		serve_error(r, 400, "BAD_REQUEST", "a NUL in the body");
-	else if ((h = http_new(&f)) == NULL ||
+	if ((h = http_new(&f)) == NULL ||
 	    http_do(h, &req, &reply, &f) == -1) {
 		serve_log(r->serve, "%s: dataplane: %s", b->id, f.msg);
 		serve_error(r, 502, "PROXY_ERROR", "Failed to proxy request: "
@@ -269,6 +265,57 @@ sign(struct serve_request *r, const struct proxy *x, const struct box *b)
 		    NULL : reply.type, reply.body.data, reply.body.len);
 	http_reply_free(&reply);
 	http_free(h);
+}
+
+/* Write down what it opens: 1, 0 if it opens nothing, -1 and answered. */
+static int
+hold(struct serve_request *r, struct box *b)
+{
+	struct buf key = BUF_INIT(BUF_SMALL_MAX);
+	struct fail f;
+	int rc = sign_opens(r->body.data == NULL ? "" : r->body.data,
+	    r->body.len, b->owner.project, &key, &f);
+
+	if (rc == 1 && !box_enter(b)) {
+		serve_error(r, 503, "SANDBOX_NOT_RUNNING",
+		    "the sandbox is ending");
+		buf_free(&key);
+		return -1;
+	}
+	if (rc == 1) {
+		if (release_hold(boxes_releases(b->set), b->id, key.data,
+		    &f) == -1)
+			rc = -1;
+		box_leave(b);
+	}
+	buf_free(&key);
+	if (rc == -1) {
+		serve_log(r->serve, "%s: %s", b->id, f.msg);
+		if (f.status == EX_DATAERR)
+			serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
+		else
+			serve_error(r, 503, "UNAVAILABLE",
+			    "the upload cannot be kept in mind: %s", f.msg);
+	}
+	return rc;
+}
+
+static void
+sign(struct serve_request *r, const struct proxy *x, struct box *b)
+{
+	int held;
+
+	if (x->dataplane == NULL)
+		serve_error(r, 502, "PROXY_ERROR",
+		    "Failed to proxy request: there is no dataplane");
+	else if (r->body.data != NULL &&
+	    memchr(r->body.data, '\0', r->body.len) != NULL)
+		serve_error(r, 400, "BAD_REQUEST", "a NUL in the body");
+	else if ((held = hold(r, b)) != -1) {
+		pass_on(r, x, b);
+		if (held)
+			release_signed(boxes_releases(b->set), b->id);
+	}
 }
 
 void

@@ -94,10 +94,8 @@ sign_uri_split(const char *uri, char **bucket, char **key, struct fail *f)
 	return 0;
 }
 
-/* The caller's own artifact, to write or to read. */
-static int
-set_artifact(struct sign_request *r, const char *path, const char *project,
-    const struct config *c, struct fail *f)
+int
+sign_own_path(const char *path, const char *project, struct fail *f)
 {
 	char prefix[128];
 
@@ -110,6 +108,16 @@ set_artifact(struct sign_request *r, const char *path, const char *project,
 	if (strncmp(path, prefix, strlen(prefix)) != 0)
 		return fail_set(f, EX_NOPERM,
 		    "rel_path: not below %s", prefix);
+	return 0;
+}
+
+/* The caller's own artifact, to write or to read. */
+static int
+set_artifact(struct sign_request *r, const char *path, const char *project,
+    const struct config *c, struct fail *f)
+{
+	if (sign_own_path(path, project, f) == -1)
+		return -1;
 	r->bucket = strdup(c->bucket);
 	r->key = strdup(path);
 	if (r->bucket == NULL || r->key == NULL)
@@ -407,6 +415,24 @@ sign_parse(struct sign_request *r, const char *text, size_t len,
 		return fail_in(f, "request");
 	}
 	return 0;
+}
+
+int
+sign_opens(const char *text, size_t len, const char *project,
+    struct buf *key, struct fail *f)
+{
+	/* A bucket without a name holds nothing that may be read. */
+	char none[] = "";
+	const struct config c = { .bucket = none };
+	struct sign_request r;
+	int rc;
+
+	if (sign_parse(&r, text, len, project, &c, f) == -1)
+		return f->status == EX_OSERR ? -1 : 0;
+	rc = r.kind != SIGN_MULTIPART_PUT ? 0 :
+	    buf_adds(key, r.key, f) == -1 ? -1 : 1;
+	sign_request_free(&r);
+	return rc;
 }
 
 void

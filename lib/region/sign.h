@@ -51,6 +51,14 @@ struct sign_request {
 int	sign_parse(struct sign_request *, const char *text, size_t len,
 	    const char *project, const struct config *, struct fail *);
 void	sign_request_free(struct sign_request *);
+/*
+ * For who passes a request on: the key, onto a buf, that it opens a multipart
+ * upload for.  1, 0 if it opens none (whatever is wrong with it), -1.
+ */
+int	sign_opens(const char *text, size_t len, const char *project,
+	    struct buf *key, struct fail *);
+/* The rules of a path to write to: fit to be a key, and the project's own. */
+int	sign_own_path(const char *path, const char *project, struct fail *);
 
 /*
  * The same from the server's own wish, for an answer of the legacy path: an
