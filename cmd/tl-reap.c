@@ -12,9 +12,10 @@
 #include "core/opt.h"
 
 static const char usage[] =
-    "usage: tl-reap [-anv] [--older-than DURATION] [LEDGER...]\n"
+    "usage: tl-reap [-anv] [--folders] [--older-than DURATION] [LEDGER...]\n"
     "Undo what builds that died have left: uploads and sandboxes.\n"
     "  -a, --all                   what was kept, and another key's, too\n"
+    "      --folders               the folders of builds that failed, too\n"
     "  -n, --dry-run               only say what there is\n"
     "      --older-than DURATION   only builds that died so long ago: 90,\n"
     "                              90s, 15m, 2h, 1d\n"
@@ -23,12 +24,13 @@ static const char usage[] =
     "      --insecure-http         let the token go over plain http\n"
     "  -h, --help  -V, --version  -v, --verbose\n";
 
-enum { OLDER = 256, HELD, INSECURE };
+enum { OLDER = 256, FOLDERS, HELD, INSECURE };
 
 static const struct option options[] = {
 	{ "all", no_argument, NULL, 'a' },
 	{ "dry-run", no_argument, NULL, 'n' },
 	{ "older-than", required_argument, NULL, OLDER },
+	{ "folders", no_argument, NULL, FOLDERS },
 	{ "held", no_argument, NULL, HELD },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "insecure-http", no_argument, NULL, INSECURE },
@@ -66,6 +68,20 @@ tell(void *arg, const char *ledger, const struct ledger_entry *e,
 		    e->id : e->key, note);
 }
 
+static void
+tell_folder(void *arg, const char *name, enum reap_result how,
+    const char *note)
+{
+	struct buf *out = arg;
+	struct fail f;
+
+	failures += how == REAP_FAILED;
+	if (*note != '\0')
+		warnx("folder %s", note);
+	if (buf_addf(out, &f, "%s\tfolder\t%s\t-\n", result[how], name) == -1)
+		opt_fail(&f);
+}
+
 static int64_t
 duration(const char *arg)
 {
@@ -96,7 +112,7 @@ main(int argc, char *argv[])
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct reap reap = { .seconds = 60, .tell = tell, .arg = &out };
 	struct cloud cloud = CLOUD_INIT;
-	bool plain = false, verbose = false;
+	bool folders = false, plain = false, verbose = false;
 	unsigned busy = 0;
 	char *state = NULL;
 	struct fail f, why, worst = { .status = 0 };
@@ -120,6 +136,9 @@ main(int argc, char *argv[])
 		case OLDER:
 			reap.min_age_s = duration(optarg);
 			break;
+		case FOLDERS:
+			folders = true;
+			break;
 		case HELD:
 			reap.held = true;
 			break;
@@ -134,6 +153,8 @@ main(int argc, char *argv[])
 			opt_usage(usage);
 		}
 
+	if (folders && optind != argc)
+		opt_usage(usage);
 	/* An upload can be given back without a credential. */
 	if (cloud_load(&cloud, &why) == 0)
 		reap.cloud = &cloud;
@@ -149,6 +170,9 @@ main(int argc, char *argv[])
 		if ((state = reap_state(&f)) == NULL)
 			opt_fail(&f);
 		if (reap_folder(&reap, state, &busy, &f) == -1)
+			worst = f;
+		if (folders && reap_folders(&reap, state, tell_folder, &out,
+		    &f) == -1 && worst.status == 0)
 			worst = f;
 		if (verbose)
 			warnx("%s: %u not touched: at work, or too young",
@@ -170,7 +194,7 @@ main(int argc, char *argv[])
 	/* Each of them has had its line. */
 	if (failures != 0)
 		errx(worst.status, "not all could be undone; what is left "
-		    "stays in the ledger");
+		    "stays for the next time");
 	if (worst.status != 0)
 		opt_fail(&worst);
 	return 0;

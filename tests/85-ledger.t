@@ -181,7 +181,7 @@ try 'a clean-up that fails' tl-reap -t 2
 exits 77
 says 'sandbox sbx-1: '
 says 'refused (403)'
-says 'stays in the ledger'
+says 'stays for the next time'
 ok 'a clean-up that fails shows no key' sh -c '! grep MARKER out err'
 server "$created" "$block" "$fine" "$fine"
 sed -i "s,http://127.0.0.1:[0-9]*,$URL," "$state"/*
@@ -262,6 +262,48 @@ exits 0
 is 'a torn line means nothing' "$(cut -f1,2 out)" "undone	upload
 undone	sandbox
 undone	sandbox"
+
+# --- folders of builds that failed
+
+rm -rf "${state:?}"/*
+for folder in build.old build.new build.open work.1; do
+	mkdir -p "$state/$folder"
+	echo plan >"$state/$folder/plan.json"
+done
+mkdir away
+touch away/file
+ln -s "$T/away" "$state/build.link"
+echo file >"$state/build.file"
+printf '2026-01-01T00:00:00Z keep sandbox sbx-1\n' >"$state/build.open.ledger"
+exec 8>>"$state/build.open.ledger"
+flock 8
+touch -d '2 days ago' "$state"/build.[!n]*
+try 'folders, older than a day, -n' tl-reap -n --folders --older-than 1d
+gives 'open	folder	build.old	-'
+exits 0
+try 'folders, older than a day' tl-reap --folders --older-than 1d
+gives 'undone	folder	build.old	-'
+exits 0
+try 'folders, at once' tl-reap --folders
+silent out
+touch -d '1 minute ago' "$state/build.new"
+mkdir "$state/build.new/mine"
+touch -d '1 minute ago' "$state/build.new"
+try 'a folder with something else in it' tl-reap --folders
+exits 73
+says 'build.new/mine: Is a directory'
+holds 'failed	folder	build.new	-'
+rmdir "$state/build.new/mine"
+touch -d '1 minute ago' "$state/build.new"
+try 'folders' tl-reap --folders
+gives 'undone	folder	build.new	-'
+is 'what stays' "$(cd "$state" && printf '%s ' *)" \
+    'build.file build.link build.open build.open.ledger work.1 '
+ok 'a link is not followed' test -e away/file
+exec 8>&-
+rm -rf "${state:?}"/*
+try 'folders, and a ledger' tl-reap --folders x.ledger
+exits 64
 
 try 'a bad duration' tl-reap --older-than 1x
 exits 64

@@ -52,6 +52,16 @@ int	reap_ledger(struct reap *, const char *path, struct fail *);
 int	reap_folder(struct reap *, const char *folder, unsigned *busy,
 	    struct fail *);
 
+/*
+ * The folders build.* of the state folder that no ledger goes with: of builds
+ * that failed, all was given back, and nobody has taken them up again.  Those
+ * are removed whose last change is min_age_s ago.  Each is told by its name;
+ * -1 with the first reason if one of them stays.
+ */
+int	reap_folders(const struct reap *, const char *state,
+	    void (*tell)(void *arg, const char *name, enum reap_result,
+	    const char *note), void *arg, struct fail *);
+
 /* The state folder, $XDG_STATE_HOME/tl; malloc'ed.  EX_CONFIG. */
 char	*reap_state(struct fail *);
 
