@@ -3,6 +3,8 @@
 #include <err.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "build/files.h"
@@ -10,10 +12,11 @@
 #include "core/stop.h"
 
 static const char usage[] =
-    "usage: tl-put [-v] [-s FILE] [--allow-empty] PATH <file\n"
+    "usage: tl-put [-pv] [-s FILE] [--allow-empty] PATH <file\n"
     "Write stdin to the file at PATH in the sandbox.\n"
     "  -s, --sandbox FILE   the sandbox's document (default: $TL_SANDBOX)\n"
     "  --allow-empty        an empty stdin makes an empty file\n"
+    "  -p, --progress       bytes sent on stderr, once a second\n"
     "  --insecure-http      let the token go over plain http\n"
     "  -h, --help  -V, --version  -v, --verbose\n";
 
@@ -23,8 +26,27 @@ static struct options {
 	const char	*sandbox;
 	bool		 allow_empty;
 	bool		 insecure;
+	bool		 progress;
 	bool		 verbose;
 } opt;
+
+/* At most a line a second, and one when all is there; as tl-upload's. */
+static void
+progress(uint64_t done, uint64_t total)
+{
+	static time_t last;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec == last && done != total)
+		return;
+	last = now.tv_sec;
+	if (total == FILES_UNKNOWN)
+		fprintf(stderr, "tl-put: %" PRIu64 " bytes\n", done);
+	else
+		fprintf(stderr, "tl-put: %" PRIu64 " / %" PRIu64 " bytes\n",
+		    done, total);
+}
 
 static void
 parse(int argc, char *argv[])
@@ -32,13 +54,14 @@ parse(int argc, char *argv[])
 	static const struct option options[] = {
 		OPT_COMMON,
 		{ "sandbox", required_argument, NULL, 's' },
+		{ "progress", no_argument, NULL, 'p' },
 		{ "allow-empty", no_argument, NULL, ALLOW_EMPTY },
 		{ "insecure-http", no_argument, NULL, INSECURE },
 		{ NULL, 0, NULL, 0 }
 	};
 	int ch;
 
-	while ((ch = getopt_long(argc, argv, "hVvs:", options, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "hpVvs:", options, NULL)) != -1)
 		switch (ch) {
 		case 'h':
 			opt_help(usage);
@@ -49,6 +72,9 @@ parse(int argc, char *argv[])
 			break;
 		case 's':
 			opt.sandbox = optarg;
+			break;
+		case 'p':
+			opt.progress = true;
 			break;
 		case ALLOW_EMPTY:
 			opt.allow_empty = true;
@@ -82,6 +108,8 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	if (opt.verbose)
 		files.note = opt_note;
+	if (opt.progress)
+		files.progress = progress;
 	exchange_init(&x, http, &cloud);
 	/* A long file may take longer than the sandbox would live. */
 	exchange_keepalive(&x, &sandbox, EXCHANGE_KEEPALIVE_S);

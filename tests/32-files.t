@@ -113,6 +113,30 @@ refused 'an error under a 200' '{"json":{"error":"no room"}}' 76 \
     '/x/y: an error under the status 200: no room'
 refused 'never' '{"status":503,"body":"x"}' 75 'refused (503)'
 is 'put: never: tried five times' "$(seen length)" 5
+
+# How far it is: what is known, once a second, in the form of tl-progress.
+served PUT '{"status":204}'
+given 'hello'
+try 'progress: a file' tl-put -p /x
+exits 0
+silent out
+is 'progress: a file: when it is there' "$(cat err)" 'tl-put: 5 / 5 bytes'
+{ cat big; sleep 1.2; echo more; sleep 1.2; echo more; } |
+    tl-put --progress /x 2>err
+is 'progress: a long pipe' "$? $(sort -u err | sed 's/^tl-put: //' |
+    grep -Ev '^[0-9]+ bytes$')" '0 9000010 / 9000010 bytes'
+is 'progress: a long pipe: while it is made' \
+    "$(($(grep -c '^tl-put: [0-9]* bytes$' err) >= 2))" 1
+served PUT '{"status":503},{"status":204}'
+try 'progress: a second try' sh -c 'tl-put -p /x <big'
+exits 0
+is 'progress: a second try: all of it once' \
+    "$(grep -c 'tl-put: 9000000 / 9000000 bytes' err)" 1
+served PUT '{"status":403}'
+given 'hello'
+try 'progress: refused' tl-put -p /x
+exits 77
+is 'progress: refused: nothing is there' "$(grep -c bytes err)" 0
 lists tl-put.1
 rm statuses
 

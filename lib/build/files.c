@@ -72,6 +72,7 @@ struct source {
 	bool		 ended;		/* nothing behind what is held */
 	uint64_t	 size;		/* of a regular file */
 	uint64_t	 sent;
+	void		(*progress)(uint64_t, uint64_t);
 };
 
 static ssize_t
@@ -118,6 +119,19 @@ source_open(struct source *s, int fd, struct fail *f)
 }
 
 static ssize_t
+sent(struct source *s, size_t n)
+{
+	uint64_t total = s->regular ? s->size : s->ended ? s->held.len :
+	    FILES_UNKNOWN;
+
+	s->sent += n;
+	/* All of it is said once the server has it. */
+	if (s->progress != NULL && s->sent != total)
+		s->progress(s->sent, total);
+	return (ssize_t)n;
+}
+
+static ssize_t
 source_read(void *arg, char *p, size_t n, struct fail *f)
 {
 	struct source *s = arg;
@@ -128,8 +142,7 @@ source_read(void *arg, char *p, size_t n, struct fail *f)
 			n = s->held.len - s->at;
 		memcpy(p, s->held.data + s->at, n);
 		s->at += n;
-		s->sent += n;
-		return (ssize_t)n;
+		return sent(s, n);
 	}
 	if (s->ended)
 		return 0;
@@ -143,8 +156,7 @@ source_read(void *arg, char *p, size_t n, struct fail *f)
 	if (got == 0 && s->regular)
 		return fail_set(f, EX_IOERR, "stdin: became shorter while it "
 		    "was sent");
-	s->sent += (uint64_t)got;
-	return got;
+	return sent(s, (size_t)got);
 }
 
 static int
@@ -177,6 +189,7 @@ files_put(const struct files *s, const char *path, int fd, bool empty_is_fine,
 
 	if (source_open(&from, fd, f) == -1)
 		goto out;
+	from.progress = s->progress;
 	known = from.regular || from.ended;
 	if (known && (from.regular ? from.size : from.held.len) == 0 &&
 	    !empty_is_fine) {
@@ -205,6 +218,8 @@ files_put(const struct files *s, const char *path, int fd, bool empty_is_fine,
 		r = refused(&reply, path, f);
 	if (r == 0)
 		r = answer_check(&reply, path, f);
+	if (r == 0 && s->progress != NULL)
+		s->progress(from.sent, from.sent);
 	*size = from.sent;
 out:
 	buf_free(&from.held);

@@ -15,10 +15,17 @@ struct files {
 	const struct sandbox	*sandbox;
 	/* Told in a line why it is tried again.  Or NULL. */
 	void			(*note)(const char *);
+	/*
+	 * Told how much was sent, whenever something was; all of it when the
+	 * server has it.  total is FILES_UNKNOWN while a long pipe has not
+	 * ended.  Or NULL.
+	 */
+	void			(*progress)(uint64_t done, uint64_t total);
 };
 
 /* What is sent before its size is known: no more than this is held. */
 #define FILES_HOLD	(8UL << 20)
+#define FILES_UNKNOWN	UINT64_MAX
 
 /*
  * Send all of a descriptor to the file at path.  Its size is told beforehand

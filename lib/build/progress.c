@@ -13,6 +13,7 @@
 #define LINE_MAX_	(64UL << 10)	/* a longer one is shown in pieces */
 #define LAST_MAX	20		/* lines shown before an error */
 #define MARK_MIN	16
+#define UNKNOWN		UINT64_MAX
 
 struct progress {
 	struct progress_options	 opt;
@@ -23,7 +24,7 @@ struct progress {
 	size_t			 mark_len;	/* 0: not seen yet */
 	char			 stage[64];	/* "": between stages */
 	int64_t			 begun_ms;
-	uint64_t		 done, total;
+	uint64_t		 done, total;	/* or UNKNOWN */
 	bool			 moving;	/* done and total mean something */
 	bool			 drawn;		/* the moving line is there */
 	struct buf		 last[LAST_MAX];
@@ -261,12 +262,22 @@ recall(struct progress *p)
 static bool
 moves(struct progress *p, const char *text)
 {
-	uint64_t done, total;
-	int end = 0;
+	static const char *const who[] = { "tl-upload: ", "tl-put: " };
+	uint64_t done, total = UNKNOWN;
+	int end = 0, end2 = 0;
+	size_t i;
 
-	if (sscanf(text, "tl-upload: %" SCNu64 " / %" SCNu64 " bytes%n",
-	    &done, &total, &end) != 2 || end == 0 || text[end] != '\0' ||
-	    done > total)
+	for (i = 0; strncmp(text, who[i], strlen(who[i])) != 0;)
+		if (++i == sizeof(who) / sizeof(who[0]))
+			return false;
+	text += strlen(who[i]);
+	/* One that is still being made has no size yet. */
+	if (sscanf(text, "%" SCNu64 " bytes%n", &done, &end) == 1 && end != 0)
+		end2 = end;
+	else if (sscanf(text, "%" SCNu64 " / %" SCNu64 " bytes%n", &done,
+	    &total, &end2) != 2)
+		return false;
+	if (end2 == 0 || text[end2] != '\0' || done > total)
 		return false;
 	p->done = done;
 	p->total = total;
@@ -282,9 +293,11 @@ text(struct progress *p, const char *s, struct fail *f)
 	logged(p, "", s);
 	switch (p->opt.mode) {
 	case PROGRESS_NONE:
-		return remember(p, s, f);
+		return moves(p, s) ? 0 : remember(p, s, f);
 	case PROGRESS_PLAIN:
-		show(p, "", s);
+		/* How far it is would be a line a second: the last will do. */
+		if (!moves(p, s) || p->done == p->total)
+			show(p, "", s);
 		break;
 	case PROGRESS_LIVE:
 		if (!moves(p, s))
@@ -296,7 +309,8 @@ text(struct progress *p, const char *s, struct fail *f)
 		if (moves(p, s)) {
 			event_begin(&e, p, "progress");
 			event_number(&e, "done", p->done);
-			event_number(&e, "total", p->total);
+			if (p->total != UNKNOWN)
+				event_number(&e, "total", p->total);
 		} else {
 			event_begin(&e, p, "line");
 			jout_member(&e.j, "text", s);
@@ -546,7 +560,10 @@ progress_tick(struct progress *p)
 	snprintf(took, sizeof(took), "%.1f",
 	    (double)(now_ms() - p->begun_ms) / 1000);
 	n = snprintf(row, sizeof(row), "  %-11s %ss", p->stage, took);
-	if (p->moving)
+	if (p->moving && p->total == UNKNOWN)
+		snprintf(row + n, sizeof(row) - (size_t)n,
+		    "  %.1f MB sent", (double)p->done / 1e6);
+	else if (p->moving)
 		snprintf(row + n, sizeof(row) - (size_t)n,
 		    "  %.1f of %.1f MB sent", (double)p->done / 1e6,
 		    (double)p->total / 1e6);

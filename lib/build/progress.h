@@ -26,7 +26,8 @@
  *	end STATUS		the build has ended
  *	flush PATH		make this file once all before it is in the log
  *
- * "tl-upload: N / M bytes" is text that says how far an upload is.
+ * "tl-upload: N / M bytes" is text that says how far an upload is, and so is
+ * one of tl-put, which says "N bytes" while it does not know of how many.
  */
 enum progress_mode {
 	PROGRESS_PLAIN,		/* lines as they come, for pipes and logs */
