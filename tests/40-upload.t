@@ -223,14 +223,38 @@ completion 'an Error in a 200' 69 'InvalidPart): no such part' 1 \
     '{"body":"<Error><Code>InvalidPart</Code><Message>no such part</Message></Error>"}'
 completion 'a passing Error in a 200' 75 'InternalError' 2 \
     '{"body":"<Error><Code>InternalError</Code></Error>"}'
-completion 'half a result' 76 'not XML' 1 \
+completion 'half a result' 76 'not XML' 2 \
     '{"body":"<CompleteMultipartUploadResult><ETag>x</ETag>"}'
-completion 'an empty 200' 76 'empty answer' 1 '{"body":""}'
-completion 'a page of a proxy' 76 'answered <html>' 1 \
+completion 'an empty 200' 76 'empty answer' 2 '{"body":""}'
+completion 'a page of a proxy' 76 'answered <html>' 2 \
     '{"body":"<html><body>Welcome</body></html>"}'
-completion 'two roots' 76 'not XML' 1 \
+completion 'two roots' 76 'not XML' 2 \
     '{"body":"<CompleteMultipartUploadResult/><Error/>"}'
 
+for bad in '{"body":"<html><body>Welcome</body></html>"}' '{"body":""}' \
+    '{"body":"<CompleteMultipartUploadResult><ETag>x"}'; do
+	peer "[$parts{\"method\":\"POST\",\"path\":\"*\",\"answers\":[
+	    $bad,{\"body\":\"$result\"}]}]"
+	given "$(block 4)"
+	try "complete: $bad, then well" tl-upload snap
+	exits 0
+	holds '"uri"'
+	peer "[$parts{\"method\":\"POST\",\"path\":\"*\",\"answers\":[$bad,
+	    {\"status\":404,\"body\":\"<Error><Code>NoSuchUpload</Code></Error>\"}
+	    ]},$abort]"
+	given "$(block 4)"
+	try "complete: $bad, then no such upload" tl-upload snap
+	exits 75
+	says 'the object may be whole'
+	silent out
+done
+peer "[$parts{\"method\":\"POST\",\"path\":\"*\",\"answers\":[
+    {\"body\":\"<html/>\"}]},$abort]"
+given "$(block 4)"
+try 'complete: a page each time' tl-upload snap
+exits 76
+is 'complete: a page each time: tried four times' \
+    "$(seen '[.[] | select(.method == "POST")] | length')" 4
 peer "[$parts{\"method\":\"POST\",\"path\":\"*\",\"answers\":[
     {\"status\":503},{\"body\":\"$result\"}]}]"
 given "$(block 4)"

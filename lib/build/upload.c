@@ -24,6 +24,7 @@
 #define WAIT_FIRST_MS	250
 #define WAIT_MAX_MS	30000
 #define RETRY_AFTER_S	60		/* the longest Retry-After obeyed */
+#define NONSENSE_TRIES	4	/* more of it will not become an answer */
 #define ABORT_MS	5000		/* a caller has 15 s to clean up in all */
 
 struct piece {
@@ -629,6 +630,13 @@ completed(struct upload *u, const struct http_reply *r, struct fail *f)
 	return 0;
 }
 
+/*
+ * A completion may be asked for again: S3 sends its 200 before it knows how it
+ * ends, and its documents say to try again where the body is no result; a
+ * store that has completed it says so once more, or that there is no such
+ * upload.  So half a result, or a page from something on the way, is tried
+ * again like an answer that was lost.
+ */
 static int
 complete(struct upload *u, struct fail *f)
 {
@@ -640,7 +648,7 @@ complete(struct upload *u, struct fail *f)
 	    .url = u->complete.data, .headers = type,
 	    .reply_max = ANSWER_MAX, .stall_s = -1, .timeout_ms = 600000 };
 	bool lost = false;
-	unsigned try;
+	unsigned try, tries;
 	int64_t ms;
 	int r;
 
@@ -659,13 +667,17 @@ complete(struct upload *u, struct fail *f)
 		 */
 		if (lost && reply.status == 404) {
 			fail_set(f, EX_TEMPFAIL, "complete: an answer was "
-			    "lost and the upload is gone: the object may be "
-			    "whole");
+			    "lost, and now the store knows no such upload: "
+			    "the object may be whole; to be sure, sign and "
+			    "send it anew");
 			break;
 		}
-		lost = lost || (reply.sent && f->status == EX_TEMPFAIL);
-		if (f->status != EX_TEMPFAIL || try >= u->opt->tries ||
-		    stopped(u, f) == -1)
+		tries = f->status == EX_TEMPFAIL ? u->opt->tries :
+		    f->status != EX_PROTOCOL ? 0 :
+		    u->opt->tries < NONSENSE_TRIES ? u->opt->tries :
+		    NONSENSE_TRIES;
+		lost = lost || (reply.sent && tries != 0);
+		if (try >= tries || stopped(u, f) == -1)
 			break;
 		ms = pause_ms(&reply, try);
 		if (u->opt->verbose)
