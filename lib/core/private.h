@@ -1,6 +1,8 @@
 #ifndef TL_CORE_PRIVATE_H
 #define TL_CORE_PRIVATE_H
 
+#include <stdbool.h>
+
 #include "core/buf.h"
 #include "core/fail.h"
 
@@ -11,5 +13,12 @@
  * readable: EX_NOINPUT.  Messages name the file.
  */
 int	private_load(struct buf *, const char *path, struct fail *);
+
+/*
+ * The same for a file that may hold one: a regular file that nobody else may
+ * write; *open_to_others: somebody else may read it.
+ */
+int	private_load_own(struct buf *, const char *path, bool *open_to_others,
+	    struct fail *);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "core/buf.h"
+#include "core/conf.h"
 #include "core/date.h"
 #include "core/private.h"
 #include "region/config.h"
@@ -186,41 +187,16 @@ static const struct {
 #define NSETTINGS	(sizeof(settings) / sizeof(*settings))
 
 static int
-line_set(struct config *c, char *line, struct fail *f)
+set(void *arg, const char *name, const char *value, unsigned line,
+    struct fail *f)
 {
-	char *eq, *name, *value, *end;
 	size_t i;
 
-	name = line + strspn(line, " \t\r");
-	if (*name == '\0' || *name == '#')
-		return 0;
-	if ((eq = strchr(name, '=')) == NULL)
-		return fail_set(f, EX_CONFIG, "not NAME = VALUE");
-	for (end = eq; end > name && isblank((unsigned char)end[-1]); end--)
-		;
-	*end = '\0';
-	value = eq + 1 + strspn(eq + 1, " \t");
-	for (end = value + strlen(value);
-	    end > value && isspace((unsigned char)end[-1]); end--)
-		;
-	*end = '\0';
-	for (i = 0; i < NSETTINGS && strcmp(settings[i].name, name) != 0; i++)
-		;
-	if (i == NSETTINGS) {
-		/* In a file of another kind it may be half a key: not shown. */
-		if (strspn(name, "abcdefghijklmnopqrstuvwxyz_") != strlen(name))
-			return fail_set(f, EX_CONFIG, "no such setting");
-		return fail_set(f, EX_CONFIG, "%.40s: no such setting", name);
-	}
-	if (*value == '\0')
-		return fail_set(f, EX_CONFIG, "%s: empty", name);
-	for (end = value; *end != '\0'; end++)
-		if ((unsigned char)*end < 0x20 || *end == 0x7f)
-			return fail_set(f, EX_CONFIG, "%s: control byte",
-			    name);
-	if (settings[i].set(c, value, f) == -1)
-		return fail_in(f, name);
-	return 0;
+	(void)line;
+	for (i = 0; i < NSETTINGS; i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return settings[i].set(arg, value, f);
+	return CONF_UNKNOWN;
 }
 
 static int
@@ -244,25 +220,12 @@ int
 config_load(struct config *c, const char *path, struct fail *f)
 {
 	struct buf b = BUF_INIT(FILE_MAX);
-	char *line, *next;
-	unsigned n = 0;
 	int rc = -1;
 
 	memset(c, 0, sizeof(*c));
-	if (private_load(&b, path, f) == -1)
+	if (private_load(&b, path, f) == -1 ||
+	    conf_parse(&b, path, set, c, f) == -1)
 		goto out;
-	for (line = b.data; line != NULL; line = next) {
-		n++;
-		if ((next = strchr(line, '\n')) != NULL)
-			*next++ = '\0';
-		if (line_set(c, line, f) == -1) {
-			char where[300];
-
-			snprintf(where, sizeof(where), "%.200s:%u", path, n);
-			rc = fail_in(f, where);
-			goto out;
-		}
-	}
 	if ((rc = whole(c, f)) == -1)
 		fail_in(f, path);
 out:

@@ -40,6 +40,25 @@ check(const char *path, int status, const char *why)
 	buf_free(&b);
 }
 
+/* The same of one that need not be secret. */
+static void
+check_own(const char *path, int status, const char *why, bool others)
+{
+	struct buf b = BUF_INIT(64);
+	struct fail f = { 0, "" };
+	bool seen = !others;
+	int r = private_load_own(&b, path, &seen, &f);
+
+	if (status == 0)
+		UNIT_CHECK(r == 0 && b.len == 6 && seen == others,
+		    "own, %s to others", others ? "open" : "closed");
+	else
+		UNIT_CHECK(r == -1 && f.status == status && !seen &&
+		    strstr(f.msg, why) != NULL && strstr(f.msg, path) != NULL,
+		    "own, refused: %s", f.msg);
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -73,6 +92,17 @@ main(void)
 	close(fd[1]);
 	snprintf(pipe_path, sizeof(pipe_path), "/dev/fd/%d", fd[0]);
 	check(pipe_path, 0, "");
+	make("hidden", 6, 0600, me);
+	check_own("secret", 0, "", false);
+	make("hidden", 6, 0644, me);
+	check_own("secret", 0, "", true);
+	make("hidden", 6, 0620, me);
+	check_own("secret", EX_CONFIG, "others may write", false);
+	make("hidden", 6, 0602, me);
+	check_own("secret", EX_CONFIG, "others may write", false);
+	check_own(".", EX_CONFIG, "not a file", false);
+	check_own("/dev/null", EX_CONFIG, "not a file", false);
+	check_own("absent", EX_NOINPUT, "No such file", false);
 	unlink("secret");
 	if (chdir("/") == -1 || rmdir(dir) == -1)
 		abort();

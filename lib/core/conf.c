@@ -1,0 +1,66 @@
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "core/conf.h"
+
+static int
+line_set(char *line, unsigned n, int (*set)(void *, const char *, const char *,
+    unsigned, struct fail *), void *arg, struct fail *f)
+{
+	char *eq, *name, *value, *end;
+
+	name = line + strspn(line, " \t\r");
+	if (*name == '\0' || *name == '#')
+		return 0;
+	if ((eq = strchr(name, '=')) == NULL)
+		return fail_set(f, EX_CONFIG, "not NAME = VALUE");
+	for (end = eq; end > name && isblank((unsigned char)end[-1]); end--)
+		;
+	*end = '\0';
+	value = eq + 1 + strspn(eq + 1, " \t");
+	for (end = value + strlen(value);
+	    end > value && isspace((unsigned char)end[-1]); end--)
+		;
+	*end = '\0';
+	/* In a file of another kind it may be half a key: not shown. */
+	if (*name == '\0' ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz_") != strlen(name))
+		return fail_set(f, EX_CONFIG, "no such setting");
+	if (*value == '\0')
+		return fail_set(f, EX_CONFIG, "%.40s: empty", name);
+	for (end = value; *end != '\0'; end++)
+		if ((unsigned char)*end < 0x20 || *end == 0x7f)
+			return fail_set(f, EX_CONFIG, "%.40s: control byte",
+			    name);
+	switch (set(arg, name, value, n, f)) {
+	case 0:
+		break;
+	case CONF_UNKNOWN:
+		return fail_set(f, EX_CONFIG, "%.40s: no such setting", name);
+	default:
+		return fail_in(f, name);
+	}
+	return 0;
+}
+
+int
+conf_parse(struct buf *text, const char *path, int (*set)(void *,
+    const char *, const char *, unsigned, struct fail *), void *arg,
+    struct fail *f)
+{
+	char *line, *next, where[300];
+	unsigned n = 0;
+
+	for (line = text->data; line != NULL; line = next) {
+		n++;
+		if ((next = strchr(line, '\n')) != NULL)
+			*next++ = '\0';
+		if (line_set(line, n, set, arg, f) == -1) {
+			snprintf(where, sizeof(where), "%.200s:%u", path, n);
+			return fail_in(f, where);
+		}
+	}
+	return 0;
+}
