@@ -4,6 +4,7 @@
 
 #include "build/abort.h"
 #include "build/ledger.h"
+#include "build/settings.h"
 #include "core/opt.h"
 
 static const char usage[] =
@@ -23,6 +24,7 @@ main(int argc, char *argv[])
 	struct buf text = BUF_INIT(BUF_DOC_MAX);
 	void (*note)(const char *) = NULL;
 	struct ledger ledger = LEDGER_INIT;
+	struct settings settings = SETTINGS_INIT;
 	struct http *http = NULL;
 	struct span doc, block;
 	unsigned seconds = 60;
@@ -58,11 +60,10 @@ main(int argc, char *argv[])
 		if (note != NULL)
 			note("nothing was signed, nothing to give back");
 	} else {
-		if ((http = http_new(&f)) == NULL ||
+		if (settings_load(&settings, &f) == -1 || (http =
+		    settings_http(&settings, note != NULL, &f)) == NULL ||
 		    ledger_open(&ledger, &f) == -1)
 			opt_fail(&f);
-		if (note != NULL)
-			http_verbose(http);
 		if (abort_upload(http, &block, seconds, note, &f) == -1 ||
 		    ledger_upload_gone(&ledger, &block, &f) == -1)
 			opt_fail(&f);
@@ -70,6 +71,7 @@ main(int argc, char *argv[])
 
 	ledger_close(&ledger);
 	http_free(http);
+	settings_free(&settings);
 	buf_free(&text);
 	return 0;
 }

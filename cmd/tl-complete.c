@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "build/begin.h"
 #include "build/complete.h"
 #include "build/disk.h"
 #include "build/prepared.h"
@@ -11,18 +12,18 @@
 
 static const char usage[] =
     "usage: tl-complete [-v] -p PREPARED [-s SIGNED] [--disk-mb N] "
-    "[--insecure-http] <METADATA >TEMPLATE\n"
+    "[SETTINGS] <METADATA >TEMPLATE\n"
     "      --disk-mb N        the size of the image's root file system\n"
-    "      --insecure-http    let the token go over plain http\n"
     "  -p, --prepared FILE    the prepared answer\n"
     "  -s, --signed FILE      the signed document\n"
-    "  -v, --verbose          say on stderr what is done\n";
+    "  -v, --verbose          say on stderr what is done\n"
+    SETTINGS_USAGE;
 
-enum { DISK_MB = 256, INSECURE };
+enum { DISK_MB = 256 };
 
 static const struct option options[] = {
 	{ "disk-mb", required_argument, NULL, DISK_MB },
-	{ "insecure-http", no_argument, NULL, INSECURE },
+	SETTINGS_OPTIONS,
 	{ "prepared", required_argument, NULL, 'p' },
 	{ "signed", required_argument, NULL, 's' },
 	OPT_COMMON,
@@ -81,8 +82,9 @@ main(int argc, char *argv[])
 	struct cloud cloud = CLOUD_INIT;
 	void (*note)(const char *) = NULL;
 	struct ledger ledger = LEDGER_INIT;
+	struct settings settings = SETTINGS_INIT;
 	const char *prepared_path = "", *signed_path = NULL;
-	bool plain = false, has_mb = false;
+	bool has_mb = false;
 	struct http *http;
 	struct span doc;
 	uint64_t mb = 0;
@@ -109,14 +111,13 @@ main(int argc, char *argv[])
 			mb = opt_number("--disk-mb", optarg, 0, DISK_MB_MAX);
 			has_mb = true;
 			break;
-		case INSECURE:
-			plain = true;
-			break;
 		default:
-			opt_usage(usage);
+			if (!begin_option(&settings, ch, optarg))
+				opt_usage(usage);
 		}
 	if (optind != argc || *prepared_path == '\0')
 		opt_usage(usage);
+	begin_settings(&settings, "tl-complete");
 
 	opt_input(&metadata, "the builder's metadata");
 	if (prepared_load(&prepared, &text, prepared_path, &f) == -1)
@@ -130,7 +131,7 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	}
 
-	http = cloud_http(&cloud, plain, note != NULL, &f);
+	http = cloud_http(&cloud, &settings, note != NULL, &f);
 	if (http == NULL || ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
 	if (complete_post(&completion, prepared.build_id, http, &cloud,
@@ -142,6 +143,7 @@ main(int argc, char *argv[])
 	ledger_close(&ledger);
 	http_free(http);
 	cloud_free(&cloud);
+	settings_free(&settings);
 	completion_free(&completion);
 	prepared_free(&prepared);
 	free(uri);

@@ -3,6 +3,7 @@
 #include <err.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "build/begin.h"
 #include "build/builder.h"
 #include "build/mask.h"
 #include "build/prepared.h"
@@ -24,6 +26,7 @@ static const char usage[] =
     "[--env NAME=VALUE]...\n"
     "           [--builder PREPARED] [--status-file FILE] [--] "
     "COMMAND [ARG...]\n"
+    "       tl-exec [-v] [-s FILE] --attach PID | --kill PID\n"
     "Run a command in the sandbox; its output is shown as it comes.\n"
     "  -s, --sandbox FILE      the sandbox's document (default: $TL_SANDBOX)\n"
     "  --root                  as root, not as the sandbox's user\n"
@@ -32,11 +35,14 @@ static const char usage[] =
     "  --builder PREPARED      the prepared builder, as root; COMMAND is put\n"
     "                          before it, which is to run its last arguments\n"
     "  --keepalive[=SECONDS]   ping the sandbox so often (default: 120)\n"
+    "  --attach PID            no new command: the output of this process,\n"
+    "                          from its beginning, and its status\n"
+    "  --kill PID              no new command: end this process\n"
     "  --status-file FILE      leave the command's end there, as JSON\n"
-    "  --insecure-http         let the token go over plain http\n"
-    "  -h, --help  -V, --version  -v, --verbose\n";
+    "  -h, --help  -V, --version  -v, --verbose\n"
+    SETTINGS_USAGE;
 
-enum { ROOT = 256, CWD, ENV, BUILDER, KEEPALIVE, STATUS_FILE, INSECURE };
+enum { ROOT = 256, CWD, ENV, BUILDER, KEEPALIVE, STATUS_FILE, ATTACH, KILL };
 
 static struct options {
 	const char	*sandbox;
@@ -46,10 +52,11 @@ static struct options {
 	bool		 root;
 	const char	**env;
 	size_t		 env_n;
+	int64_t		 attach, kill;	/* a pid; 0: a new process */
 	unsigned	 keepalive_s;
-	bool		 insecure;
+	struct settings	 settings;
 	bool		 verbose;
-} opt = { .keepalive_s = EXCHANGE_KEEPALIVE_S };
+} opt = { .settings = SETTINGS_INIT, .keepalive_s = EXCHANGE_KEEPALIVE_S };
 
 /* Where lines go: two streams, of which a terminal gets no control bytes. */
 static struct output {
@@ -203,8 +210,10 @@ parse(int argc, char *argv[])
 		{ "env", required_argument, NULL, ENV },
 		{ "builder", required_argument, NULL, BUILDER },
 		{ "keepalive", optional_argument, NULL, KEEPALIVE },
+		{ "attach", required_argument, NULL, ATTACH },
+		{ "kill", required_argument, NULL, KILL },
 		{ "status-file", required_argument, NULL, STATUS_FILE },
-		{ "insecure-http", no_argument, NULL, INSECURE },
+		SETTINGS_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
 	int ch;
@@ -239,16 +248,24 @@ parse(int argc, char *argv[])
 				opt.keepalive_s = (unsigned)opt_number(
 				    "--keepalive", optarg, 1, 290);
 			break;
+		case ATTACH:
+			opt.attach = (int64_t)opt_number("--attach", optarg,
+			    1, INT64_MAX);
+			break;
+		case KILL:
+			opt.kill = (int64_t)opt_number("--kill", optarg, 1,
+			    INT64_MAX);
+			break;
 		case STATUS_FILE:
 			opt.status_file = optarg;
 			break;
-		case INSECURE:
-			opt.insecure = true;
-			break;
 		default:
-			opt_usage(usage);
+			if (!begin_option(&opt.settings, ch, optarg))
+				opt_usage(usage);
 		}
-	if (optind == argc && opt.builder == NULL)
+	if ((optind != argc) + (opt.builder != NULL && optind == argc) +
+	    (opt.attach != 0) + (opt.kill != 0) != 1 ||
+	    (opt.builder != NULL && opt.attach + opt.kill != 0))
 		opt_usage(usage);
 }
 
@@ -265,7 +282,13 @@ run(struct http *http, const struct process *p, const struct sandbox *sandbox,
 
 	exchange_init(&x, http, cloud);
 	exchange_keepalive(&x, sandbox, opt.keepalive_s);
-	r = process_run(&link, p, end, f);
+	if (opt.kill != 0) {
+		*end = (struct process_end){ 0, 0, false };
+		r = process_kill(&link, opt.kill, f);
+	} else if (opt.attach != 0)
+		r = process_follow(&link, opt.attach, end, f);
+	else
+		r = process_run(&link, p, end, f);
 	exchange_free(&x);
 	return r;
 }
@@ -285,6 +308,7 @@ main(int argc, char *argv[])
 	int status;
 
 	parse(argc, argv);
+	begin_settings(&opt.settings, "tl-exec");
 	words = (const char *const *)(argv + optind);
 	if (opt.builder != NULL)
 		words = built = builder(argv + optind, &split);
@@ -295,7 +319,7 @@ main(int argc, char *argv[])
 	p.user = opt.root ? "root" : NULL;
 
 	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
-	    (http = cloud_http(&cloud, opt.insecure, opt.verbose,
+	    (http = cloud_http(&cloud, &opt.settings, opt.verbose,
 	    &f)) == NULL)
 		opt_fail(&f);
 	output.to[PROCESS_STDOUT] = stdout;
@@ -313,13 +337,22 @@ main(int argc, char *argv[])
 	if (run(http, &p, &sandbox, &cloud, &end, &f) == -1) {
 		if (stop_signal == 0)
 			opt_fail(&f);
-		warnx("%s", f.msg);
+		if (stop_signal == SIGALRM && end.pid != 0)
+			warnx("%s; process %" PRId64 " still runs in sandbox "
+			    "%s: see it with --attach %" PRId64 ", end it with "
+			    "--kill %" PRId64, f.msg, end.pid, sandbox.id,
+			    end.pid, end.pid);
+		else
+			warnx("%s", f.msg);
 		status = stop_status();
+	} else if (opt.kill != 0) {
+		status = 0;
 	} else {
 		status_file(&end);
 		if (end.oom)
 			warnx("%s: killed for want of memory; give the "
-			    "sandbox more with --memory-mb", p.command);
+			    "sandbox more with --memory-mb",
+			    p.command != NULL ? p.command : "the process");
 		status = process_status(&end);
 	}
 	if (fflush(stdout) == EOF || close(STDOUT_FILENO) == -1)
@@ -331,5 +364,6 @@ main(int argc, char *argv[])
 	http_free(http);
 	sandbox_free(&sandbox);
 	cloud_free(&cloud);
+	settings_free(&opt.settings);
 	return status;
 }

@@ -11,26 +11,25 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "build/begin.h"
 #include "build/files.h"
 #include "core/opt.h"
 #include "core/stop.h"
 
 static const char usage[] =
-    "usage: tl-get [-v] [-s FILE] [-o OUTPUT] PATH\n"
+    "usage: tl-get [-v] [-s FILE] [-o OUTPUT] [SETTINGS] PATH\n"
     "Write the file at PATH in the sandbox to stdout.\n"
     "  -s, --sandbox FILE   the sandbox's document (default: $TL_SANDBOX)\n"
     "  -o, --output OUTPUT  to this file instead, whole or not at all\n"
-    "  --insecure-http      let the token go over plain http\n"
-    "  -h, --help  -V, --version  -v, --verbose\n";
-
-enum { INSECURE = 256 };
+    "  -h, --help  -V, --version  -v, --verbose\n"
+    SETTINGS_USAGE;
 
 static struct options {
 	const char	*sandbox;
 	const char	*output;
-	bool		 insecure;
+	struct settings	 settings;
 	bool		 verbose;
-} opt;
+} opt = { .settings = SETTINGS_INIT };
 
 static void
 parse(int argc, char *argv[])
@@ -39,7 +38,7 @@ parse(int argc, char *argv[])
 		OPT_COMMON,
 		{ "sandbox", required_argument, NULL, 's' },
 		{ "output", required_argument, NULL, 'o' },
-		{ "insecure-http", no_argument, NULL, INSECURE },
+		SETTINGS_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
 	int ch;
@@ -59,11 +58,9 @@ parse(int argc, char *argv[])
 		case 'o':
 			opt.output = optarg;
 			break;
-		case INSECURE:
-			opt.insecure = true;
-			break;
 		default:
-			opt_usage(usage);
+			if (!begin_option(&opt.settings, ch, optarg))
+				opt_usage(usage);
 		}
 	if (argc - optind != 1)
 		opt_usage(usage);
@@ -112,8 +109,9 @@ main(int argc, char *argv[])
 	struct fail f;
 
 	parse(argc, argv);
+	begin_settings(&opt.settings, "tl-get");
 	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
-	    (http = cloud_http(&cloud, opt.insecure, opt.verbose,
+	    (http = cloud_http(&cloud, &opt.settings, opt.verbose,
 	    &f)) == NULL)
 		opt_fail(&f);
 	if (opt.verbose)
@@ -141,5 +139,6 @@ main(int argc, char *argv[])
 	http_free(http);
 	sandbox_free(&sandbox);
 	cloud_free(&cloud);
-	return r == 0 ? 0 : stop_status();
+	settings_free(&opt.settings);
+	return r == 0 ? 0 : opt_stopped();
 }

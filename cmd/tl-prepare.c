@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "build/begin.h"
 #include "build/idempotency.h"
 #include "build/ledger.h"
 #include "build/prepared.h"
@@ -11,16 +12,14 @@
 #include "core/opt.h"
 
 static const char usage[] =
-    "usage: tl-prepare [-v] [-k KEY] [--insecure-http] <PLAN >PREPARED\n"
+    "usage: tl-prepare [-v] [-k KEY] [SETTINGS] <PLAN >PREPARED\n"
     "  -k, --idempotency-key KEY  ask again for a build asked for before\n"
-    "      --insecure-http        let the token go over plain http\n"
-    "  -v, --verbose              say on stderr what is done\n";
-
-enum { INSECURE = 256 };
+    "  -v, --verbose              say on stderr what is done\n"
+    SETTINGS_USAGE;
 
 static const struct option options[] = {
 	{ "idempotency-key", required_argument, NULL, 'k' },
-	{ "insecure-http", no_argument, NULL, INSECURE },
+	SETTINGS_OPTIONS,
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
 };
@@ -59,10 +58,10 @@ main(int argc, char *argv[])
 	void (*note)(const char *) = NULL;
 	char key_line[IDEMPOTENCY_HEADER];
 	struct ledger ledger = LEDGER_INIT;
+	struct settings settings = SETTINGS_INIT;
 	const char *key = NULL;
 	struct http *http;
 	struct span plan;
-	bool plain = false;
 	struct fail f;
 	int ch;
 
@@ -78,14 +77,13 @@ main(int argc, char *argv[])
 		case 'k':
 			key = optarg;
 			break;
-		case INSECURE:
-			plain = true;
-			break;
 		default:
-			opt_usage(usage);
+			if (!begin_option(&settings, ch, optarg))
+				opt_usage(usage);
 		}
 	if (optind != argc)
 		opt_usage(usage);
+	begin_settings(&settings, "tl-prepare");
 	if ((key != NULL ? idempotency_given(key_line, key, &f) :
 	    idempotency_random(key_line, &f)) == -1)
 		opt_fail(&f);
@@ -98,7 +96,7 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	}
 
-	http = cloud_http(&cloud, plain, note != NULL, &f);
+	http = cloud_http(&cloud, &settings, note != NULL, &f);
 	if (http == NULL || ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
 	if (prepare_lookup(&prepare, http, &cloud, note, &f) == -1 ||
@@ -112,6 +110,7 @@ main(int argc, char *argv[])
 	ledger_close(&ledger);
 	http_free(http);
 	cloud_free(&cloud);
+	settings_free(&settings);
 	prepare_free(&prepare);
 	buf_free(&text);
 	buf_free(&out);

@@ -7,28 +7,29 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "build/begin.h"
 #include "build/files.h"
 #include "core/opt.h"
 #include "core/stop.h"
 
 static const char usage[] =
-    "usage: tl-put [-pv] [-s FILE] [--allow-empty] PATH <file\n"
+    "usage: tl-put [-pv] [-s FILE] [--allow-empty] [SETTINGS] PATH <file\n"
     "Write stdin to the file at PATH in the sandbox.\n"
     "  -s, --sandbox FILE   the sandbox's document (default: $TL_SANDBOX)\n"
     "  --allow-empty        an empty stdin makes an empty file\n"
     "  -p, --progress       bytes sent on stderr, once a second\n"
-    "  --insecure-http      let the token go over plain http\n"
-    "  -h, --help  -V, --version  -v, --verbose\n";
+    "  -h, --help  -V, --version  -v, --verbose\n"
+    SETTINGS_USAGE;
 
-enum { ALLOW_EMPTY = 256, INSECURE };
+enum { ALLOW_EMPTY = 256 };
 
 static struct options {
 	const char	*sandbox;
 	bool		 allow_empty;
-	bool		 insecure;
 	bool		 progress;
+	struct settings	 settings;
 	bool		 verbose;
-} opt;
+} opt = { .settings = SETTINGS_INIT };
 
 /* At most a line a second, and one when all is there; as tl-upload's. */
 static void
@@ -56,7 +57,7 @@ parse(int argc, char *argv[])
 		{ "sandbox", required_argument, NULL, 's' },
 		{ "progress", no_argument, NULL, 'p' },
 		{ "allow-empty", no_argument, NULL, ALLOW_EMPTY },
-		{ "insecure-http", no_argument, NULL, INSECURE },
+		SETTINGS_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
 	int ch;
@@ -79,11 +80,9 @@ parse(int argc, char *argv[])
 		case ALLOW_EMPTY:
 			opt.allow_empty = true;
 			break;
-		case INSECURE:
-			opt.insecure = true;
-			break;
 		default:
-			opt_usage(usage);
+			if (!begin_option(&opt.settings, ch, optarg))
+				opt_usage(usage);
 		}
 	if (argc - optind != 1)
 		opt_usage(usage);
@@ -102,8 +101,9 @@ main(int argc, char *argv[])
 	int r;
 
 	parse(argc, argv);
+	begin_settings(&opt.settings, "tl-put");
 	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
-	    (http = cloud_http(&cloud, opt.insecure, opt.verbose,
+	    (http = cloud_http(&cloud, &opt.settings, opt.verbose,
 	    &f)) == NULL)
 		opt_fail(&f);
 	if (opt.verbose)
@@ -126,5 +126,6 @@ main(int argc, char *argv[])
 	http_free(http);
 	sandbox_free(&sandbox);
 	cloud_free(&cloud);
-	return r == 0 ? 0 : stop_status();
+	settings_free(&opt.settings);
+	return r == 0 ? 0 : opt_stopped();
 }

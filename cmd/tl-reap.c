@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "build/begin.h"
 #include "build/reap.h"
 #include "core/opt.h"
 
@@ -21,10 +22,11 @@ static const char usage[] =
     "                              90s, 15m, 2h, 1d\n"
     "      --held                  the caller holds the ledgers' locks\n"
     "  -t, --timeout SECONDS       for each build (60)\n"
-    "      --insecure-http         let the token go over plain http\n"
+    "      --api-url URL, --token-file FILE, --insecure-http\n"
+    "                              where to and as whom: tl-config(5)\n"
     "  -h, --help  -V, --version  -v, --verbose\n";
 
-enum { OLDER = 256, FOLDERS, HELD, INSECURE };
+enum { OLDER = 256, FOLDERS, HELD };
 
 static const struct option options[] = {
 	{ "all", no_argument, NULL, 'a' },
@@ -33,7 +35,7 @@ static const struct option options[] = {
 	{ "folders", no_argument, NULL, FOLDERS },
 	{ "held", no_argument, NULL, HELD },
 	{ "timeout", required_argument, NULL, 't' },
-	{ "insecure-http", no_argument, NULL, INSECURE },
+	SETTINGS_WHERE,
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
 };
@@ -111,8 +113,9 @@ main(int argc, char *argv[])
 {
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct reap reap = { .seconds = 60, .tell = tell, .arg = &out };
+	struct settings settings = SETTINGS_INIT;
 	struct cloud cloud = CLOUD_INIT;
-	bool folders = false, plain = false, verbose = false;
+	bool folders = false, verbose = false;
 	unsigned busy = 0;
 	char *state = NULL;
 	struct fail f, why, worst = { .status = 0 };
@@ -146,25 +149,22 @@ main(int argc, char *argv[])
 			reap.seconds = (unsigned)opt_number("--timeout",
 			    optarg, 1, 3600);
 			break;
-		case INSECURE:
-			plain = true;
-			break;
 		default:
-			opt_usage(usage);
+			if (!begin_option(&settings, ch, optarg))
+				opt_usage(usage);
 		}
 
 	if (folders && optind != argc)
 		opt_usage(usage);
+	/* --timeout is its deadline: what it undoes is not to be cut short. */
+	if (settings_load(&settings, &f) == -1)
+		opt_fail(&f);
 	/* An upload can be given back without a credential. */
-	if (cloud_load(&cloud, &why) == 0)
+	if (cloud_load(&cloud, &settings, &why) == 0)
 		reap.cloud = &cloud;
 	reap.why = &why;
-	if ((reap.http = http_new(&f)) == NULL)
+	if ((reap.http = settings_http(&settings, verbose, &f)) == NULL)
 		opt_fail(&f);
-	if (plain)
-		http_allow_plain(reap.http);
-	if (verbose)
-		http_verbose(reap.http);
 
 	if (optind == argc) {
 		if ((state = reap_state(&f)) == NULL)
@@ -189,6 +189,7 @@ main(int argc, char *argv[])
 	opt_output(&out);
 	http_free(reap.http);
 	cloud_free(&cloud);
+	settings_free(&settings);
 	buf_free(&out);
 	free(state);
 	/* Each of them has had its line. */

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "build/begin.h"
 #include "build/builder.h"
 #include "build/cloud.h"
 #include "build/prepare.h"
@@ -14,11 +15,13 @@
 #include "core/opt.h"
 
 static const char usage[] =
-    "usage: tl-requests [-v] <PLAN >REQUESTS\n"
+    "usage: tl-requests [-v] [SETTINGS] <PLAN >REQUESTS\n"
     "Say the requests that a build of a plan would send; send none.\n"
-    "  -h, --help  -V, --version  -v, --verbose\n";
+    "  -h, --help  -V, --version  -v, --verbose\n"
+    SETTINGS_USAGE;
 
 static const struct option options[] = {
+	SETTINGS_OPTIONS,
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
 };
@@ -112,6 +115,7 @@ int
 main(int argc, char *argv[])
 {
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
+	struct settings settings = SETTINGS_INIT;
 	struct prepare prepare = PREPARE_INIT;
 	bool verbose = false;
 	struct span plan;
@@ -128,10 +132,12 @@ main(int argc, char *argv[])
 			verbose = true;
 			break;
 		default:
-			opt_usage(usage);
+			if (!begin_option(&settings, ch, optarg))
+				opt_usage(usage);
 		}
 	if (optind != argc)
 		opt_usage(usage);
+	begin_settings(&settings, "tl-requests");
 
 	if (buf_read(&text, STDIN_FILENO, "stdin", &f) == -1)
 		opt_fail(&f);
@@ -144,7 +150,7 @@ main(int argc, char *argv[])
 		fail_in(&f, "stdin");
 		opt_fail(&f);
 	}
-	if (cloud_load(&cloud, &f) == -1)
+	if (cloud_load(&cloud, &settings, &f) == -1)
 		opt_fail(&f);
 	if (verbose)
 		fprintf(stderr, "tl-requests: each with Authorization: Bearer"
@@ -154,6 +160,7 @@ main(int argc, char *argv[])
 
 	opt_output(&out);
 	cloud_free(&cloud);
+	settings_free(&settings);
 	prepare_free(&prepare);
 	buf_free(&text);
 	buf_free(&out);

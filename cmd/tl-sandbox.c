@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "build/begin.h"
 #include "build/disk.h"
 #include "build/ledger.h"
 #include "build/lifecycle.h"
@@ -30,10 +31,10 @@ static const char usage[] =
     "  --idempotency-key KEY   create: the same key, the same sandbox\n"
     "  --timeout SECONDS       wait: for each of two waits; rm: for trying\n"
     "  --every SECONDS         keepalive: between two pings\n"
-    "  --insecure-http         let the token go over plain http\n"
-    "  -h, --help  -V, --version  -v, --verbose\n";
+    "  -h, --help  -V, --version  -v, --verbose\n"
+    SETTINGS_USAGE;
 
-enum { CPUS = 256, MEMORY, DISK, BUILDER_DISK, KEY, TIMEOUT, EVERY, INSECURE };
+enum { CPUS = 256, MEMORY, DISK, BUILDER_DISK, KEY, TIMEOUT, EVERY };
 
 #define EVERY_MAX	290	/* less than the life that a ping renews */
 #define RM_TIMEOUT_S	10
@@ -47,9 +48,10 @@ static struct options {
 	const char	*key;
 	unsigned	 timeout_s;	/* 0: not given */
 	unsigned	 every_s;
-	bool		 insecure;
+	struct settings	 settings;
 	bool		 verbose;
-} opt = { .file = "-", .every_s = EXCHANGE_KEEPALIVE_S };
+} opt = { .settings = SETTINGS_INIT, .file = "-",
+	  .every_s = EXCHANGE_KEEPALIVE_S };
 
 static struct http *http;
 static struct cloud cloud = CLOUD_INIT;
@@ -331,7 +333,7 @@ parse(int argc, char *argv[])
 		{ "idempotency-key", required_argument, NULL, KEY },
 		{ "timeout", required_argument, NULL, TIMEOUT },
 		{ "every", required_argument, NULL, EVERY },
-		{ "insecure-http", no_argument, NULL, INSECURE },
+		SETTINGS_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
 	char used[16] = "";
@@ -391,11 +393,9 @@ parse(int argc, char *argv[])
 			    1, EVERY_MAX);
 			kind = "e";
 			break;
-		case INSECURE:
-			opt.insecure = true;
-			break;
 		default:
-			opt_usage(usage);
+			if (!begin_option(&opt.settings, ch, optarg))
+				opt_usage(usage);
 		}
 		if (*kind != '\0' && strchr(used, *kind) == NULL)
 			used[n++] = *kind;
@@ -418,7 +418,8 @@ main(int argc, char *argv[])
 	const struct command *command = parse(argc, argv);
 	struct fail f;
 
-	http = cloud_http(&cloud, opt.insecure, opt.verbose, &f);
+	begin_settings(&opt.settings, "tl-sandbox");
+	http = cloud_http(&cloud, &opt.settings, opt.verbose, &f);
 	if (http == NULL || ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
 	exchange_init(&exchange, http, &cloud);
@@ -431,5 +432,6 @@ main(int argc, char *argv[])
 	ledger_close(&ledger);
 	http_free(http);
 	cloud_free(&cloud);
-	return stop_status();
+	settings_free(&opt.settings);
+	return opt_stopped();
 }

@@ -1,5 +1,6 @@
 /* tl-sign: signed URLs for what a prepared build reads and writes. */
 
+#include <err.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "build/begin.h"
 #include "build/disk.h"
 #include "build/ledger.h"
 #include "build/sign.h"
@@ -15,19 +17,21 @@
 
 static const char usage[] =
     "usage: tl-sign [-v] [-s FILE] [-d DIALECT] [--disk-mb N] "
-    "[--insecure-http] <PREPARED >SIGNED\n"
+    "[SETTINGS] <PREPARED >SIGNED\n"
     "  -d, --dialect DIALECT  auto, seed or merged (TL_SIGN_DIALECT; auto)\n"
     "      --disk-mb N        the size of the image's root file system\n"
-    "      --insecure-http    let the token go over plain http\n"
     "  -s, --sandbox FILE     the sandbox's document (TL_SANDBOX)\n"
-    "  -v, --verbose          say on stderr what is done\n";
+    "  -v, --verbose          say on stderr what is done\n"
+    SETTINGS_USAGE;
 
-enum { DISK_MB = 256, INSECURE };
+enum { DISK_MB = 256 };
+
+static struct settings settings = SETTINGS_INIT;
 
 static const struct option options[] = {
 	{ "dialect", required_argument, NULL, 'd' },
 	{ "disk-mb", required_argument, NULL, DISK_MB },
-	{ "insecure-http", no_argument, NULL, INSECURE },
+	SETTINGS_OPTIONS,
 	{ "sandbox", required_argument, NULL, 's' },
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
@@ -38,24 +42,20 @@ static _Noreturn void
 end(struct fail *f)
 {
 	if (stop_signal != 0)
-		fail_set(f, stop_status(), "stopped by a signal");
+		fail_set(f, stop_status(), "%s", stop_reason());
 	opt_fail(f);
 }
 
 static enum sign_dialect
 dialect(const char *option)
 {
-	const char *word = option != NULL ? option : getenv("TL_SIGN_DIALECT");
+	const char *word = option != NULL ? option :
+	    settings_get(&settings, SETTING_DIALECT, NULL);
 	enum sign_dialect d = SIGN_AUTO;
-	struct fail f;
 
-	if (word == NULL || (option == NULL && *word == '\0') ||
-	    sign_dialect(word, &d) == 0)
-		return d;
-	fail_set(&f, option != NULL ? EX_USAGE : EX_CONFIG,
-	    "%s: neither auto, seed nor merged",
-	    option != NULL ? "--dialect" : "TL_SIGN_DIALECT");
-	opt_fail(&f);
+	if (word != NULL && sign_dialect(word, &d) == -1)
+		errx(EX_USAGE, "--dialect: neither auto, seed nor merged");
+	return d;
 }
 
 int
@@ -69,7 +69,7 @@ main(int argc, char *argv[])
 	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox,
 	    .ledger = &ledger };
 	const char *sandbox_path = NULL, *word = NULL;
-	bool plain = false, clamped = false, has_mb = false;
+	bool clamped = false, has_mb = false;
 	uint64_t mb = 0, bytes = 0;
 	unsigned parts = 0;
 	struct fail f;
@@ -94,14 +94,13 @@ main(int argc, char *argv[])
 			mb = opt_number("--disk-mb", optarg, 0, DISK_MB_MAX);
 			has_mb = true;
 			break;
-		case INSECURE:
-			plain = true;
-			break;
 		default:
-			opt_usage(usage);
+			if (!begin_option(&settings, ch, optarg))
+				opt_usage(usage);
 		}
 	if (optind != argc)
 		opt_usage(usage);
+	begin_settings(&settings, "tl-sign");
 	sign.dialect = dialect(word);
 
 	if (prepared_load(&prepared, &text, "-", &f) == -1)
@@ -111,7 +110,7 @@ main(int argc, char *argv[])
 		if (disk_bytes(&prepared.doc, has_mb ? &mb : NULL, &bytes, &f)
 		    == -1 ||
 		    sandbox_load(&sandbox, sandbox_path, &f) == -1 ||
-		    (sign.http = cloud_http(&cloud, plain,
+		    (sign.http = cloud_http(&cloud, &settings,
 		    sign.note != NULL, &f)) == NULL ||
 		    ledger_open(&ledger, &f) == -1)
 			opt_fail(&f);
@@ -144,6 +143,7 @@ main(int argc, char *argv[])
 	ledger_close(&ledger);
 	http_free(sign.http);
 	cloud_free(&cloud);
+	settings_free(&settings);
 	sandbox_free(&sandbox);
 	prepared_free(&prepared);
 	buf_free(&text);

@@ -149,7 +149,18 @@ row () {
 		run dead "$args" env
 		TENSORLAKE_API_URL=$URL
 		[ "$reads" != stdin ] || cp "live/$valid" in
-		verdict 'nobody answers' one 75 ;;
+		verdict 'nobody answers' one 75
+		case $program in
+		tl-upload|tl-multipart) ;;
+		*)
+			mkdir -p home/.config/tl
+			echo 'api_key = MARKER' >home/.config/tl/config
+			chmod 644 home/.config/tl/config
+			state >before
+			wrong "a user's file with a key for all to read" 78
+			rm -r home/.config
+			state >before ;;
+		esac ;;
 	esac
 	[ "$reads" != - ] || return 0
 	if [ "$reads" = stdin ]; then

@@ -77,6 +77,17 @@ whole 'a server that works'
 is 'which the build got through' "$status $(jq -r .id out)" '0 t-1'
 is 'and used the key' "$(seen '[.[] | .headers[] | select(.[1] ==
     "Bearer key-MARKER")] | length > 20')" true
+# The same with the key in the user's file.
+unset TENSORLAKE_API_URL TENSORLAKE_API_KEY
+mkdir -p home/.config/tl
+(umask 077; printf 'api_url = %s\napi_key = key-MARKER\n' "$URL" \
+    >home/.config/tl/config)
+: >log
+whole 'a key in the file'
+rm home/.config/tl/config
+is 'which the build got through' "$status $(jq -r .id out)" '0 t-1'
+is 'and used the key' "$(seen '[.[] | .headers[] | select(.[1] ==
+    "Bearer key-MARKER")] | length > 20')" true
 # Whatever a server says, it is not to be repeated: what it was told itself,
 # and addresses that are keys.
 url='no https://h/x?X-Sig=MARKER&b=MARKER'

@@ -13,15 +13,6 @@
 #define API_DEFAULT	"https://api.tensorlake.ai"
 #define TOKEN_MAX	8192
 
-/* A variable's value; an empty one is unset (WIRE.md 1.2). */
-static const char *
-env(const char *name)
-{
-	const char *s = getenv(name);
-
-	return s != NULL && *s != '\0' ? s : NULL;
-}
-
 static int
 copy(char **dst, const char *s, struct fail *f)
 {
@@ -30,80 +21,106 @@ copy(char **dst, const char *s, struct fail *f)
 	return 0;
 }
 
-/* What a header line or a path may hold: no blank, no control byte. */
 static int
-plain(const char *name, const char *s, struct fail *f)
+token_file(struct cloud *c, const struct settings *s, struct fail *f)
 {
-	for (; *s != '\0'; s++)
-		if (*s <= ' ' || *s > '~')
-			return fail_set(f, EX_CONFIG,
-			    "%s: holds a blank, control or non-ASCII byte",
-			    name);
-	return 0;
-}
-
-static int
-token_file(struct cloud *c, const char *path, struct fail *f)
-{
+	const char *path = settings_get(s, SETTING_TOKEN_FILE, NULL);
 	struct buf b = BUF_INIT(TOKEN_MAX);
+	const char *p;
 	int r = -1;
 
 	if (private_load(&b, path, f) == -1) {
-		fail_in(f, "TL_TOKEN_FILE");
+		settings_blame(s, SETTING_TOKEN_FILE, f);
 		f->status = EX_CONFIG;
 	} else {
 		while (b.len > 0 && strchr(" \t\r\n", b.data[b.len - 1]))
 			b.data[--b.len] = '\0';
-		r = b.len == 0 ? fail_set(f, EX_CONFIG,
-		    "TL_TOKEN_FILE: %s: empty", path) :
-		    copy(&c->token, b.data, f);
+		for (p = b.data; b.len > 0 && *p > ' ' && *p <= '~'; p++)
+			;
+		if (b.len == 0 || *p != '\0') {
+			fail_set(f, EX_CONFIG, "%.300s: %s", path, b.len == 0 ?
+			    "empty" : "holds a blank, control or non-ASCII "
+			    "byte");
+			settings_blame(s, SETTING_TOKEN_FILE, f);
+		} else
+			r = copy(&c->token, b.data, f);
 	}
 	buf_free(&b);
 	return r;
 }
 
+/*
+ * What one place says is not sent where another says: whoever sets the address
+ * in one of them, be it a CI job's variable or a file that found its way into
+ * HOME, would be handed the key that is kept in the other.  What is on the
+ * command line was meant for it.
+ */
 static int
-credentials(struct cloud *c, struct fail *f)
+together(const struct settings *s, enum setting what,
+    enum settings_place whose, struct fail *f)
 {
-	const char *key = env("TENSORLAKE_API_KEY");
-	const char *pat = env("TENSORLAKE_PAT");
-	const char *path = env("TL_TOKEN_FILE");
-	const char *org = env("TENSORLAKE_ORGANIZATION_ID");
-	const char *project = env("TENSORLAKE_PROJECT_ID");
+	enum settings_place place;
+	const char *api = settings_get(s, SETTING_API_URL, &place);
+	const char *own;
 
-	if (key != NULL) {
-		if (copy(&c->token, key, f) == -1)
-			return -1;
-	} else if (pat != NULL) {
-		c->pat = true;
-		if (copy(&c->token, pat, f) == -1)
-			return -1;
-	} else if (path != NULL) {
-		/* A file holds either; ids beside it say that it is a PAT. */
-		c->pat = org != NULL && project != NULL;
-		if (token_file(c, path, f) == -1)
-			return -1;
-	} else
+	if (place == SETTINGS_NOWHERE || place == SETTINGS_OPTION ||
+	    whose == SETTINGS_OPTION || whose == place)
+		return 0;
+	own = settings_in(s, SETTING_API_URL, whose);
+	if (strcmp(api, own != NULL ? own : API_DEFAULT) == 0)
+		return 0;
+	fail_set(f, EX_CONFIG, whose == SETTINGS_FILE ?
+	    "not sent to an address out of the environment; set api_url beside "
+	    "it, or give --api-url" :
+	    "not sent to an address out of the user's file; set "
+	    "TENSORLAKE_API_URL beside it, or give --api-url");
+	return settings_blame(s, what, f);
+}
+
+static int
+credentials(struct cloud *c, const struct settings *s, struct fail *f)
+{
+	static const enum setting kinds[] = {
+		SETTING_API_KEY, SETTING_PAT, SETTING_TOKEN_FILE
+	};
+	const char *org = settings_get(s, SETTING_ORGANIZATION_ID, NULL);
+	const char *project = settings_get(s, SETTING_PROJECT_ID, NULL);
+	enum setting what = SETTINGS;
+	unsigned place, i;
+
+	/* Of one place the key comes first, but the place comes before that. */
+	for (place = SETTINGS_OPTION; place != SETTINGS_NOWHERE; place--) {
+		for (i = 0; i < 3 && what == SETTINGS; i++)
+			if (settings_in(s, kinds[i], place) != NULL)
+				what = kinds[i];
+		if (what != SETTINGS)
+			break;
+	}
+	if (what == SETTINGS)
 		return fail_set(f, EX_CONFIG, "no credential: set "
-		    "TENSORLAKE_API_KEY, TENSORLAKE_PAT or TL_TOKEN_FILE");
-	if (plain("the token", c->token, f) == -1)
+		    "TENSORLAKE_API_KEY, TENSORLAKE_PAT or TL_TOKEN_FILE, or "
+		    "see tl-config(5)");
+	c->own_file = place == SETTINGS_FILE;
+	/* A file holds either; ids beside it say that it is a PAT. */
+	c->pat = what == SETTING_PAT || (what == SETTING_TOKEN_FILE &&
+	    org != NULL && project != NULL);
+	if (together(s, what, place, f) == -1 ||
+	    (what == SETTING_TOKEN_FILE ? token_file(c, s, f) :
+	    copy(&c->token, settings_in(s, what, place), f)) == -1)
 		return -1;
 	if (!c->pat && (org == NULL || project == NULL))
 		return 0;
 	if (org == NULL || project == NULL)
 		return fail_set(f, EX_CONFIG, "a personal access token needs "
 		    "TENSORLAKE_ORGANIZATION_ID and TENSORLAKE_PROJECT_ID");
-	if (plain("TENSORLAKE_ORGANIZATION_ID", org, f) == -1 ||
-	    plain("TENSORLAKE_PROJECT_ID", project, f) == -1 ||
-	    copy(&c->org, org, f) == -1 ||
-	    copy(&c->project, project, f) == -1)
+	if (copy(&c->org, org, f) == -1 || copy(&c->project, project, f) == -1)
 		return -1;
 	return 0;
 }
 
 /* B out of A: WIRE.md 1.1, but never a host that the user did not name. */
 static int
-lifecycle(struct cloud *c, struct fail *f)
+lifecycle(struct cloud *c, const struct settings *s, struct fail *f)
 {
 	const char *host = strstr(c->api, "://");
 	char shown[200];
@@ -112,24 +129,27 @@ lifecycle(struct cloud *c, struct fail *f)
 
 	fail_show(shown, sizeof(shown), c->api, sizeof(shown) - 1);
 	if (host == NULL || (strncasecmp(c->api, "http://", 7) != 0 &&
-	    strncasecmp(c->api, "https://", 8) != 0))
-		return fail_set(f, EX_CONFIG,
-		    "TENSORLAKE_API_URL: %s: not an http(s) address", shown);
+	    strncasecmp(c->api, "https://", 8) != 0)) {
+		fail_set(f, EX_CONFIG, "%s: not an http(s) address", shown);
+		return settings_blame(s, SETTING_API_URL, f);
+	}
 	host += 3;
 	n = strcspn(host, "/?#");
-	if (memchr(host, '@', n) != NULL)
-		return fail_set(f, EX_CONFIG,
-		    "TENSORLAKE_API_URL: holds a user name; use a token");
+	if (memchr(host, '@', n) != NULL) {
+		fail_set(f, EX_CONFIG, "holds a user name; use a token");
+		return settings_blame(s, SETTING_API_URL, f);
+	}
 	if ((local = http_is_loopback(c->api, f)) == -1)
 		return -1;
 	if (local) {
 		c->lifecycle_ns = true;
 		return copy(&c->lifecycle, c->api, f);
 	}
-	if (strncasecmp(host, "api.", 4) != 0)
-		return fail_set(f, EX_CONFIG, "TENSORLAKE_API_URL: %s: neither "
-		    "a loopback address nor api.*, so the sandbox host is "
-		    "unknown", shown);
+	if (strncasecmp(host, "api.", 4) != 0) {
+		fail_set(f, EX_CONFIG, "%s: neither a loopback address nor "
+		    "api.*, so the sandbox host is unknown", shown);
+		return settings_blame(s, SETTING_API_URL, f);
+	}
 	n = strcspn(host, "/?#:");
 	if (asprintf(&c->lifecycle, "%.*ssandbox.%.*s", (int)(host - c->api),
 	    c->api, (int)(n - 4), host + 4) == -1) {
@@ -140,16 +160,14 @@ lifecycle(struct cloud *c, struct fail *f)
 }
 
 int
-cloud_load(struct cloud *c, struct fail *f)
+cloud_load(struct cloud *c, const struct settings *s, struct fail *f)
 {
-	const char *api = env("TENSORLAKE_API_URL");
-	const char *ns = env("INDEXIFY_NAMESPACE");
+	const char *api = settings_get(s, SETTING_API_URL, NULL);
+	const char *ns = settings_get(s, SETTING_NAMESPACE, NULL);
 
 	if (copy(&c->api, api != NULL ? api : API_DEFAULT, f) == -1 ||
 	    copy(&c->ns, ns != NULL ? ns : "default", f) == -1 ||
-	    plain("TENSORLAKE_API_URL", c->api, f) == -1 ||
-	    plain("INDEXIFY_NAMESPACE", c->ns, f) == -1 ||
-	    lifecycle(c, f) == -1 || credentials(c, f) == -1) {
+	    lifecycle(c, s, f) == -1 || credentials(c, s, f) == -1) {
 		cloud_free(c);
 		return -1;
 	}
@@ -171,20 +189,15 @@ cloud_free(struct cloud *c)
 }
 
 struct http *
-cloud_http(struct cloud *c, bool plain_ok, bool verbose, struct fail *f)
+cloud_http(struct cloud *c, const struct settings *s, bool verbose,
+    struct fail *f)
 {
 	struct http *http;
 
-	if (cloud_load(c, f) == -1)
+	if (cloud_load(c, s, f) == -1)
 		return NULL;
-	if ((http = http_new(f)) == NULL) {
+	if ((http = settings_http(s, verbose, f)) == NULL)
 		cloud_free(c);
-		return NULL;
-	}
-	if (plain_ok)
-		http_allow_plain(http);
-	if (verbose)
-		http_verbose(http);
 	return http;
 }
 

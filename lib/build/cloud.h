@@ -3,13 +3,14 @@
 
 #include <stdbool.h>
 
+#include "build/settings.h"
 #include "core/buf.h"
 #include "core/fail.h"
 #include "core/http.h"
 
 /*
  * Where requests go and as whom: the addresses of WIRE.md section 1.1 and the
- * credentials and scope of 1.2 and 3, out of the environment.
+ * credentials and scope of 1.2 and 3, as the settings have them.
  */
 struct cloud {
 	char	*api;		/* A: platform-api, as given */
@@ -18,25 +19,25 @@ struct cloud {
 	char	*ns;		/* lifecycle namespace, "default" */
 	char	*token;		/* key or PAT */
 	bool	 pat;
+	bool	 own_file;	/* the token is one of the user's file */
 	char	*org, *project;	/* NULL if not configured */
 };
 
-#define CLOUD_INIT	{ NULL, NULL, false, NULL, NULL, false, NULL, NULL }
+#define CLOUD_INIT	{ .api = NULL }
 
 /*
- * TENSORLAKE_API_URL, TENSORLAKE_API_KEY or TENSORLAKE_PAT (or the file named
- * by TL_TOKEN_FILE, which must not be readable by others),
- * TENSORLAKE_ORGANIZATION_ID, TENSORLAKE_PROJECT_ID, INDEXIFY_NAMESPACE.
- * Empty is unset.  No credential, a PAT without both ids, or an API host for
- * which the lifecycle host is unknown: EX_CONFIG, with what to set.
+ * No credential, a PAT without both ids, an API host for which the lifecycle
+ * host is unknown, or a credential and an address that do not belong together:
+ * EX_CONFIG, with what to set.
+ *
+ * A credential is sent to an address out of the same place (option,
+ * environment, user's file), to the default one, or to one on the command
+ * line; one on the command line goes anywhere.
  */
-int	cloud_load(struct cloud *, struct fail *);
+int	cloud_load(struct cloud *, const struct settings *, struct fail *);
 void	cloud_free(struct cloud *);
-/*
- * The same, and a client for its requests, or NULL: plain lets the token go
- * over plain http (--insecure-http), verbose says each exchange (-v).
- */
-struct http *cloud_http(struct cloud *, bool plain, bool verbose,
+/* The same, and a client for its requests (settings_http()), or NULL. */
+struct http *cloud_http(struct cloud *, const struct settings *, bool verbose,
 	    struct fail *);
 
 /* A's URL: api + "/platform/v1/" or the long scoped prefix, + rest. */

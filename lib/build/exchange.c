@@ -92,7 +92,7 @@ exchange_do(struct exchange *x, const struct http_request *req,
 
 	http_reply_clear(reply);
 	if (stop_signal != 0 && grace_ms == 0)
-		return fail_set(f, EX_TEMPFAIL, EXCHANGE_STOPPED);
+		return fail_set(f, EX_TEMPFAIL, "%s", stop_reason());
 	if (http_start(x->http, req, reply, f) == -1)
 		return -1;
 	while ((r = slice(x, now + SLICE_MS, &done, f)) == 0) {
@@ -105,7 +105,7 @@ exchange_do(struct exchange *x, const struct http_request *req,
 			http_cancel(x->http, reply);
 			/* It may have been: nobody knows what came of it. */
 			reply->sent = true;
-			return fail_set(f, EX_TEMPFAIL, EXCHANGE_STOPPED);
+			return fail_set(f, EX_TEMPFAIL, "%s", stop_reason());
 		}
 	}
 	if (r == -1) {
@@ -134,6 +134,6 @@ exchange_pause(struct exchange *x, long ms, struct fail *f)
 			    SLICE_MS);
 	}
 	if (stop_signal != 0)
-		return fail_set(f, EX_TEMPFAIL, EXCHANGE_STOPPED);
+		return fail_set(f, EX_TEMPFAIL, "%s", stop_reason());
 	return 0;
 }

@@ -38,9 +38,6 @@ struct exchange {
 
 #define EXCHANGE_KEEPALIVE_S	120
 
-/* What an exchange or pause that a signal ended says. */
-#define EXCHANGE_STOPPED	"stopped by a signal"
-
 void	exchange_init(struct exchange *, struct http *, const struct cloud *);
 void	exchange_free(struct exchange *);
 /* Ping from now on, first in so many seconds.  The sandbox must outlive it. */

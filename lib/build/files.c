@@ -10,6 +10,7 @@
 #include "build/files.h"
 #include "build/reach.h"
 #include "build/retry.h"
+#include "core/stop.h"
 
 /*
  * /api/v1/files?path=P with P form-encoded: what a browser's form makes of it
@@ -82,7 +83,7 @@ read_some(int fd, char *p, size_t n, struct fail *f)
 
 	do
 		got = read(fd, p, n);
-	while (got == -1 && errno == EINTR);
+	while (got == -1 && errno == EINTR && stop_signal == 0);
 	return got == -1 ? fail_sys(f, EX_IOERR, "stdin") : got;
 }
 

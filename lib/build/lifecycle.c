@@ -469,7 +469,7 @@ news(const struct lifecycle_wait *w, char *last, const struct fail *f)
 
 /* Once it runs: the address in the order of WIRE.md 8.1. */
 static int
-settle(struct lifecycle *s, struct fail *f)
+settle(struct lifecycle *s, const struct cloud *cloud, struct fail *f)
 {
 	const char *env = getenv("TENSORLAKE_SANDBOX_PROXY_URL");
 
@@ -484,6 +484,11 @@ settle(struct lifecycle *s, struct fail *f)
 	if (env == NULL || env[strspn(env, " \t")] == '\0')
 		return fail_set(f, EX_CONFIG, "sandbox %s: the server names "
 		    "no sandbox_url; set TENSORLAKE_SANDBOX_PROXY_URL", s->id);
+	/* build/cloud.h: what one place says is not sent where another says. */
+	if (cloud->own_file)
+		return fail_set(f, EX_CONFIG, "TENSORLAKE_SANDBOX_PROXY_URL: "
+		    "out of the environment, and the credential of the user's "
+		    "file is not sent there");
 	env += strspn(env, " \t");
 	if ((s->proxy_url = strdup(env)) == NULL)
 		return fail_set(f, EX_OSERR, "out of memory");
@@ -507,7 +512,7 @@ lifecycle_wait(struct exchange *x, struct lifecycle *s,
 	for (;;) {
 		if (lifecycle_get(x, s, f) == 0) {
 			if (strcmp(s->status, "running") == 0)
-				return settle(s, f);
+				return settle(s, x->cloud, f);
 			snprintf(f->msg, sizeof(f->msg), "sandbox %s: %.100s",
 			    s->id, s->status);
 			f->status = EX_TEMPFAIL;

@@ -684,7 +684,7 @@ process_follow(const struct process_link *l, int64_t pid,
 		r = follow_once(&w, pid, f);
 		if (w.halt || stop_signal != 0) {
 			r = w.halt ? -1 : fail_set(f, EX_TEMPFAIL,
-			    EXCHANGE_STOPPED);
+			    "%s", stop_reason());
 			break;
 		}
 		if (r == 0 || w.news || clock_ms() - begun > STOOD_MS)
@@ -780,8 +780,11 @@ process_run(const struct process_link *l, const struct process *p,
 		return -1;
 	if ((r = process_follow(l, end->pid, end, f)) == 0)
 		return 0;
-	/* Without its sandbox no process goes on. */
-	if (gone(l))
+	/*
+	 * Without its sandbox no process goes on; a deadline ends the wait for
+	 * it, and no more.
+	 */
+	if (gone(l) || (stop_signal == SIGALRM && f->status == EX_TEMPFAIL))
 		return r;
 	/* Nobody is there to see what it does, so it is not to go on. */
 	if (process_kill(l, end->pid, &why) == -1)

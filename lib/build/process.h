@@ -53,7 +53,8 @@ struct process_link {
 /*
  * Run it to its end.  -1: it did not start, or its end is not known (a signal
  * came, line() failed, the daemon is gone), with end->pid telling which; it is
- * killed then, as far as that is possible.
+ * killed then, as far as that is possible; but not when a deadline passed
+ * (core/stop.h): it goes on.
  */
 int	process_run(const struct process_link *, const struct process *,
 	    struct process_end *, struct fail *);

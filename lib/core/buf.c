@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/buf.h"
+#include "core/stop.h"
 
 #define READ_MIN	(64UL << 10)
 
@@ -110,6 +111,8 @@ buf_read(struct buf *b, int fd, const char *name, struct fail *f)
 		}
 		if (errno != EINTR)
 			return fail_sys(f, EX_IOERR, "%s", name);
+		if (stop_signal != 0)
+			return fail_set(f, stop_status(), "%s", stop_reason());
 	}
 	if (b->data != NULL)
 		b->data[b->len] = '\0';

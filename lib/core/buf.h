@@ -37,7 +37,8 @@ int	buf_room(struct buf *, size_t n, struct fail *);
 
 /*
  * Read to the end of a descriptor; name is what messages call it.  More than
- * max is EX_DATAERR, a read error EX_IOERR.
+ * max is EX_DATAERR, a read error EX_IOERR; a signal that comes while there is
+ * nothing to read (core/stop.h) has the status that says so.
  */
 int	buf_read(struct buf *, int fd, const char *name, struct fail *);
 

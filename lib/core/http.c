@@ -43,6 +43,7 @@ struct http {
 	bool		 verbose;
 	int64_t		 deadline;	/* 0: none */
 	long		 stall_s;
+	const char	*ca;
 };
 
 static void
@@ -118,6 +119,18 @@ void
 http_verbose(struct http *h)
 {
 	h->verbose = true;
+}
+
+void
+http_stall(struct http *h, long seconds)
+{
+	h->stall_s = seconds;
+}
+
+void
+http_ca_bundle(struct http *h, const char *path)
+{
+	h->ca = path;
 }
 
 void
@@ -484,9 +497,11 @@ static int
 set_strings(struct transfer *t, bool local)
 {
 	const struct http_request *q = t->req;
-	const char *ca = getenv("TL_CA_BUNDLE");
+	const char *ca = t->http->ca;
 	CURL *e = t->easy;
 
+	if (ca == NULL)
+		ca = getenv("TL_CA_BUNDLE");
 	if (ca == NULL || *ca == '\0')
 		ca = getenv("SSL_CERT_FILE");
 	if (curl_easy_setopt(e, CURLOPT_URL, q->url) != CURLE_OK ||

@@ -18,7 +18,8 @@
  * a body goes (EX_PROTOCOL).  Proxies as libcurl's environment conventions have them, but never
  * for a loopback address.  TL_CA_BUNDLE, then SSL_CERT_FILE, name a bundle of
  * certificates instead of the system's.  TL_STALL_S is after how many seconds
- * without a byte a transfer ends (60).
+ * without a byte a transfer ends (60); http_stall() and http_ca_bundle() say
+ * otherwise.
  */
 struct http;
 
@@ -29,6 +30,9 @@ void		 http_free(struct http *);
 void		 http_allow_plain(struct http *);
 /* Say each exchange on stderr, secrets left out (-v). */
 void		 http_verbose(struct http *);
+/* Instead of TL_STALL_S, and of both variables; the path must outlive it. */
+void		 http_stall(struct http *, long seconds);
+void		 http_ca_bundle(struct http *, const char *path);
 /* Fail with EX_TEMPFAIL whatever is under way past this CLOCK_MONOTONIC ms. */
 void		 http_deadline(struct http *, int64_t monotonic_ms);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/opt.h"
+#include "core/stop.h"
 
 /*
  * A program started with stdin, stdout or stderr closed would get the number
@@ -70,6 +71,14 @@ void
 opt_fail(const struct fail *f)
 {
 	errx(f->status, "%s", f->msg);
+}
+
+int
+opt_stopped(void)
+{
+	if (stop_signal == SIGALRM)
+		warnx("%s", stop_reason());
+	return stop_status();
 }
 
 void
