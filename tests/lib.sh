@@ -23,10 +23,10 @@
 set -u
 # Where the tests run in the background, SIGINT is ignored, and would be by all
 # that is tested: begin again with signals as they are at a terminal.
-if [ "${TL_SIGNALS-}" != "$$" ]; then
-	exec env --default-signal TL_SIGNALS=$$ "$0" "$@"
+if [ "${TL_FRESH_SIGNALS-}" != "$$" ]; then
+	exec env --default-signal TL_FRESH_SIGNALS=$$ "$0" "$@"
 fi
-unset TL_SIGNALS
+unset TL_FRESH_SIGNALS
 umask 022
 T=$(mktemp -d "${TMPDIR:-/tmp}/tl-test.XXXXXX") || exit 1
 here=$(cd "${0%/*}" && pwd)
