@@ -200,6 +200,14 @@ try 'a dead follow' timeout 50 tl-exec make
 exits 0
 gives 'a
 b'
+q="$(events "$a,{\"pause\":60}")"
+served "$(info running)" "$q,$q,$q,$q,$q,$q,$q,$q,$q,$q,$q,$q,$(events "$a,$b")" \
+    "$running,$running,$running,$running,$running,$running,$running,$running,
+    $running,$running,$running,$running,$done_"
+try 'a command that is quiet for long, and no heart' timeout 100 tl-exec make
+exits 0
+gives 'a
+b'
 beat="{\"pause\":0.6},\": heartbeat\\n\\n\""
 served "$(info running)" "$(events "$a,$beat,$beat,$beat,$b")"
 try 'a quiet one, whose heart beats' tl-exec make

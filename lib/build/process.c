@@ -21,7 +21,7 @@
 #define SOON_MS		100L
 #define GET_MS		20000L	/* small answers */
 #define ASLEEP_MS	600000L	/* a sandbox that does not run is waited for */
-#define STOOD_MS	30000	/* a follow that lasts so long did not fail */
+#define STOOD_MS	900	/* one that was answered so long ago did not fail */
 #define GRACE_MS	3000L	/* for a start's answer after a signal */
 #define KILL_MS		5000L
 #define CODE_TRIES	10	/* WIRE.md 9.3 */
@@ -553,6 +553,7 @@ struct follow {
 	uint64_t			 seen[STREAMS];	/* of this replay */
 	struct buf			 text;
 	bool				 news;		/* a line was shown */
+	bool				 answered;	/* it began well */
 	bool				 halt;		/* line() failed */
 };
 
@@ -635,8 +636,9 @@ follow_once(struct follow *w, int64_t pid, struct fail *f)
 	call.req.type = "text/event-stream";
 	events_reset(&w->events);
 	memset(w->seen, 0, sizeof(w->seen));
-	w->news = false;
+	w->news = w->answered = false;
 	r = reach_do(w->l->x, w->l->sandbox, &call.req, &reply, 0, f);
+	w->answered = reply.status / 100 == 2 && !reply.bad_type;
 	if (r == 0 && reply.status / 100 != 2)
 		r = http_refused(&reply, path, f);
 	else if (r == 0 && reply.bad_type)
@@ -687,7 +689,8 @@ process_follow(const struct process_link *l, int64_t pid,
 			    "%s", stop_reason());
 			break;
 		}
-		if (r == 0 || w.news || clock_ms() - begun > STOOD_MS)
+		if (r == 0 || w.news || (w.answered &&
+		    clock_ms() - begun > STOOD_MS))
 			attempts = 0;
 		if (r == -1 && gone(l))
 			break;
