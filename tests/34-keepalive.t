@@ -1,0 +1,59 @@
+#!/bin/sh
+# The sandbox is kept alive (WIRE 11) while a build is long: a ping every 120
+# seconds, which pass in 1.2 here, as the programs' clock is a hundred times as
+# fast
+
+. "${0%/*}/lib.sh"
+. "$here/scripted.sh"
+
+[ -z "${TL_ASAN-}" ] || skip 'the sanitizers want to be loaded first'
+shim=${TL_PRELOAD:-$TL_BIN/../preload}/haste.so
+[ -e "$shim" ] || skip "$shim: not built"
+
+# quiet SECONDS: events of a command that has nothing to say for so long
+quiet () {
+	printf '{"events":[{"line":"begins"},{"pause":%s},{"line":"ends"},' "$1"
+	printf '"event: eof\\ndata: {}\\n\\n"]}'
+}
+
+# hasty COMMAND...: 60 seconds without a byte pass soon, too
+hasty () {
+	env LD_PRELOAD="$shim" HASTE=100 TL_STALL_S=86400 "$@"
+}
+
+pings () {
+	seen 'map(select(.target=="/api/v1/health"))|length'
+}
+
+# at_least NAME: as many pings as fit into four seconds, give or take one
+at_least () {
+	is "$1: pings" "$(($(pings) >= 2)) $(($(pings) <= 9))" '1 1'
+}
+
+scripted "{\"method\":\"GET\",\"path\":\"*/output/follow\",
+    \"answers\":[$(quiet 4)]},"
+mkdir live
+documents live "$URL"
+: >log
+try 'tl-exec' hasty tl-exec -s live/sandbox.json --builder live/prepared.json
+exits 0
+gives 'begins
+ends'
+at_least 'tl-exec'
+
+# A file that takes long to send: its source does.
+: >log
+{ head -c 9000000 /dev/zero; for i in 1 2 3 4 5 6 7 8 9 10; do
+	sleep 0.4
+	echo "$i"
+done; } | hasty tl-put -s live/sandbox.json /x 2>err
+is 'tl-put' "$? $(cat err)" '0 '
+at_least 'tl-put'
+
+# A whole build: the readiness, the folder and the builder are three commands.
+soon=$(quiet 0)
+scripted "{\"method\":\"GET\",\"path\":\"*/output/follow\",
+    \"answers\":[$soon,$soon,$(quiet 4)]},"
+try 'tl-build' hasty tl-build --work work live/context/Dockerfile
+exits 0
+at_least 'tl-build'
