@@ -334,11 +334,19 @@ rm_ () {
 	is "rm: $1: requests" "$(seen length)" "$4"
 }
 rm_ deleted '{"json":{}}' 0 1
-rm_ 'no longer there' '{"status":404,"body":"x"}' 0 1
+rm_ 'no longer there' '{"status":404,"body":"x"}' 0 2
 rm_ 'not at once' '{"status":503},{"drop":true},{"status":500},{"json":{}}' 0 4
 rm_ 'a page first' '{"body":"<p>","headers":{"Content-Type":"text/html"}},
 {"json":{"error":"not now"}},{"status":204}' 0 3
 rm_ 'not ours' '{"status":403,"body":"no"}' 77 1
+peer "[$(rule DELETE $all/sbx-1 '{"status":404},{}'),
+$(rule GET $all/sbx-1 "$(info running "$url")")]"
+TENSORLAKE_API_URL=$URL
+given "$pending"
+try 'rm: there all the same' tl-sandbox rm
+exits 0
+is 'rm: there all the same: once more' "$(seen 'map(.method)|join(" ")')" \
+    'DELETE GET DELETE'
 peer "[$(rule DELETE $all/sbx-1 '{"status":502,"body":"x"}')]"
 TENSORLAKE_API_URL=$URL
 given "$pending"

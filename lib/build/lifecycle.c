@@ -581,6 +581,24 @@ lifecycle_ready(struct exchange *x, const struct lifecycle *s,
 	}
 }
 
+/*
+ * Whether a sandbox that cannot be deleted, since nobody knows it, runs all
+ * the same: what is on the way to a server may say 404, too.
+ */
+static bool
+alive(struct exchange *x, const char *id)
+{
+	struct lifecycle box = LIFECYCLE_INIT;
+	struct fail f;
+	bool yes;
+
+	if ((box.id = strdup(id)) == NULL)
+		return false;
+	yes = lifecycle_ask(x, &box, DELETE_MS, &f) == 0;
+	lifecycle_free(&box);
+	return yes;
+}
+
 int
 lifecycle_delete(struct exchange *x, const char *id, unsigned timeout_s,
     struct fail *f)
@@ -606,6 +624,11 @@ lifecycle_delete(struct exchange *x, const char *id, unsigned timeout_s,
 				f->status = EX_TEMPFAIL;
 		}
 		/* Asked again, it costs nothing; believed, a sandbox. */
+		if (r == 0 && reply.status == 404 && alive(x, id)) {
+			http_refused(&reply, what, f);
+			f->status = EX_TEMPFAIL;
+			r = -1;
+		}
 		if (r == 0 && (r = answer_check(&reply, what, f)) == -1)
 			f->status = EX_TEMPFAIL;
 		if (r == 0 || f->status != EX_TEMPFAIL ||

@@ -86,7 +86,10 @@ int	lifecycle_wait(struct exchange *, struct lifecycle *,
 int	lifecycle_ready(struct exchange *, const struct lifecycle *,
 	    const struct lifecycle_wait *, struct fail *);
 
-/* Delete it, trying for some seconds.  One that is not there is deleted. */
+/*
+ * Delete it, trying for some seconds.  One that is not there is deleted; a 404
+ * is believed if it is not there to be looked at, either.
+ */
 int	lifecycle_delete(struct exchange *, const char *id, unsigned timeout_s,
 	    struct fail *);
 
