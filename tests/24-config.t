@@ -290,6 +290,7 @@ exits 0
 run='"pid":7,"command":"make","args":[],"started_at":1'
 peer '[{"method":"GET","path":"*/output/follow","answers":[
     {"events":[{"line":"a"},{"pause":60}]},
+    {"events":[{"line":"a"},{"pause":60}]},
     {"events":[{"line":"a"},{"line":"b"},"event: eof\ndata: {}\n\n"]}]},
     {"method":"GET","path":"/api/v1/processes/7","answers":[
     {"json":{'"$run"',"status":"exited","exit_code":3}}]},
@@ -310,6 +311,12 @@ is 'one line says how to go on' "$(cat err)" 'tl-exec: the deadline of 1 s '\
 'end it with --kill 7'
 gives a
 is 'it is not killed' "$(seen 'map(select(.method == "DELETE")) | length')" 0
+try 'to see it again, for a while' timeout --preserve-status -s INT 1 \
+    tl-exec --attach 7
+exits 130
+gives a
+is 'it is not killed either' \
+    "$(seen 'map(select(.method == "DELETE")) | length')" 0
 try 'to see it again' tl-exec --attach 7 --status-file end.json
 exits 3
 gives 'a
@@ -331,17 +338,15 @@ done
 
 # Whatever is waited for: here stdin, before and after there is a client.
 mkfifo pipe
-sleep 30 >pipe &
-sleeper=$!
+exec 8<>pipe
 for args in 'tl-prepare' 'tl-sandbox wait' 'tl-put /x' 'tl-sign'; do
 	: >log
 	# shellcheck disable=SC2086
-	timeout 10 $args --deadline 1 <pipe >out 2>err
+	timeout 10 $args --deadline 1 <&8 >out 2>err 8<&-
 	is "$args: a stdin that does not end" "$? $(cat err)" \
 	    "75 ${args%% *}: the deadline of 1 s has passed"
 done
-kill "$sleeper"
-wait "$sleeper" 2>/dev/null
+exec 8<&-
 
 # A build hands it all on.
 scripted '{"method":"GET","path":"*/by-name/*","answers":[{"delay":1.3,
