@@ -5,6 +5,7 @@
 #
 # makes and registers the image "web"; make -j makes several at once.  A build
 # that failed is taken up where it was.  Each has its folder in $(TL_WORK).
+# exec, so that it is the build that gets make's signals.
 #
 #	TL_BUILD_FLAGS	options for tl-build, for one image as
 #			web.template.json: TL_BUILD_FLAGS = --disk-mb 2048
@@ -26,9 +27,9 @@ tl-context = $(shell $(TL_CONTEXT) --list -0 $(1) 2>/dev/null | \
 %.template.json:
 	@mkdir -p $(TL_WORK)
 	if [ -e $(TL_WORK)/$(notdir $*)/command ]; then \
-	    $(TL_BUILD) --resume $(TL_WORK)/$(notdir $*) >$@.part; \
+	    exec $(TL_BUILD) --resume $(TL_WORK)/$(notdir $*) >$@.part; \
 	else \
-	    $(TL_BUILD) $(TL_BUILD_FLAGS) -n $(notdir $*) \
+	    exec $(TL_BUILD) $(TL_BUILD_FLAGS) -n $(notdir $*) \
 	        --work $(TL_WORK)/$(notdir $*) $< >$@.part; \
 	fi
 	mv $@.part $@

@@ -46,4 +46,38 @@ cd "$T" || exit 1
 name='and is taken up again'
 exits 0
 says 'the plan has changed'
+nothing_left 'taken up again'
+
+# --- make is told to end
+
+for signal in TERM INT; do
+	printf 'FROM busybox\nCOPY mark /mark\nRUN sleep 987\n' \
+	    >images/left/Dockerfile
+	touch images/right/Dockerfile
+	(cd images && exec env --default-signal make -s -j2 \
+	    "TL_MK=$here/../scripts/tl.mk") >out 2>err &
+	make=$!
+	i=0
+	until pgrep -f '^sleep 987' >/dev/null || [ "$i" -gt 600 ]; do
+		i=$((i + 1))
+		sleep 0.05
+	done
+	# A terminal's SIGINT reaches all.
+	if [ "$signal" = INT ]; then
+		pkill -INT -P "$make"
+	fi
+	kill "-$signal" "$make"
+	wait "$make" 2>/dev/null
+	is "make and $signal: fails" "$(($? != 0))" 1
+	is "make and $signal: the builds have ended" \
+	    "$(pgrep -f "tl-build.*$T/images" || pgrep -f '^sleep 987')" ''
+	nothing_left "make and $signal"
+	is "make and $signal: no half a template" "$(jq -r .name \
+	    images/left.template.json)" left
+done
+printf 'FROM busybox\nCOPY mark /mark\n' >images/left/Dockerfile
+cd images && make_
+cd "$T" || exit 1
+name='and once more'
+exits 0
 nothing_left 'at the end'
