@@ -63,6 +63,7 @@ whole () {
 	traced snapshot tl-put -v -s sandbox.json /x
 	traced /dev/null tl-get -v -s sandbox.json /x
 	traced /dev/null tl-exec -v -s sandbox.json -- true
+	traced /dev/null tl-diagnose -v -t 1 -s sandbox.json
 	traced metadata.json tl-complete -v -p prepared.json -s signed.json
 	traced signed.json tl-abort -v -t 1
 	traced block.json tl-upload -v -p -t 1 snapshot
