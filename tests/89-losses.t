@@ -83,7 +83,50 @@ ok 'its connection was given up' grep -q "no byte for 1 s" said
 is 'a server that stood still: each line once' "$(seq 1 40 | cksum)" \
     "$(cksum <live)"
 
+tl-sandbox rm -s box.json
+
+# The same under a whole build, with a context that takes a while to be seen.
+mkdir context
+head -c 30000000 /dev/urandom >context/big
+nap=9$$
+printf 'FROM busybox\nRUN sleep %s\n' "$nap" >context/Dockerfile
+# build: one in the background, until its builder is at work
+build () {
+	(
+		timeout 100 tl-build --progress json --work "$1" \
+		    context/Dockerfile
+		echo "$?" >code
+	) >live 2>said &
+	counting=$!
+	tries=0
+	until pgrep -fx "sleep $nap" >nap.pid || [ $tries -gt 300 ]; do
+		tries=$((tries + 1))
+		sleep 0.1
+	done
+}
+error () {
+	jq -r 'select(.event == "error" or .event == "line") | .text' said |
+	    grep -c -e "$1"
+}
+build one
+is 'the context is seen to be sent' "$(jq -s 'map(select(
+    .event == "progress" and .stage == "context")) | length >= 1 and
+    (last | .done == .total and .done > 30000000)' said)" true
+ok 'a build loses its sandbox' tl-sandbox rm -s one/sandbox.json
+ended 'a build loses its sandbox' 69 15
+is 'a build loses its sandbox: what it says' \
+    "$(error 'tl-exec: sandbox sbx-[^ ]*: terminated: deleted; nothing') $(
+    error 'sandbox sbx-.*; log: .*; again: tl-build --resume')" '1 1'
+build two
+ok 'a build loses its builder' tl-exec -s two/sandbox.json --root -- \
+    pkill -9 -f 'bin/tl-rootfs-build --spec'
+ended 'a build loses its builder' 1 15
+is 'a build loses its builder: what it says' \
+    "$(error 'the builder ended with 137')" 1
+nothing_left 'builds that lost'
+
 # The server's end is that of its sandboxes, and nobody can be asked.
+sandbox
 TL_RETRY_SECOND_MS=100
 export TL_RETRY_SECOND_MS
 count
