@@ -241,6 +241,29 @@ says 'has ended by itself after 300 s'
 says 'own expiry'
 is 'lost long ago: nothing is asked' "$(seen length)" 0
 is 'lost long ago: forgotten' "$(ls -A "$state")" ''
+# Killed when the answer was there, and not yet its line.
+for part in '' .Ab3xYz; do
+	dead "$created" "$block" "$fine" "$fine"
+	sed -i '/made upload/d' "$TL_LEDGER"
+	file_=$(find "$state" -name 'one.ledger.*')
+	[ -z "$part" ] || mv "$file_" "$file_$part"
+	echo mine >"$TL_LEDGER.bak"
+	try "an upload without its line$part" tl-reap
+	exits 0
+	is "an upload without its line$part: given back" "$(asked)" \
+	    "DELETE /bucket/key,DELETE $all/sbx-1"
+	is "an upload without its line$part: only what is not ours stays" \
+	    "$(ls -A "$state")" one.ledger.bak
+done
+dead "$created" "$block" "$fine" "$fine"
+sed -i '/made upload/d' "$TL_LEDGER"
+file_=$(find "$state" -name 'one.ledger.*')
+head -c 20 "$file_" >"$file_.Ab3xYz"
+rm "$file_"
+try 'half a file' tl-reap
+exits 0
+says 'no answer came'
+is 'half a file: all is gone' "$(ls -A "$state")" ''
 dead '{"status":403}' '{"status":403}' "$fine" "$fine"
 is 'refused is not made' "$(lines | cut -d' ' -f1,2 | paste -sd,)" \
     'intent sandbox,none sandbox,intent upload,none upload'

@@ -1,5 +1,7 @@
 #include <sys/random.h>
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -435,4 +437,48 @@ ledger_list_free(struct ledger_list *l)
 	free(l->list);
 	free(l->folder);
 	*l = (struct ledger_list){ .n = 0 };
+}
+
+/* ".ID", or ".ID.XXXXXX" while buf_save() is at it; nothing else is ours. */
+static int
+is_upload(const char *s)
+{
+	return *s == '.' &&
+	    strspn(s + 1, "0123456789abcdef") == 2 * ID_BYTES &&
+	    (s[1 + 2 * ID_BYTES] == '\0' || (s[1 + 2 * ID_BYTES] == '.' &&
+	    strlen(s + 2 + 2 * ID_BYTES) == 6));
+}
+
+int
+ledger_beside(const char *ledger, void (*each)(void *arg, const char *path),
+    void *arg, struct fail *f)
+{
+	const char *slash = strrchr(ledger, '/');
+	const char *name = slash == NULL ? ledger : slash + 1;
+	int at = (int)(name - ledger), r = 0;
+	size_t n = strlen(name);
+	struct dirent *d;
+	char *path;
+	DIR *dir;
+
+	if (asprintf(&path, "%.*s", at == 0 ? 1 : at, at == 0 ? "." : ledger)
+	    == -1)
+		return fail_set(f, EX_OSERR, "out of memory");
+	if ((dir = opendir(path)) == NULL)
+		r = errno == ENOENT ? 0 : fail_sys(f, EX_NOINPUT, "%s", path);
+	free(path);
+	while (dir != NULL && r == 0 && (d = readdir(dir)) != NULL) {
+		if (strncmp(d->d_name, name, n) != 0 ||
+		    !is_upload(d->d_name + n))
+			continue;
+		if (asprintf(&path, "%.*s%s", at, ledger, d->d_name) == -1) {
+			r = fail_set(f, EX_OSERR, "out of memory");
+			break;
+		}
+		each(arg, path);
+		free(path);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return r;
 }

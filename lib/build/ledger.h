@@ -113,5 +113,11 @@ void	ledger_as(char as[LEDGER_AS], const struct cloud *);
 
 /* The file beside a ledger that holds an upload's abortUrl; malloc'ed. */
 char	*ledger_upload_path(const char *ledger, const char *id);
+/*
+ * For each file beside a ledger, also one that a crash left half written or
+ * without a line of its own: its path.
+ */
+int	ledger_beside(const char *ledger, void (*each)(void *arg,
+	    const char *path), void *arg, struct fail *);
 
 #endif

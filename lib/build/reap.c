@@ -29,6 +29,7 @@ struct work {
 	struct ledger	 ledger;	/* for what is added */
 	int64_t		 end_ms;
 	bool		 left;		/* something is still open */
+	unsigned	 strays;
 	struct fail	 worst;
 };
 
@@ -213,6 +214,17 @@ give_back(struct work *w, const char *path, struct fail *f)
 	return r;
 }
 
+/* Whatever is legible, given back: 404 says that it was before. */
+static void
+stray(void *arg, const char *path)
+{
+	struct work *w = arg;
+	struct fail f;
+
+	if (give_back(w, path, &f) == 0)
+		w->strays++;
+}
+
 static void
 upload(struct work *w, struct ledger_entry *e, bool again)
 {
@@ -225,8 +237,16 @@ upload(struct work *w, struct ledger_entry *e, bool again)
 
 		if (again)
 			return;
-		if (w->r->dry)
+		if (w->r->dry) {
 			tell(w, e, REAP_OPEN, note);
+			return;
+		}
+		/* Its answer had come, and was not yet in the ledger. */
+		w->strays = 0;
+		if (ledger_beside(w->path, stray, w, &f) == -1)
+			failed(w, e, &f);
+		else if (w->strays > 0)
+			over(w, e, REAP_DONE, "");
 		else
 			over(w, e, REAP_EXPIRED, note);
 		return;
@@ -248,19 +268,19 @@ upload(struct work *w, struct ledger_entry *e, bool again)
 	free(path);
 }
 
+static void
+forget(void *arg, const char *path)
+{
+	(void)arg;
+	unlink(path);
+}
+
 /* Nothing is open: the ledger and what lies beside it. */
 static int
-clear(const char *path, const struct ledger_list *l, struct fail *f)
+clear(const char *path, struct fail *f)
 {
-	size_t i;
-	char *file;
-
-	for (i = 0; i < l->n; i++)
-		if (l->list[i].kind == LEDGER_UPLOAD && l->list[i].id != NULL &&
-		    (file = ledger_upload_path(path, l->list[i].id)) != NULL) {
-			unlink(file);
-			free(file);
-		}
+	if (ledger_beside(path, forget, NULL, f) == -1)
+		return -1;
 	if (unlink(path) == -1 && errno != ENOENT)
 		return fail_sys(f, EX_CANTCREAT, "%s", path);
 	return 0;
@@ -350,7 +370,7 @@ reap_ledger(struct reap *r, const char *path, struct fail *f)
 		*f = w.worst;
 		rc = -1;
 	} else if (!w.left && !r->dry)
-		rc = clear(path, &l, f);
+		rc = clear(path, f);
 	ledger_list_free(&l);
 	/* Only now: the lock goes with it. */
 	close(fd);
