@@ -170,6 +170,9 @@ main(int argc, char *argv[])
 				kill(parent, SIGALRM);
 			deadline = 0;
 		}
+		/* It may be another width by now. */
+		if (opt.mode == PROGRESS_LIVE)
+			progress_columns(p, columns());
 		progress_tick(p);
 		if ((in.revents & (POLLIN | POLLHUP)) == 0)
 			continue;

@@ -549,6 +549,12 @@ progress_end(struct progress *p, struct fail *f)
 }
 
 void
+progress_columns(struct progress *p, unsigned columns)
+{
+	p->opt.columns = columns;
+}
+
+void
 progress_tick(struct progress *p)
 {
 	char row[256], took[40];

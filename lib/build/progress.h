@@ -60,6 +60,8 @@ int		 progress_feed(struct progress *, const char *, size_t,
  * is EX_DATAERR.
  */
 int		 progress_end(struct progress *, struct fail *);
+/* The terminal has another width now. */
+void		 progress_columns(struct progress *, unsigned);
 /* Draw the moving line anew; now and then. */
 void		 progress_tick(struct progress *);
 
