@@ -108,11 +108,15 @@ static void
 size(const struct prepared *p)
 {
 	uint64_t bytes, root, disk;
+	char doubt[DISK_DOUBT];
 	struct fail f;
 
 	if (disk_bytes(&p->doc, opt.has_disk ? &opt.disk_mb : NULL, &bytes,
 	    &f) == -1)
 		opt_fail(&f);
+	/* Before it costs anything. */
+	if (disk_doubt(&p->doc, bytes, doubt) != NULL)
+		warnx("warning: %s", doubt);
 	root = disk_mb(bytes);
 	disk = opt.builder_disk_mb != 0 ? opt.builder_disk_mb :
 	    p->builder.disk_mb;

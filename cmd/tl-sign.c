@@ -69,7 +69,8 @@ main(int argc, char *argv[])
 	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox,
 	    .ledger = &ledger };
 	const char *sandbox_path = NULL, *word = NULL;
-	bool clamped = false, has_mb = false;
+	char doubt[DISK_DOUBT];
+	bool has_mb = false;
 	uint64_t mb = 0, bytes = 0;
 	unsigned parts = 0;
 	struct fail f;
@@ -114,12 +115,9 @@ main(int argc, char *argv[])
 		    sign.note != NULL, &f)) == NULL ||
 		    ledger_open(&ledger, &f) == -1)
 			opt_fail(&f);
-		parts = disk_parts(bytes, &clamped);
-		if (clamped)
-			fprintf(stderr, "tl-sign: warning: %d parts of %d MB "
-			    "hold less than a disk of %ju MB: a full image "
-			    "will not fit\n", DISK_PARTS_MAX, DISK_PART_MB,
-			    (uintmax_t)disk_mb(bytes));
+		parts = disk_parts(bytes, NULL);
+		if (disk_doubt(&prepared.doc, bytes, doubt) != NULL)
+			warnx("warning: %s", doubt);
 		stop_catch();
 		/* A reader that is gone is a write that fails, not our end. */
 		signal(SIGPIPE, SIG_IGN);

@@ -99,6 +99,16 @@ want='{"cpus":2,"memory_mb":4096,"disk_mb":1024}' \
 prepared_now=$(printf %s "$prepared" |
     jq -c '.parent={parentManifestUri:"s3://b/p",rootfsDiskBytes:42949672961}')
 want='{"cpus":2,"memory_mb":4096,"disk_mb":40961}' sizes
+for doubt in '40960:smaller than the parent image' \
+    '640001:parts of 64 MB hold less than a disk of 640001 MB'; do
+	peer "[$(rule POST $all "$created")]"
+	TENSORLAKE_API_URL=$URL
+	given "$prepared_now"
+	try "a doubtful disk of ${doubt%%:*}" tl-sandbox create \
+	    --disk-mb "${doubt%%:*}"
+	exits 0
+	says "${doubt#*:}"
+done
 prepared_now=$(printf %s "$prepared" |
     jq -c '.parent={parentManifestUri:"s3://b/p"}')
 peer '[]'

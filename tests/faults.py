@@ -26,6 +26,11 @@ import urllib.request
 
 # What must show up nowhere: besides these the key and the store's secrets.
 MARKS = [b"X-Amz-Signature", b"X-Amz-Credential", b"ZG9ja2VyOm1hcms="]
+# The arguments of all that a build runs; the sanitizers suffer no tracer.
+TRACE = []
+if shutil.which("strace") and not os.environ.get("TL_ASAN"):
+    TRACE = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "65536",
+             "-e", "trace=execve"]
 print_lock = threading.Lock()
 
 
@@ -91,6 +96,14 @@ class Region:
         subprocess.run(["tl-reap"], env=self.env, stdin=subprocess.DEVNULL,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
+    def logs(self):
+        """What builds have kept of what they said."""
+        logs = b""
+        for path in glob.glob(self.home + "/.local/state/tl/*/log"):
+            with open(path, "rb") as f:
+                logs += f.read()
+        return logs
+
     def sweep(self):
         """Undo what only a look at the server can find."""
         base = "/v1/namespaces/default/sandboxes"
@@ -144,7 +157,7 @@ class Case:
         self.rule = name + ":" + kind + ("@" + count if count else "")
         self.name = "%s %s" % (exchange, kind)
 
-    def run(self, region, folder, trace=None):
+    def run(self, region, folder):
         """The case's complaints, none if all is right, and its status."""
         bad = []
         env = dict(region.env)
@@ -156,14 +169,18 @@ class Case:
         name = "image-%x" % random.getrandbits(40)
         argv = ["tl-build", "-n", name,
                 folder + "/" + self.image + "/Dockerfile"]
+        trace = region.top + "/trace"
+        if TRACE:
+            argv = TRACE + ["-o", trace] + argv
         build = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE)
+                                 stderr=subprocess.PIPE,
+                                 start_new_session=True)
         try:
             out, err = build.communicate(timeout=90)
         except subprocess.TimeoutExpired:
             bad.append("no end after 90 s")
-            build.terminate()
+            os.killpg(build.pid, signal.SIGTERM)
             out, err = build.communicate()
         took = time.monotonic() - begun
         status = build.returncode
@@ -190,9 +207,14 @@ class Case:
             bad.append("something on stdout: %r" % out[:200])
         elif not any(line.startswith(b"tl-") for line in err.splitlines()):
             bad.append("nothing is said")
-        for secret in region.secrets:
-            if secret in out + err:
-                bad.append("a secret is shown: %r" % secret[:6])
+        shown = {"stdout or stderr": out + err, "a log": region.logs()}
+        if TRACE:
+            with open(trace, "rb") as f:
+                shown["an argument"] = f.read()
+        for where, text in shown.items():
+            for secret in region.secrets:
+                if secret in text:
+                    bad.append("a secret is in %s: %r" % (where, secret[:6]))
         if self.reap:
             region.reap()
         bad += ["left: " + str(what) for what in region.left()]

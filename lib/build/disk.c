@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <sysexits.h>
 
 #include "build/disk.h"
@@ -23,26 +24,17 @@ digits(const struct span *s, uint64_t *out)
 	return 0;
 }
 
-int
-disk_bytes(const struct span *prepared, const uint64_t *mb, uint64_t *bytes,
-    struct fail *f)
+/* The parent's size: 1, 0 if there is no parent, -1. */
+static int
+disk_parent(const struct span *prepared, uint64_t *bytes, struct fail *f)
 {
 	struct span parent, size;
 	int r;
 
-	if (mb != NULL) {
-		if (__builtin_mul_overflow(*mb, DISK_MIB, bytes))
-			return fail_set(f, EX_USAGE,
-			    "--disk-mb %ju: more than 2^64-1 bytes",
-			    (uintmax_t)*mb);
-		return 0;
-	}
 	if ((r = span_get(prepared, "parent", &parent, f)) == -1)
 		return -1;
-	if (r == 0 || span_is_null(&parent)) {
-		*bytes = DISK_DEFAULT_MB * DISK_MIB;
+	if (r == 0 || span_is_null(&parent))
 		return 0;
-	}
 	if (!span_is_object(&parent))
 		return fail_set(f, EX_DATAERR, "parent: not an object");
 	if ((r = span_get(&parent, "rootfsDiskBytes", &size, f)) == -1)
@@ -53,7 +45,25 @@ disk_bytes(const struct span *prepared, const uint64_t *mb, uint64_t *bytes,
 	if (digits(&size, bytes) == -1)
 		return fail_set(f, EX_DATAERR,
 		    "parent.rootfsDiskBytes: not a size in bytes");
-	return 0;
+	return 1;
+}
+
+int
+disk_bytes(const struct span *prepared, const uint64_t *mb, uint64_t *bytes,
+    struct fail *f)
+{
+	int r;
+
+	if (mb != NULL) {
+		if (__builtin_mul_overflow(*mb, DISK_MIB, bytes))
+			return fail_set(f, EX_USAGE,
+			    "--disk-mb %ju: more than 2^64-1 bytes",
+			    (uintmax_t)*mb);
+		return 0;
+	}
+	if ((r = disk_parent(prepared, bytes, f)) == 0)
+		*bytes = DISK_DEFAULT_MB * DISK_MIB;
+	return r == -1 ? -1 : 0;
 }
 
 uint64_t
@@ -73,4 +83,25 @@ disk_parts(uint64_t bytes, bool *clamped)
 	if (n > DISK_PARTS_MAX)
 		return DISK_PARTS_MAX;
 	return n == 0 ? 1 : (unsigned)n;
+}
+
+const char *
+disk_doubt(const struct span *prepared, uint64_t bytes, char text[DISK_DOUBT])
+{
+	struct fail none;
+	uint64_t parent;
+	bool clamped;
+
+	disk_parts(bytes, &clamped);
+	if (clamped)
+		snprintf(text, DISK_DOUBT, "%d parts of %d MB hold less than a "
+		    "disk of %ju MB: a full image will not fit",
+		    DISK_PARTS_MAX, DISK_PART_MB, (uintmax_t)disk_mb(bytes));
+	else if (disk_parent(prepared, &parent, &none) == 1 && bytes < parent)
+		snprintf(text, DISK_DOUBT, "a disk of %ju MB is smaller than "
+		    "the parent image's of %ju MB", (uintmax_t)disk_mb(bytes),
+		    (uintmax_t)disk_mb(parent));
+	else
+		return NULL;
+	return text;
 }

@@ -35,4 +35,13 @@ uint64_t disk_mb(uint64_t bytes);
  */
 unsigned disk_parts(uint64_t bytes, bool *clamped);
 
+/*
+ * A reason to think that the image will not come about with a root file
+ * system of so many bytes, or NULL: more than all parts hold, or less than
+ * the parent has.  The line is for a warning and stands in text.
+ */
+#define DISK_DOUBT	160
+const char *disk_doubt(const struct span *prepared, uint64_t bytes,
+	    char text[DISK_DOUBT]);
+
 #endif
