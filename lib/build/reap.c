@@ -90,10 +90,11 @@ over(struct work *w, const struct ledger_entry *e, enum reap_result result,
 		tell(w, e, result, note);
 }
 
+/* Something is left for what comes after it, if share is 2 or more. */
 static unsigned
-seconds(const struct work *w, unsigned most)
+seconds(const struct work *w, unsigned most, unsigned share)
 {
-	int64_t left = (w->end_ms - clock_ms()) / 1000;
+	int64_t left = (w->end_ms - clock_ms()) / (1000 * share);
 
 	return left < 1 ? 1 : left < most ? (unsigned)left : most;
 }
@@ -189,7 +190,7 @@ sandbox(struct work *w, struct ledger_entry *e)
 	http_deadline(w->r->http, w->end_ms);
 	exchange_init(&x, w->r->http, w->r->cloud);
 	if ((e->state == LEDGER_ASKED && name_it(w, e, &x, &f) == -1) ||
-	    lifecycle_delete(&x, e->id, seconds(w, DELETE_S), &f) == -1)
+	    lifecycle_delete(&x, e->id, seconds(w, DELETE_S, 1), &f) == -1)
 		failed(w, e, &f);
 	else
 		over(w, e, REAP_DONE, "");
@@ -208,7 +209,7 @@ give_back(struct work *w, const char *path, struct fail *f)
 	if (buf_load(&text, path, f) == 0 &&
 	    span_parse(&doc, text.data != NULL ? text.data : "", text.len, f)
 	    == 0 && abort_find(&doc, &block, f) == 1)
-		r = abort_upload(w->r->http, &block, seconds(w, ABORT_S), NULL,
+		r = abort_upload(w->r->http, &block, seconds(w, ABORT_S, 2), NULL,
 		    f);
 	buf_free(&text);
 	return r;
