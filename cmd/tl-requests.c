@@ -1,6 +1,8 @@
 /* tl-requests: what a build of a plan would ask of whom, and nothing sent. */
 
+#include <err.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,23 +12,40 @@
 #include "build/begin.h"
 #include "build/builder.h"
 #include "build/cloud.h"
+#include "build/disk.h"
+#include "build/lifecycle.h"
 #include "build/prepare.h"
+#include "build/sign.h"
 #include "core/hex.h"
 #include "core/opt.h"
 
 static const char usage[] =
-    "usage: tl-requests [-v] [SETTINGS] <PLAN >REQUESTS\n"
+    "usage: tl-requests [-v] [OPTIONS] [SETTINGS] <PLAN >REQUESTS\n"
     "Say the requests that a build of a plan would send; send none.\n"
+    "  --disk-mb, --builder-disk-mb, --cpus, --memory-mb, --dialect:\n"
+    "                          as tl-build is to be given them\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
+enum { DISK = 256, BUILDER_DISK, CPUS, MEMORY, DIALECT };
+
 static const struct option options[] = {
+	{ "disk-mb", required_argument, NULL, DISK },
+	{ "builder-disk-mb", required_argument, NULL, BUILDER_DISK },
+	{ "cpus", required_argument, NULL, CPUS },
+	{ "memory-mb", required_argument, NULL, MEMORY },
+	{ "dialect", required_argument, NULL, DIALECT },
 	SETTINGS_OPTIONS,
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
 };
 
 static struct cloud cloud = CLOUD_INIT;
+static struct {
+	uint64_t		 disk_mb, builder_disk_mb, memory_mb;
+	double			 cpus;
+	enum sign_dialect	 dialect;
+} opt = { .disk_mb = DISK_DEFAULT_MB };
 static struct buf out = BUF_INIT(BUF_DOC_MAX);
 
 /* A line: method and address, then what is sent with it. */
@@ -60,8 +79,18 @@ proxy(const char *method, const char *path, const char *what)
 {
 	struct fail f;
 
-	if (buf_addf(&out, &f, "%s {proxyUrl}%s %s\n", method, path, what)
-	    == -1)
+	if (buf_addf(&out, &f, "%s {proxyUrl}%s%s%s\n", method, path,
+	    *what != '\0' ? " " : "", what) == -1)
+		opt_fail(&f);
+}
+
+/* Of the next line. */
+static void
+condition(const char *what)
+{
+	struct fail f;
+
+	if (buf_addf(&out, &f, "# %s:\n", what) == -1)
 		opt_fail(&f);
 }
 
@@ -83,8 +112,74 @@ lookups(const struct prepare *p)
 	buf_free(&rest);
 }
 
+/* The sandbox: what the options do not say, the prepared document does. */
 static void
-requests(const struct prepare *p)
+create(void)
+{
+	struct buf body = BUF_INIT(BUF_SMALL_MAX);
+	char n[40];
+	struct fail f;
+	int r;
+
+	snprintf(n, sizeof(n), "%g", opt.cpus);
+	r = buf_addf(&body, &f, "{\"image\":{builder.image},\"resources\":"
+	    "{\"cpus\":%s,", opt.cpus > 0 ? n : "{builder.cpus}");
+	snprintf(n, sizeof(n), "%ju", (uintmax_t)opt.memory_mb);
+	if (r == 0)
+		r = buf_addf(&body, &f, "\"memory_mb\":%s,",
+		    opt.memory_mb != 0 ? n : "{builder.memoryMb}");
+	snprintf(n, sizeof(n), "%ju", (uintmax_t)(opt.builder_disk_mb >
+	    opt.disk_mb ? opt.builder_disk_mb : opt.disk_mb));
+	if (r == 0)
+		r = buf_addf(&body, &f, "\"disk_mb\":%s},\"timeout_secs\":"
+		    "%d}", opt.builder_disk_mb != 0 ? n :
+		    "{builder.diskMb, or more}", LIFECYCLE_BUDGET_S);
+	if (r == -1)
+		opt_fail(&f);
+	lifecycle("POST", "", body.data);
+	buf_free(&body);
+}
+
+/* Asked first whether it is there already, then followed to its end. */
+static void
+process(const char *what, bool listed)
+{
+	if (listed)
+		proxy("GET", "/api/v1/processes", "");
+	proxy("POST", "/api/v1/processes", what);
+	proxy("GET", "/api/v1/processes/{pid}/output/follow", "");
+	proxy("GET", "/api/v1/processes/{pid}", "");
+}
+
+static void
+sign(void)
+{
+	enum sign_dialect d = opt.dialect == SIGN_AUTO ? SIGN_SEED :
+	    opt.dialect;
+	struct buf body = BUF_INIT(BUF_SMALL_MAX);
+	struct fail f;
+
+	if (sign_put_body(&body, d, "{snapshotRelPath}",
+	    disk_parts(opt.disk_mb * DISK_MIB, NULL), DISK_PART_BYTES, &f) == -1)
+		opt_fail(&f);
+	condition("unless prepare has signed the upload");
+	proxy("POST", "/api/v1/blob/sign", body.data);
+	buf_clear(&body);
+	if (sign_get_body(&body, d, "{parent.parentManifestUri}", &f) == -1)
+		opt_fail(&f);
+	condition("if there is a parent to sign for");
+	proxy("POST", "/api/v1/blob/sign", body.data);
+	buf_clear(&body);
+	if (sign_get_body(&body, d, "{additionalLocalImages[].snapshotUri}",
+	    &f) == -1)
+		opt_fail(&f);
+	condition("for each other template to sign for");
+	proxy("POST", "/api/v1/blob/sign", body.data);
+	buf_free(&body);
+}
+
+static void
+requests(const struct prepare *p, bool import)
 {
 	struct buf body = BUF_INIT(BUF_DOC_MAX);
 	struct fail f;
@@ -94,17 +189,18 @@ requests(const struct prepare *p)
 		opt_fail(&f);
 	/* As if no reference were a template: that is not known yet. */
 	platform("POST", "sandbox-template-builds", body.data);
-	lifecycle("POST", "", "{the prepared builder's image and sizes}");
+	create();
 	lifecycle("GET", "/{id}", NULL);
-	proxy("POST", "/api/v1/processes", "/bin/true");
-	proxy("POST", "/api/v1/blob/sign", "{the upload; new path only}");
-	proxy("POST", "/api/v1/blob/sign", "{the parent, if there is one}");
-	proxy("POST", "/api/v1/blob/sign", "{each template besides}");
-	proxy("POST", "/api/v1/processes", "mkdir -p "BUILDER_DIR"/context");
-	proxy("PUT", "/api/v1/files", BUILDER_DIR"/context.tar.gz");
-	proxy("PUT", "/api/v1/files", BUILDER_DIR"/spec.json");
-	proxy("POST", "/api/v1/processes", "{the prepared builder's command}");
-	proxy("GET", "/api/v1/files", BUILDER_DIR"/metadata.json");
+	process("/bin/true", false);
+	sign();
+	process("mkdir -p "BUILDER_DIR"/context", true);
+	if (!import)
+		proxy("PUT", "/api/v1/files?path="BUILDER_DIR
+		    "/context.tar.gz", "{the context}");
+	proxy("PUT", "/api/v1/files?path="BUILDER_DIR"/spec.json",
+	    "{the spec}");
+	process("{builder.command}", true);
+	proxy("GET", "/api/v1/files?path="BUILDER_DIR"/metadata.json", "");
 	platform("POST", "sandbox-template-builds/{buildId}/complete",
 	    "{the metadata}");
 	lifecycle("DELETE", "/{id}", NULL);
@@ -117,10 +213,11 @@ main(int argc, char *argv[])
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
 	struct settings settings = SETTINGS_INIT;
 	struct prepare prepare = PREPARE_INIT;
+	const char *word = NULL;
 	bool verbose = false;
-	struct span plan;
+	struct span plan, import;
 	struct fail f;
-	int ch;
+	int ch, imported;
 
 	while ((ch = getopt_long(argc, argv, "hVv", options, NULL)) != -1)
 		switch (ch) {
@@ -131,6 +228,25 @@ main(int argc, char *argv[])
 		case 'v':
 			verbose = true;
 			break;
+		case DISK:
+			opt.disk_mb = opt_number("--disk-mb", optarg, 0,
+			    DISK_MB_MAX);
+			break;
+		case BUILDER_DISK:
+			opt.builder_disk_mb = opt_number("--builder-disk-mb",
+			    optarg, 1, DISK_MB_MAX);
+			break;
+		case CPUS:
+			opt.cpus = opt_decimal("--cpus", optarg,
+			    LIFECYCLE_CPUS_MAX);
+			break;
+		case MEMORY:
+			opt.memory_mb = opt_number("--memory-mb", optarg, 1,
+			    DISK_MB_MAX);
+			break;
+		case DIALECT:
+			word = optarg;
+			break;
 		default:
 			if (!begin_option(&settings, ch, optarg))
 				opt_usage(usage);
@@ -138,6 +254,10 @@ main(int argc, char *argv[])
 	if (optind != argc)
 		opt_usage(usage);
 	begin_settings(&settings, "tl-requests");
+	if (word == NULL)
+		word = settings_get(&settings, SETTING_DIALECT, NULL);
+	if (word != NULL && sign_dialect(word, &opt.dialect) == -1)
+		errx(EX_USAGE, "--dialect: neither auto, seed nor merged");
 
 	if (buf_read(&text, STDIN_FILENO, "stdin", &f) == -1)
 		opt_fail(&f);
@@ -146,7 +266,9 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	}
 	if (span_parse(&plan, text.data, text.len, &f) == -1 ||
-	    prepare_plan(&prepare, &plan, &f) == -1) {
+	    prepare_plan(&prepare, &plan, &f) == -1 ||
+	    (imported = span_get(&plan, "importImageReference", &import, &f))
+	    == -1) {
 		fail_in(&f, "stdin");
 		opt_fail(&f);
 	}
@@ -156,7 +278,7 @@ main(int argc, char *argv[])
 		fprintf(stderr, "tl-requests: each with Authorization: Bearer"
 		    " ... (%s)\n", cloud.pat ? "a personal access token" :
 		    "a key");
-	requests(&prepare);
+	requests(&prepare, imported == 1);
 
 	opt_output(&out);
 	cloud_free(&cloud);

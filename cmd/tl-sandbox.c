@@ -2,7 +2,6 @@
 
 #include <err.h>
 #include <getopt.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,21 +308,6 @@ static const struct command {
 	{ "rm", delete, "st" },
 };
 
-static double
-cpus(const char *arg)
-{
-	char *end;
-	double n = strtod(arg, &end);
-
-	/* strtod() takes more than a number of processors looks like. */
-	if (arg[0] < '0' || arg[0] > '9' || *end != '\0' ||
-	    strspn(arg, "0123456789.") != strlen(arg) || !(n > 0) ||
-	    !isfinite(n) || n > 4096)
-		errx(EX_USAGE, "--cpus %.40s: not a number of processors",
-		    arg);
-	return n;
-}
-
 static const struct command *
 parse(int argc, char *argv[])
 {
@@ -360,7 +344,8 @@ parse(int argc, char *argv[])
 			kind = "s";
 			break;
 		case CPUS:
-			opt.cpus = cpus(optarg);
+			opt.cpus = opt_decimal("--cpus", optarg,
+			    LIFECYCLE_CPUS_MAX);
 			kind = "c";
 			break;
 		case MEMORY:

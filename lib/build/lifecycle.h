@@ -38,6 +38,7 @@ struct lifecycle {
 #define LIFECYCLE_INIT	{ .id = NULL }
 
 #define LIFECYCLE_TIMEOUT_S	120	/* for each of the two waits */
+#define LIFECYCLE_CPUS_MAX	4096
 #define LIFECYCLE_BUDGET_S	300	/* its life, renewed by a ping */
 
 void	lifecycle_free(struct lifecycle *);

@@ -67,6 +67,20 @@ opt_number(const char *option, const char *arg, uint64_t min, uint64_t max)
 	return n;
 }
 
+double
+opt_decimal(const char *option, const char *arg, double max)
+{
+	char *end;
+	double n = strtod(arg, &end);
+
+	/* strtod() takes more than a plain number looks like. */
+	if (arg[0] < '0' || arg[0] > '9' || *end != '\0' ||
+	    strspn(arg, "0123456789.") != strlen(arg) || !(n > 0) || n > max)
+		errx(EX_USAGE, "%s %.40s: not a number from above 0 to %g",
+		    option, arg, max);
+	return n;
+}
+
 void
 opt_fail(const struct fail *f)
 {

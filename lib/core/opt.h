@@ -31,6 +31,8 @@ uint64_t	opt_number(const char *option, const char *arg, uint64_t min,
  * a deadline, of which nobody else tells, gets its line.
  */
 int		opt_stopped(void);
+/* A number above zero, with a fraction or not: digits and a point only. */
+double		opt_decimal(const char *option, const char *arg, double max);
 /* "NAME: the line", and out with its status. */
 _Noreturn void	opt_fail(const struct fail *);
 /*
