@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #include "core/opt.h"
-#include "region/cellmsg.h"
-#include "region/init.h"
-#include "region/root.h"
+#include "region/cell/cellmsg.h"
+#include "region/cell/init.h"
+#include "region/cell/root.h"
 
 static const char usage[] =
 "usage: tl-cell [-b id] [-d mb] [-g cgroup] [-n name] [-t tools] folder\n"

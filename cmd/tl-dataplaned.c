@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "core/opt.h"
-#include "region/config.h"
-#include "region/dataplane.h"
-#include "region/serve.h"
+#include "region/serve/serve.h"
+#include "region/sign/config.h"
+#include "region/sign/dataplane.h"
 
 static const char usage[] =
 "usage: tl-dataplaned [-v] -c FILE -s DIR -l unix:/PATH [-r FILE] [-u UID]\n"

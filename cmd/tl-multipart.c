@@ -9,9 +9,9 @@
 
 #include "core/http.h"
 #include "core/opt.h"
-#include "region/config.h"
-#include "region/multipart.h"
-#include "region/sign.h"
+#include "region/sign/config.h"
+#include "region/sign/multipart.h"
+#include "region/sign/sign.h"
 
 static const char usage[] =
 "usage: tl-multipart [-v] -c FILE create KEY | abort KEY ID |\n"

@@ -9,7 +9,7 @@
 #include <sysexits.h>
 
 #include "core/opt.h"
-#include "region/api.h"
+#include "region/platform/api.h"
 
 #define EXPIRE_S	(7 * 24 * 3600)	/* WIRE.md section 21 */
 

@@ -16,8 +16,8 @@
 
 #include "core/date.h"
 #include "core/opt.h"
-#include "region/config.h"
-#include "region/sign.h"
+#include "region/sign/config.h"
+#include "region/sign/sign.h"
 
 static const char usage[] =
 "usage: tl-presign [-v] -c FILE -p PROJECT [-t TIME] [-u ID] <request >block\n"

@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "core/opt.h"
-#include "region/boxes.h"
-#include "region/keys.h"
-#include "region/lifecycle.h"
-#include "region/proxy.h"
-#include "region/serve.h"
+#include "region/box/boxes.h"
+#include "region/box/lifecycle.h"
+#include "region/box/proxy.h"
+#include "region/serve/keys.h"
+#include "region/serve/serve.h"
 
 static const char usage[] =
 "usage: tl-sandboxd [-v] [-l address] [-r file] [-d socket] [-t folder]\n"

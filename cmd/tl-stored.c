@@ -6,10 +6,10 @@
 #include <sysexits.h>
 
 #include "core/opt.h"
-#include "region/config.h"
-#include "region/objects.h"
-#include "region/s3.h"
-#include "region/serve.h"
+#include "region/serve/serve.h"
+#include "region/sign/config.h"
+#include "region/store/objects.h"
+#include "region/store/s3.h"
 
 #define BUCKETS_MAX	64
 

@@ -11,7 +11,7 @@
 #include "build/metadata.h"
 #include "build/s3.h"
 #include "core/json.h"
-#include "region/s3_impl.h"
+#include "region/store/s3_impl.h"
 
 static struct fail f;
 

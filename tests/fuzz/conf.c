@@ -9,11 +9,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "region/config.h"
-#include "region/fault.h"
-#include "region/keys.h"
-#include "region/s3.h"
-#include "region/sigv4.h"
+#include "region/serve/fault.h"
+#include "region/serve/keys.h"
+#include "region/sign/config.h"
+#include "region/sign/sigv4.h"
+#include "region/store/s3.h"
 
 static void
 refused(const struct fail *f)

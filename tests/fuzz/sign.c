@@ -8,7 +8,7 @@
 #include <sysexits.h>
 
 #include "core/span.h"
-#include "region/sign.h"
+#include "region/sign/sign.h"
 
 #define PREFIX	"projects/p-1/sandbox-template-builds/"
 

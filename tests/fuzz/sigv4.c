@@ -8,7 +8,7 @@
 #include "fuzz.h"
 
 #include "core/hex.h"
-#include "region/sigv4.h"
+#include "region/sign/sigv4.h"
 
 #define WHEN	1369353600
 #define HEADERS	40

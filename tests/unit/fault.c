@@ -1,4 +1,7 @@
-/* lib/region/fault: rules and their counts; and what each kind does to bytes */
+/*
+ * lib/region/serve/fault: rules and their counts; and what each kind does to
+ * bytes.
+ */
 
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -7,8 +10,8 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "region/fault.h"
-#include "region/serve.h"
+#include "region/serve/fault.h"
+#include "region/serve/serve.h"
 #include "raw.h"
 #include "unit.h"
 

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <sysexits.h>
 
-#include "region/keys.h"
+#include "region/serve/keys.h"
 #include "raw.h"
 #include "unit.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "region/objects.h"
+#include "region/store/objects.h"
 #include "unit.h"
 
 static char root[] = "/tmp/tl-objects.XXXXXX";

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "region/platform.h"
+#include "region/platform/platform.h"
 #include "unit.h"
 
 static struct fail f;

@@ -1,4 +1,4 @@
-/* The server of lib/region/serve.h, spoken to in raw bytes. */
+/* The server of lib/region/serve/serve.h, spoken to in raw bytes. */
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "region/serve.h"
+#include "region/serve/serve.h"
 #include "raw.h"
 #include "unit.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "region/sigv4.h"
+#include "region/sign/sigv4.h"
 #include "unit.h"
 
 /*

@@ -1,0 +1,170 @@
+#ifndef TL_REGION_BOX_H
+#define TL_REGION_BOX_H
+
+#include <sys/types.h>
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/fail.h"
+#include "core/json.h"
+#include "region/box/outlog.h"
+#include "region/cell/cgroup.h"
+#include "region/serve/id.h"
+#include "region/serve/keys.h"
+
+/*
+ * One sandbox, from its creation to well after its end.
+ *
+ * A thread of its own makes it, takes in what its processes print, and takes
+ * it apart.  Everyone else holds a reference (boxes_find(), box_put()) and
+ * the lock while looking at what changes.
+ */
+struct boxes;
+
+enum box_status { BOX_PENDING, BOX_RUNNING, BOX_ENDED };
+
+/* What is asked for. */
+struct box_spec {
+	const char	*ns;
+	const char	*image;
+	double		 cpus;
+	uint64_t	 memory_mb, disk_mb, timeout_s;
+	struct key	 owner;
+	const char	*idempotency;	/* a key, or NULL */
+};
+
+#define BOX_ID_MAX	ID_MAX
+
+/* A file in the sandbox that a request reads or writes. */
+struct box_file {
+	struct box	*box;
+	struct box_file	*next;
+	int		 fd;		/* -1 once taken away */
+};
+
+struct box {
+	/* These stay as they are. */
+	struct boxes	*set;
+	struct box	*next;		/* in the set; under its lock */
+	char		 id[BOX_ID_MAX + 1];
+	char		*ns, *image, *idempotency, *folder;
+	struct key	 owner;
+	double		 cpus;
+	uint64_t	 memory_mb, disk_mb, timeout_s;
+	int64_t		 created_ms;	/* since 1970 */
+	unsigned	 slot;		/* which range of ids */
+
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 changed;	/* status, output, a process's state */
+	pthread_t	 thread;
+	bool		 threaded;
+
+	/* Under the lock. */
+	unsigned	 refs;
+	unsigned	 busy;		/* inside box_enter() */
+	enum box_status	 status;
+	bool		 ending;
+	const char	*outcome;	/* "deleted", "timeout", "failed" ... */
+	char		 reason[256];
+	int64_t		 renewed_ms;	/* monotonic */
+	int64_t		 ended_ms;	/* monotonic */
+	int		 rootfd;	/* its root folder, O_PATH */
+	int		 sock;		/* to its init */
+	int		 wake;		/* an eventfd for the thread */
+	uint32_t	 tags;
+	unsigned	 nprocs;
+	uint64_t	 logged;	/* bytes of output kept */
+	struct proc	*procs;		/* newest first */
+	struct box_file	*files;
+
+	/* The thread's. */
+	pid_t		 cell, init;
+	int		 loop;
+	struct cgroup	 cgroup;
+};
+
+enum proc_state { PROC_STARTING, PROC_RUNNING, PROC_ENDED, PROC_REFUSED };
+
+/* A process started by request.  Under its box's lock, but for the log. */
+struct proc {
+	struct proc	*next;
+	unsigned	 refs;
+	enum proc_state	 state;
+	uint32_t	 tag;
+	pid_t		 pid;		/* as seen in the sandbox */
+	char		*what;		/* "command": ..., "args": ... */
+	int64_t		 started_ms, ended_ms;
+	int		 result;	/* as from waitpid() */
+	bool		 killed;	/* by request */
+	bool		 oom;
+	uint64_t	 ooms;		/* the group's count at the start */
+	int		 error;		/* refused: errno, and of what */
+	char		 error_of[128];
+	int		 fd[2];		/* its output; the thread's */
+	struct outlog	 log;
+};
+
+struct proc_spec {
+	const char	*user;		/* a name in the sandbox's passwd */
+	const char	*folder;	/* or "" */
+	const struct buf *words;	/* argv, each with a NUL */
+	unsigned	 nwords;
+	const struct buf *env;		/* NAME=VALUE, each with a NUL */
+	const char	*what;		/* JSON members to show */
+};
+
+/* Processes ended and forgotten when there are more. */
+#define BOX_PROCS_MAX	256U
+/* All logs of a sandbox together, in bytes; see OUTLOG_MAX for one. */
+#define BOX_LOGS_MAX	(256ULL << 20)
+
+int64_t	box_date(void);			/* since 1970, ms */
+
+/* The thread: box is set up by boxes_create(), which holds a reference. */
+void	*box_live(void *box);
+
+void	 box_ref(struct box *);
+void	 box_put(struct box *);
+/* Ask for its end; outcome is a literal, the first one counts. */
+void	 box_end(struct box *, const char *outcome);
+/* Wait for a change of status away from this one, at most so long. */
+enum box_status box_await(struct box *, enum box_status, int wait_ms);
+/* Wait until nothing of it is left. */
+void	 box_wait_end(struct box *);
+
+/*
+ * Around each use of its root: false if it is not running.  The end of a
+ * sandbox waits for those inside, so stay briefly.
+ */
+bool	 box_enter(struct box *);
+void	 box_leave(struct box *);
+/* Hand a descriptor over, so that it is closed when the sandbox ends. */
+void	 box_file_add(struct box *, struct box_file *, int fd);
+void	 box_file_done(struct box_file *);
+
+/*
+ * Start a process: 0 and a reference, or -1 with EX_USAGE where the request
+ * is at fault, EX_TEMPFAIL where the sandbox is ending, EX_OSERR.
+ */
+int	 proc_start(struct box *, const struct proc_spec *, struct proc **,
+	    struct fail *);
+struct proc *proc_find(struct box *, pid_t);
+void	 proc_put(struct box *, struct proc *);
+/* A signal for its group; false if it has ended. */
+bool	 proc_kill(struct box *, struct proc *, int sig);
+/* WIRE.md 9.1's object.  Under the lock. */
+void	 proc_describe(const struct proc *, struct jout *);
+
+/* The thread's part: what the sandbox's init says, what processes print. */
+void	 proc_started(struct box *, uint32_t tag, pid_t);
+void	 proc_refused(struct box *, uint32_t tag, int error, const char *of);
+void	 proc_ended(struct box *, pid_t, int result);
+/* Read what is there; false if the stream is at its end. */
+bool	 proc_read(struct box *, struct proc *, enum outlog_stream);
+/* With the sandbox all of them end, and are forgotten. */
+void	 proc_end_all(struct box *);
+
+#endif

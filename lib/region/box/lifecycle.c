@@ -1,0 +1,293 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "core/json.h"
+#include "core/span.h"
+#include "region/box/lifecycle.h"
+#include "region/cell/root.h"
+
+/* What a request that says nothing gets. */
+#define CPUS_DEFAULT	1.0
+#define MEMORY_DEFAULT	1024U
+#define DISK_DEFAULT	10240U
+#define TIMEOUT_DEFAULT	300U
+
+#define CPUS_MAX	1024.0
+/* A process needs some; more than any machine has is a mistake. */
+#define MEMORY_MIN	16U
+#define MEMORY_MAX	(16U << 20)
+/* A week. */
+#define TIMEOUT_MAX	(7U * 24 * 3600)
+#define TEXT_MAX	1024U
+
+/*
+ * How long a create waits for the sandbox to run.  It takes a tenth of that;
+ * a client that finds it pending would come again only after a second.
+ */
+#define CREATE_WAIT_MS	2000
+
+bool
+lifecycle_path(const struct serve_request *r)
+{
+	return strncmp(r->path, "/v1/namespaces/", 15) == 0 ||
+	    strcmp(r->path, "/sandboxes") == 0 ||
+	    strncmp(r->path, "/sandboxes/", 11) == 0;
+}
+
+static const char *
+status_word(enum box_status status)
+{
+	return status == BOX_PENDING ? "pending" :
+	    status == BOX_RUNNING ? "running" : "terminated";
+}
+
+/* WIRE.md 7: id, and never sandbox_id beside it. */
+static void
+describe(struct box *b, const char *url, struct jout *j)
+{
+	pthread_mutex_lock(&b->lock);
+	jout_object(j);
+	jout_member(j, "id", b->id);
+	jout_member(j, "namespace", b->ns);
+	jout_member(j, "status", status_word(b->status));
+	jout_member(j, "image", b->image);
+	jout_key(j, "resources");
+	jout_object(j);
+	jout_key(j, "cpus");
+	jout_double(j, b->cpus);
+	jout_key(j, "memory_mb");
+	jout_u64(j, b->memory_mb);
+	jout_key(j, "ephemeral_disk_mb");
+	jout_u64(j, b->disk_mb);
+	jout_close(j);
+	jout_key(j, "timeout_secs");
+	jout_u64(j, b->timeout_s);
+	jout_key(j, "created_at");
+	jout_i64(j, b->created_ms);
+	jout_member(j, "sandbox_url", url);
+	jout_member(j, "routing_hint", "local");
+	if (b->status == BOX_PENDING)
+		jout_member(j, "pending_reason", "being made");
+	if (b->status == BOX_ENDED) {
+		jout_member(j, "outcome", b->outcome);
+		if (b->reason[0] != '\0')
+			jout_member(j, "error_details", b->reason);
+	}
+	jout_close(j);
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* A number that is absent is the default; one out of bounds is refused. */
+static int
+number(const struct span *obj, const char *name, uint64_t min, uint64_t max,
+    uint64_t *out, struct fail *f)
+{
+	int n = json_u64(obj, name, JSON_MAY, out, f);
+
+	if (n == 1 && (*out < min || *out > max))
+		return fail_set(f, EX_DATAERR, "%s: not from %ju to %ju",
+		    name, (uintmax_t)min, (uintmax_t)max);
+	return n;
+}
+
+static int
+read_spec(const struct buf *body, struct box_spec *spec, char **image,
+    struct fail *f)
+{
+	struct span doc, resources, network;
+	bool internet = true;
+	int n;
+
+	if (body->len == 0)
+		return fail_set(f, EX_DATAERR, "no body");
+	if (span_parse(&doc, body->data, body->len, f) == -1)
+		return -1;
+	if (!span_is_object(&doc))
+		return fail_set(f, EX_DATAERR, "not an object");
+	if (json_string(&doc, "image", JSON_MAY, image, f) == -1 ||
+	    number(&doc, "timeout_secs", 1, TIMEOUT_MAX, &spec->timeout_s,
+	    f) == -1)
+		return -1;
+	if (*image != NULL && strlen(*image) > TEXT_MAX)
+		return fail_set(f, EX_DATAERR, "image: too long");
+	n = json_sub(&doc, "network", JSON_MAY, '{', &network, f);
+	if (n == 1)
+		n = json_bool(&network, "allow_internet_access", JSON_MAY,
+		    &internet, f);
+	if (n == -1)
+		return -1;
+	/* Better refused than promised and not kept. */
+	if (!internet)
+		return fail_set(f, EX_DATAERR, "network: sandboxes here have "
+		    "the host's network; access cannot be taken away");
+	n = json_sub(&doc, "resources", JSON_MAY, '{', &resources, f);
+	if (n == 1 && (json_double(&resources, "cpus", JSON_MAY, &spec->cpus,
+	    f) == -1 ||
+	    number(&resources, "memory_mb", MEMORY_MIN, MEMORY_MAX,
+	    &spec->memory_mb, f) == -1 ||
+	    number(&resources, "ephemeral_disk_mb", ROOT_DISK_MB_MIN,
+	    ROOT_DISK_MB_MAX, &spec->disk_mb, f) == -1 ||
+	    number(&resources, "disk_mb", ROOT_DISK_MB_MIN, ROOT_DISK_MB_MAX,
+	    &spec->disk_mb, f) == -1))
+		n = -1;
+	if (n != -1 && !(spec->cpus >= 0.01 && spec->cpus <= CPUS_MAX))
+		return fail_set(f, EX_DATAERR, "resources.cpus: not from 0.01 "
+		    "to %g", CPUS_MAX);
+	return n == -1 ? -1 : 0;
+}
+
+static void
+create(struct serve_request *r, struct boxes *s, const struct key *caller,
+    const char *ns)
+{
+	struct box_spec spec = {
+		.ns = ns,
+		.cpus = CPUS_DEFAULT,
+		.memory_mb = MEMORY_DEFAULT,
+		.disk_mb = DISK_DEFAULT,
+		.timeout_s = TIMEOUT_DEFAULT,
+		.owner = *caller,
+		.idempotency = serve_header(r, "Idempotency-Key"),
+	};
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	struct jout j = JOUT_INIT(&out);
+	enum box_status status;
+	char *image = NULL;
+	struct box *b;
+	struct fail f;
+	int made;
+
+	if (serve_header_count(r, "Idempotency-Key") > 1 ||
+	    (spec.idempotency != NULL && (spec.idempotency[0] == '\0' ||
+	    strlen(spec.idempotency) > 255))) {
+		serve_error(r, 400, "BAD_REQUEST",
+		    "Idempotency-Key: not once, or not 1 to 255 bytes");
+		return;
+	}
+	if (read_spec(&r->body, &spec, &image, &f) == -1) {
+		serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
+		free(image);
+		return;
+	}
+	spec.image = image == NULL ? "" : image;
+	made = boxes_create(s, &spec, &b, &f);
+	free(image);
+	if (made == -1) {
+		serve_error(r, f.status == EX_DATAERR ? 409 :
+		    f.status == EX_TEMPFAIL ? 503 : 500,
+		    f.status == EX_DATAERR ? "CONFLICT" : "UNAVAILABLE", "%s",
+		    f.msg);
+		return;
+	}
+	status = box_await(b, BOX_PENDING, CREATE_WAIT_MS);
+	jout_object(&j);
+	jout_member(&j, "sandbox_id", b->id);
+	jout_member(&j, "status", status_word(status));
+	jout_member(&j, "routing_hint", "local");
+	jout_member(&j, "sandbox_url", serve_url(r->serve));
+	if (status == BOX_ENDED) {
+		jout_member(&j, "termination_reason", b->outcome);
+		jout_member(&j, "error_details", b->reason);
+	}
+	jout_close(&j);
+	box_put(b);
+	serve_reply_json(r, made == 1 ? 201 : 200, &j);
+}
+
+struct listing {
+	struct jout	 j;
+	const char	*url, *ns;
+};
+
+static void
+list_one(void *arg, struct box *b)
+{
+	struct listing *l = arg;
+
+	if (l->ns == NULL || strcmp(l->ns, b->ns) == 0)
+		describe(b, l->url, &l->j);
+}
+
+static void
+list(struct serve_request *r, struct boxes *s, const struct key *caller,
+    const char *ns)
+{
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	struct listing l = { JOUT_INIT(&out), serve_url(r->serve), ns };
+
+	jout_object(&l.j);
+	jout_key(&l.j, "sandboxes");
+	jout_array(&l.j);
+	boxes_each(s, caller, list_one, &l);
+	jout_close(&l.j);
+	jout_close(&l.j);
+	serve_reply_json(r, 200, &l.j);
+}
+
+static void
+show(struct serve_request *r, struct box *b)
+{
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	struct jout j = JOUT_INIT(&out);
+
+	describe(b, serve_url(r->serve), &j);
+	serve_reply_json(r, 200, &j);
+}
+
+/* Answers when nothing of it is left. */
+static void
+delete(struct serve_request *r, struct box *b)
+{
+	box_end(b, "deleted");
+	box_wait_end(b);
+	show(r, b);
+}
+
+void
+lifecycle_done(struct serve_request *r, struct boxes *s,
+    const struct key *caller)
+{
+	char seg[2][256];
+	const char *ns = NULL, *id = NULL;
+	struct box *b;
+
+	if (serve_match(r, "/v1/namespaces/{}/sandboxes", seg, 2) == 1)
+		ns = seg[0];
+	else if (serve_match(r, "/v1/namespaces/{}/sandboxes/{}", seg,
+	    2) == 2) {
+		ns = seg[0];
+		id = seg[1];
+	} else if (serve_match(r, "/sandboxes/{}", seg, 2) == 1)
+		id = seg[0];
+	else if (strcmp(r->path, "/sandboxes") != 0) {
+		serve_error(r, 404, "NOT_FOUND", "no such address");
+		return;
+	}
+	if (id == NULL && strcmp(r->method, "POST") == 0)
+		create(r, s, caller, ns == NULL ? "default" : ns);
+	else if (id == NULL && strcmp(r->method, "GET") == 0)
+		list(r, s, caller, ns);
+	else if (id == NULL) {
+		serve_add_header(r, "Allow", "GET, POST");
+		serve_error(r, 405, "METHOD_NOT_ALLOWED", "GET or POST");
+	} else if ((b = boxes_find(s, id, caller)) == NULL)
+		serve_error(r, 404, "SANDBOX_NOT_FOUND",
+		    "there is no such sandbox");
+	else {
+		if (ns != NULL && strcmp(ns, b->ns) != 0)
+			serve_error(r, 404, "SANDBOX_NOT_FOUND",
+			    "there is no such sandbox");
+		else if (strcmp(r->method, "GET") == 0)
+			show(r, b);
+		else if (strcmp(r->method, "DELETE") == 0)
+			delete(r, b);
+		else {
+			serve_add_header(r, "Allow", "GET, DELETE");
+			serve_error(r, 405, "METHOD_NOT_ALLOWED",
+			    "GET or DELETE");
+		}
+		box_put(b);
+	}
+}

@@ -1,0 +1,22 @@
+#ifndef TL_REGION_LIFECYCLE_H
+#define TL_REGION_LIFECYCLE_H
+
+#include <stdbool.h>
+
+#include "region/box/boxes.h"
+#include "region/serve/keys.h"
+#include "region/serve/serve.h"
+
+/*
+ * Creating, showing and deleting sandboxes: WIRE.md section 7, on
+ * /v1/namespaces/{ns}/sandboxes and /sandboxes.
+ */
+#define LIFECYCLE_BODY_MAX	(64U << 10)
+
+/* Whether a path is one of its. */
+bool	lifecycle_path(const struct serve_request *);
+/* Answer a whole request of this caller. */
+void	lifecycle_done(struct serve_request *, struct boxes *,
+	    const struct key *);
+
+#endif

@@ -1,0 +1,16 @@
+#ifndef TL_REGION_PROCAPI_H
+#define TL_REGION_PROCAPI_H
+
+#include "region/box/box.h"
+#include "region/serve/serve.h"
+
+/*
+ * The processes of a sandbox over HTTP: WIRE.md section 9.  Everything on
+ * /api/v1/processes, S's stdout and stderr as well as the event streams.
+ */
+#define PROCAPI_BODY_MAX	(1U << 20)
+
+/* Answer a whole request; false if the path is none of its. */
+bool	procapi_done(struct serve_request *, struct box *);
+
+#endif

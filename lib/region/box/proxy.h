@@ -1,0 +1,41 @@
+#ifndef TL_REGION_PROXY_H
+#define TL_REGION_PROXY_H
+
+#include <stdbool.h>
+
+#include "region/box/boxes.h"
+#include "region/serve/keys.h"
+#include "region/serve/serve.h"
+
+/*
+ * The way into a sandbox: WIRE.md sections 8 to 10.1, 13.4 and 14, on
+ * /api/v1/.  Processes, their output, files, health; blob/sign is passed on
+ * to the dataplane.
+ */
+struct proxy {
+	struct boxes	*boxes;
+	const char	*dataplane;	/* path of its socket, or NULL */
+};
+
+bool	proxy_path(const struct serve_request *);
+/*
+ * The four steps of serve.h.  begin() finds the caller's sandbox and answers
+ * 400, 404 or 503 if it cannot be used.
+ */
+void	proxy_begin(struct serve_request *, const struct proxy *,
+	    const struct key *);
+void	proxy_body(struct serve_request *, const char *, size_t);
+void	proxy_done(struct serve_request *, const struct proxy *);
+void	proxy_gone(struct serve_request *);
+
+/*
+ * Which sandbox a request is for: X-Tensorlake-Sandbox-Id, exactly one, or
+ * "{id}.local" as Host; if both name one, the same.  The id, into id, or -1
+ * after having answered 400.
+ */
+int	proxy_id(struct serve_request *, char id[BOX_ID_MAX + 1]);
+
+/* What tl-fault(7) calls it. */
+void	 proxy_name(const struct serve_request *, char *, size_t);
+
+#endif

@@ -1,0 +1,586 @@
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/http.h"
+#include "core/json.h"
+#include "region/box/boxes.h"
+#include "region/box/release.h"
+
+/* A build asks for one; more than a few are a mistake. */
+#define KEYS_MAX	256U
+#define LIST_MAX	(1UL << 20)
+#define HOLD_MS		3000
+/* The dataplane answers within six seconds, see there. */
+#define ASK_MS		8000
+#define AGAIN_MIN_MS	200
+#define AGAIN_MAX_MS	(5 * 60 * 1000)
+#define GIVE_UP_S	(7 * 24 * 3600)
+
+struct entry {
+	struct entry	*next;
+	char		 id[BOX_ID_MAX + 1];
+	char		*keys[KEYS_MAX];
+	unsigned	 n;
+	unsigned	 signing;	/* requests under way */
+	bool		 ended;
+	bool		 tried;		/* and failed; to be tried again */
+};
+
+struct releases {
+	const struct boxes	*boxes;
+	pthread_t		 thread;
+	pthread_mutex_t		 lock;
+	pthread_cond_t		 changed;
+	/* Under the lock. */
+	struct entry		*list;	/* what failed last is last */
+	const char		*asking; /* the key whose uploads now go */
+	int64_t			 again_ms; /* when to try what failed */
+	int64_t			 wait_ms;
+	bool			 closing;
+};
+
+static struct entry *
+find(struct releases *s, const char *id)
+{
+	struct entry *e;
+
+	for (e = s->list; e != NULL && strcmp(e->id, id) != 0; e = e->next)
+		;
+	return e;
+}
+
+/* At the end: what failed waits behind the others. */
+static void
+append(struct releases *s, struct entry *e)
+{
+	struct entry **at;
+
+	for (at = &s->list; *at != NULL; at = &(*at)->next)
+		;
+	e->next = NULL;
+	*at = e;
+}
+
+static void
+unlink_entry(struct releases *s, struct entry *e)
+{
+	struct entry **at;
+
+	for (at = &s->list; *at != e; at = &(*at)->next)
+		;
+	*at = e->next;
+}
+
+static struct entry *
+entry_new(const char *id, struct fail *f)
+{
+	struct entry *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		fail_set(f, EX_OSERR, "out of memory");
+	else
+		snprintf(e->id, sizeof(e->id), "%s", id);
+	return e;
+}
+
+static void
+entry_free(struct entry *e)
+{
+	if (e == NULL)
+		return;
+	while (e->n > 0)
+		free(e->keys[--e->n]);
+	free(e);
+}
+
+static bool
+has(const struct entry *e, const char *key)
+{
+	unsigned i;
+
+	for (i = 0; i < e->n; i++)
+		if (strcmp(e->keys[i], key) == 0)
+			return true;
+	return false;
+}
+
+static void
+path_of(const struct releases *s, const char *id, const char *name,
+    char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/%s/%s", boxes_options(s->boxes)->state,
+	    id, name);
+}
+
+/* The files. */
+
+/* One line, on the disk or not there at all. */
+static int
+append_line(int fd, const char *key, struct fail *f)
+{
+	struct buf line = BUF_INIT(LIST_MAX);
+	off_t end = lseek(fd, 0, SEEK_END);
+	int rc = buf_addf(&line, f, "%s\n", key);
+
+	if (end == -1)
+		rc = fail_sys(f, EX_IOERR, "uploads");
+	if (rc == 0 && (rc = buf_write(&line, fd, "uploads", f)) == 0 &&
+	    fsync(fd) == -1)
+		rc = fail_sys(f, EX_IOERR, "uploads");
+	if (rc == -1 && end != -1 && ftruncate(fd, end) == -1)
+		fail_sys(f, EX_IOERR, "uploads");
+	buf_free(&line);
+	return rc;
+}
+
+static int
+sync_folder(const char *path, struct fail *f)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd == -1 || fsync(fd) == -1 ?
+	    fail_sys(f, EX_IOERR, "folder of the sandbox") : 0;
+
+	if (fd != -1)
+		close(fd);
+	return rc;
+}
+
+static int
+write_down(const struct releases *s, const struct entry *e, const char *key,
+    struct fail *f)
+{
+	char path[PATH_MAX];
+	int fd, rc;
+
+	path_of(s, e->id, "uploads", path);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW |
+	    O_CLOEXEC, 0600);
+	if (fd == -1)
+		return fail_sys(f, EX_CANTCREAT, "uploads");
+	rc = append_line(fd, key, f);
+	close(fd);
+	path_of(s, e->id, "", path);
+	/* The file's name, too: with the first key it is new. */
+	return rc == 0 && e->n == 0 ? sync_folder(path, f) : rc;
+}
+
+/* A line that is not whole was never acted upon. */
+static int
+read_keys(struct entry *e, const char *text, struct fail *f)
+{
+	const char *p, *end;
+
+	for (p = text; (end = strchr(p, '\n')) != NULL; p = end + 1) {
+		if (e->n == KEYS_MAX || end == p)
+			continue;
+		e->keys[e->n] = strndup(p, (size_t)(end - p));
+		if (e->keys[e->n] == NULL)
+			return fail_set(f, EX_OSERR, "out of memory");
+		e->n++;
+	}
+	return 0;
+}
+
+static void
+forget_files(const struct releases *s, const char *id)
+{
+	char path[PATH_MAX];
+
+	path_of(s, id, "", path);
+	boxes_remove(path);
+}
+
+/* Asking. */
+
+static int
+read_answer(const struct http_reply *reply, uint64_t *n, struct fail *f)
+{
+	struct span doc;
+
+	if (reply->status / 100 != 2)
+		return http_refused(reply, "the dataplane", f);
+	if (reply->body.len == 0 ||
+	    span_parse(&doc, reply->body.data, reply->body.len, f) == -1 ||
+	    json_u64(&doc, "released", JSON_NEED, n, f) == -1)
+		return fail_set(f, EX_PROTOCOL,
+		    "the dataplane: the answer is none");
+	return 0;
+}
+
+static int
+ask(const struct releases *s, const char *id, const char *key, uint64_t *n,
+    struct fail *f)
+{
+	char header[sizeof("X-Tensorlake-Sandbox-Id: ") + BOX_ID_MAX];
+	const char *headers[] = { header, NULL };
+	struct buf body = BUF_INIT(BUF_SMALL_MAX);
+	struct jout j = JOUT_INIT(&body);
+	struct http_reply reply = HTTP_REPLY_INIT;
+	struct http_request q = {
+		.method = "POST",
+		.url = "http://dataplane/api/v1/blob/release",
+		.unix_path = boxes_options(s->boxes)->dataplane,
+		.headers = headers,
+		.timeout_ms = ASK_MS,
+		.no_redirect = true,
+	};
+	struct http *h = NULL;
+	int rc = -1;
+
+	snprintf(header, sizeof(header), "X-Tensorlake-Sandbox-Id: %s", id);
+	jout_object(&j);
+	jout_member(&j, "rel_path", key);
+	jout_close(&j);
+	if (jout_end(&j, f) == -1)
+		goto out;
+	q.json = body.data;
+	if (q.unix_path == NULL)
+		fail_set(f, EX_TEMPFAIL, "there is no dataplane");
+	else if ((h = http_new(f)) != NULL &&
+	    http_do(h, &q, &reply, f) == 0)
+		rc = read_answer(&reply, n, f);
+out:
+	http_free(h);
+	http_reply_free(&reply);
+	buf_free(&body);
+	return rc;
+}
+
+/* Whether one that lives may be building what lies at this key. */
+static bool
+wanted(const struct releases *s, const char *key)
+{
+	const struct entry *e;
+
+	/* Projects need no look: a key starts with its project's prefix. */
+	for (e = s->list; e != NULL; e = e->next)
+		if (!e->ended && has(e, key))
+			return true;
+	return false;
+}
+
+/* Under the lock, which is let go while asking. */
+static int
+give_back(struct releases *s, struct entry *e, struct fail *f)
+{
+	struct fail one;
+	unsigned i = 0;
+	uint64_t n;
+	int rc = 0, got;
+
+	while (i < e->n && !s->closing) {
+		if (wanted(s, e->keys[i])) {
+			got = 0;
+			n = 0;
+		} else {
+			/* No other request for it goes on meanwhile. */
+			s->asking = e->keys[i];
+			pthread_mutex_unlock(&s->lock);
+			got = ask(s, e->id, e->keys[i], &n, &one);
+			pthread_mutex_lock(&s->lock);
+			s->asking = NULL;
+			pthread_cond_broadcast(&s->changed);
+		}
+		if (got == -1) {
+			*f = one;
+			rc = -1;
+			i++;
+			/* One that is not there now is not for the next. */
+			if (f->status == EX_TEMPFAIL)
+				break;
+			continue;
+		}
+		if (n > 0)
+			boxes_log(s->boxes, "%s: gave back %ju uploads of %s",
+			    e->id, (uintmax_t)n, e->keys[i]);
+		free(e->keys[i]);
+		e->keys[i] = e->keys[--e->n];
+	}
+	return rc;
+}
+
+/* Whether it has waited longer than anything that was signed can be used. */
+static bool
+too_old(const struct releases *s, const struct entry *e)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	path_of(s, e->id, "uploads", path);
+	return stat(path, &st) == -1 || time(NULL) - st.st_mtime > GIVE_UP_S;
+}
+
+static void
+gone(struct releases *s, struct entry *e)
+{
+	unlink_entry(s, e);
+	forget_files(s, e->id);
+	entry_free(e);
+}
+
+/* Under the lock. */
+static void
+work(struct releases *s, struct entry *e)
+{
+	struct fail f;
+	int rc = give_back(s, e, &f);
+	unsigned i;
+
+	if (rc == 0 && e->n == 0) {
+		gone(s, e);
+		/* The others may do now as well. */
+		s->wait_ms = AGAIN_MIN_MS;
+		s->again_ms = clock_ms();
+	} else if (rc == -1 && too_old(s, e)) {
+		for (i = 0; i < e->n; i++)
+			boxes_log(s->boxes, "%s: given up, uploads may be "
+			    "left open: %s: %s", e->id, e->keys[i], f.msg);
+		gone(s, e);
+	} else if (rc == -1) {
+		boxes_log(s->boxes, "%s: uploads are still to be given back, "
+		    "of %s%s: %s", e->id, e->keys[0],
+		    e->n > 1 ? " and others" : "", f.msg);
+		e->tried = true;
+		unlink_entry(s, e);
+		append(s, e);
+		s->again_ms = clock_ms() + s->wait_ms;
+		s->wait_ms = s->wait_ms > AGAIN_MAX_MS / 2 ? AGAIN_MAX_MS :
+		    2 * s->wait_ms;
+	}
+	pthread_cond_broadcast(&s->changed);
+}
+
+/* What to do now, or NULL and when to look again (-1: when it changes). */
+static struct entry *
+next(const struct releases *s, int64_t *when)
+{
+	struct entry *e, *again = NULL;
+
+	*when = -1;
+	for (e = s->list; e != NULL; e = e->next) {
+		if (!e->ended || e->signing > 0)
+			continue;
+		if (!e->tried)
+			return e;
+		if (again == NULL)
+			again = e;
+	}
+	if (again != NULL && clock_ms() < s->again_ms) {
+		*when = s->again_ms;
+		again = NULL;
+	}
+	return again;
+}
+
+/* Until it changes or that time of clock_ms() has come: false if it has. */
+static bool
+wait_until(struct releases *s, int64_t when)
+{
+	struct timespec t = { when / 1000, (long)(when % 1000) * 1000000L };
+
+	return pthread_cond_timedwait(&s->changed, &s->lock, &t) == 0 ||
+	    clock_ms() < when;
+}
+
+static void *
+live(void *arg)
+{
+	struct releases *s = arg;
+	struct entry *e;
+	int64_t when;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->closing)
+		if ((e = next(s, &when)) != NULL)
+			work(s, e);
+		else if (when == -1)
+			pthread_cond_wait(&s->changed, &s->lock);
+		else
+			wait_until(s, when);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+struct releases *
+releases_open(const struct boxes *boxes, struct fail *f)
+{
+	struct releases *s = calloc(1, sizeof(*s));
+	pthread_condattr_t attr;
+	int error;
+
+	if (s == NULL) {
+		fail_set(f, EX_OSERR, "out of memory");
+		return NULL;
+	}
+	s->boxes = boxes;
+	s->wait_ms = AGAIN_MIN_MS;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	error = pthread_create(&s->thread, NULL, live, s);
+	if (error == 0)
+		return s;
+	errno = error;
+	fail_sys(f, EX_OSERR, "thread");
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+	return NULL;
+}
+
+void
+releases_close(struct releases *s)
+{
+	struct entry *e;
+
+	if (s == NULL)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->closing = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	while ((e = s->list) != NULL) {
+		s->list = e->next;
+		entry_free(e);
+	}
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* Under the lock. */
+static int
+hold(struct releases *s, const char *id, const char *key, struct fail *f)
+{
+	struct entry *e = find(s, id), *made = NULL;
+	char *copy;
+	int rc;
+
+	if (e != NULL && has(e, key)) {
+		e->signing++;
+		return 0;
+	}
+	if (e != NULL && e->n == KEYS_MAX)
+		return fail_set(f, EX_DATAERR, "uploads of %u paths were "
+		    "asked for already", KEYS_MAX);
+	if (e == NULL && (e = made = entry_new(id, f)) == NULL)
+		return -1;
+	copy = strdup(key);
+	rc = copy == NULL ? fail_set(f, EX_OSERR, "out of memory") :
+	    write_down(s, e, key, f);
+	if (rc == -1) {
+		free(copy);
+		entry_free(made);
+		return -1;
+	}
+	e->keys[e->n++] = copy;
+	e->signing++;
+	if (made != NULL) {
+		e->next = s->list;
+		s->list = e;
+	}
+	return 0;
+}
+
+int
+release_hold(struct releases *s, const char *id, const char *key,
+    struct fail *f)
+{
+	int64_t end = clock_ms() + HOLD_MS;
+	bool wait = true;
+	int rc;
+
+	pthread_mutex_lock(&s->lock);
+	while (wait && s->asking != NULL && strcmp(s->asking, key) == 0)
+		wait = wait_until(s, end);
+	rc = wait ? hold(s, id, key, f) : fail_set(f, EX_TEMPFAIL,
+	    "uploads of this path are being given back");
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+void
+release_signed(struct releases *s, const char *id)
+{
+	struct entry *e;
+
+	pthread_mutex_lock(&s->lock);
+	e = find(s, id);
+	if (e != NULL && --e->signing == 0)
+		pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool
+release_due(struct releases *s, const char *id)
+{
+	struct entry *e;
+
+	pthread_mutex_lock(&s->lock);
+	e = find(s, id);
+	if (e != NULL)
+		e->ended = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	return e != NULL;
+}
+
+bool
+release_load(struct releases *s, const char *id)
+{
+	struct buf text = BUF_INIT(LIST_MAX);
+	char path[PATH_MAX];
+	struct entry *e = NULL;
+	struct fail f = { 0, "" };
+	int rc;
+
+	path_of(s, id, "uploads", path);
+	rc = access(path, F_OK);
+	if (rc == 0 && ((e = entry_new(id, &f)) == NULL ||
+	    buf_load(&text, path, &f) == -1 || (text.len > 0 &&
+	    read_keys(e, text.data, &f) == -1))) {
+		boxes_log(s->boxes, "%s: uploads may be left open: %s", id,
+		    f.msg);
+		rc = -1;
+	}
+	buf_free(&text);
+	if (rc == -1 || e->n == 0) {
+		entry_free(e);
+		return false;
+	}
+	e->ended = true;
+	pthread_mutex_lock(&s->lock);
+	append(s, e);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	return true;
+}
+
+bool
+release_await(struct releases *s, const char *id, int wait_ms)
+{
+	int64_t end = clock_ms() + wait_ms;
+	struct entry *e;
+	bool wait = true;
+
+	pthread_mutex_lock(&s->lock);
+	while ((e = find(s, id)) != NULL && !e->tried && wait)
+		wait = wait_until(s, end);
+	pthread_mutex_unlock(&s->lock);
+	return e == NULL;
+}

@@ -1,0 +1,370 @@
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+
+#include <linux/capability.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "region/cell/cellmsg.h"
+#include "region/cell/init.h"
+
+/*
+ * What root keeps: what unpacking images and buildah's chroot isolation need.
+ * These hold in the sandbox's user namespace only; dropping the rest is a
+ * second wall.
+ */
+static const int kept[] = {
+	CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+	CAP_FSETID, CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP,
+	CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_IPC_LOCK, CAP_IPC_OWNER,
+	CAP_SYS_CHROOT, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE,
+	CAP_MKNOD, CAP_LEASE, CAP_AUDIT_WRITE, CAP_SETFCAP,
+};
+
+/* Processes started by request and not yet reaped; others are orphans. */
+struct child {
+	pid_t		 pid;
+	struct child	*next;
+};
+
+static struct child *children;
+
+static void
+tell(int sock, enum cell_kind kind, uint32_t tag, pid_t pid, int value,
+    const char *words)
+{
+	struct cell_head h = { kind, tag, pid, value };
+	struct iovec iov[2] = {
+		{ &h, sizeof(h) },
+		{ (void *)(uintptr_t)words, words == NULL ? 0 : strlen(words) },
+	};
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	/* A daemon that is gone is noticed when we read. */
+	while (sendmsg(sock, &m, MSG_NOSIGNAL) == -1 && errno == EINTR)
+		;
+}
+
+static void
+drop_capabilities(void)
+{
+	size_t i;
+	int cap;
+
+	for (cap = 0; cap <= CAP_LAST_CAP; cap++) {
+		for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+			if (kept[i] == cap)
+				break;
+		if (i == sizeof(kept) / sizeof(kept[0]))
+			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	}
+}
+
+static int
+enter(const struct root *r, struct fail *f)
+{
+	if (root_enter(f) == -1)
+		return -1;
+	if (setns(r->userns, CLONE_NEWUSER) == -1)
+		return fail_sys(f, 71, "user namespace");
+	close(r->userns);
+	/*
+	 * A second mount namespace, owned by the sandbox's user namespace: its
+	 * root may mount there, and what is mounted already is locked.
+	 */
+	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+	    CLONE_NEWCGROUP) == -1)
+		return fail_sys(f, 71, "namespaces");
+	if (sethostname(r->name, strlen(r->name)) == -1)
+		return fail_sys(f, 71, "host name");
+	if (setgroups(0, NULL) == -1 || setresgid(0, 0, 0) == -1 ||
+	    setresuid(0, 0, 0) == -1)
+		return fail_sys(f, 71, "becoming root");
+	/*
+	 * Our image was made outside the user namespace, so while we are not
+	 * dumpable its root can neither trace us nor look into our /proc
+	 * folder.
+	 */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* Changing ids has cleared it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
+	drop_capabilities();
+	umask(022);
+	return 0;
+}
+
+/* The sandbox's own passwd file: NSS would run the sandbox's modules here. */
+static bool
+find_user(const char *name, struct passwd *pw)
+{
+	static char buf[4096];
+	struct passwd *found;
+	FILE *in;
+
+	in = fopen("/etc/passwd", "re");
+	if (in == NULL)
+		return false;
+	while (fgetpwent_r(in, pw, buf, sizeof(buf), &found) == 0)
+		if (strcmp(pw->pw_name, name) == 0) {
+			fclose(in);
+			return true;
+		}
+	fclose(in);
+	return false;
+}
+
+struct start {
+	const char	*user, *cwd;
+	char		**argv, **env;
+	int		 out, err;
+};
+
+/* In the child: never returns.  The stage that failed goes down the pipe. */
+static _Noreturn void
+become(const struct start *s, const struct passwd *pw, int report)
+{
+	struct { int error; char what[120]; } why = { 0, "" };
+	const char *cwd = s->cwd[0] != '\0' ? s->cwd : pw->pw_dir;
+	sigset_t none;
+	int null, sig;
+	size_t i;
+
+	sigemptyset(&none);
+	for (sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	setsid();
+	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	snprintf(why.what, sizeof(why.what), "standard streams");
+	if (null == -1 || dup2(null, 0) == -1 || dup2(s->out, 1) == -1 ||
+	    dup2(s->err, 2) == -1)
+		goto failed;
+	snprintf(why.what, sizeof(why.what), "user %.80s", s->user);
+	if (setgroups(0, NULL) == -1 ||
+	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
+		goto failed;
+	snprintf(why.what, sizeof(why.what), "%.100s", cwd);
+	if (chdir(cwd) == -1)
+		goto failed;
+	/* What is asked for comes last, and wins. */
+	clearenv();
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
+	    "/sbin:/bin", 1);
+	setenv("LANG", "C.UTF-8", 1);
+	setenv("HOME", pw->pw_dir, 1);
+	setenv("USER", pw->pw_name, 1);
+	setenv("LOGNAME", pw->pw_name, 1);
+	for (i = 0; s->env[i] != NULL; i++)
+		putenv(s->env[i]);
+	snprintf(why.what, sizeof(why.what), "%.100s", s->argv[0]);
+	execvp(s->argv[0], s->argv);
+failed:
+	why.error = errno;
+	if (write(report, &why, sizeof(why)) == -1)
+		_exit(126);
+	_exit(127);
+}
+
+static void
+start(int sock, const struct cell_head *h, const struct start *s)
+{
+	struct { int error; char what[120]; } why;
+	struct passwd pw;
+	struct child *c;
+	int report[2];
+	pid_t pid;
+
+	if (!find_user(s->user, &pw)) {
+		tell(sock, CELL_REFUSED, h->tag, 0, EINVAL, "user");
+		return;
+	}
+	c = malloc(sizeof(*c));
+	if (c == NULL || pipe2(report, O_CLOEXEC) == -1) {
+		tell(sock, CELL_REFUSED, h->tag, 0, errno, "process");
+		free(c);
+		return;
+	}
+	pid = fork();
+	if (pid == 0) {
+		close(report[0]);
+		close(sock);
+		become(s, &pw, report[1]);
+	}
+	close(report[1]);
+	if (pid == -1) {
+		tell(sock, CELL_REFUSED, h->tag, 0, errno, "process");
+		free(c);
+	} else if (read(report[0], &why, sizeof(why)) == sizeof(why)) {
+		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+			;
+		why.what[sizeof(why.what) - 1] = '\0';
+		tell(sock, CELL_REFUSED, h->tag, 0, why.error, why.what);
+		free(c);
+	} else {
+		c->pid = pid;
+		c->next = children;
+		children = c;
+		tell(sock, CELL_STARTED, h->tag, pid, 0, NULL);
+	}
+	close(report[0]);
+}
+
+/* Cut a CELL_START's text into its strings.  The caller frees s->argv. */
+static bool
+split(struct start *s, char *p, char *end, int words)
+{
+	size_t n = 0, i;
+	char *q, **list;
+
+	for (q = p; q < end; q++)
+		n += *q == '\0';
+	if (words < 1 || n < 2 + (size_t)words || end[-1] != '\0')
+		return false;
+	/* argv, its NULL, environment, its NULL. */
+	list = calloc(n + 2, sizeof(*list));
+	if (list == NULL)
+		return false;
+	s->user = p;
+	p += strlen(p) + 1;
+	s->cwd = p;
+	p += strlen(p) + 1;
+	s->argv = list;
+	for (i = 0; i < (size_t)words; i++, p += strlen(p) + 1)
+		list[i] = p;
+	list[i++] = NULL;
+	s->env = list + i;
+	for (; p < end; p += strlen(p) + 1)
+		list[i++] = p;
+	return true;
+}
+
+/* One message: false when the daemon is gone. */
+static bool
+serve(int sock)
+{
+	static char text[CELL_TEXT_MAX];
+	union {
+		struct cmsghdr	 head;
+		char		 room[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct cell_head h;
+	struct iovec iov[2] = { { &h, sizeof(h) }, { text, sizeof(text) } };
+	struct msghdr m = {
+		.msg_iov = iov,
+		.msg_iovlen = 2,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room),
+	};
+	struct start s = { .argv = NULL };
+	struct cmsghdr *c;
+	int fd[2] = { -1, -1 };
+	struct child *child;
+	ssize_t n;
+
+	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	if (n == -1)
+		return errno == EINTR;
+	if (n < (ssize_t)sizeof(h))
+		return false;
+	c = CMSG_FIRSTHDR(&m);
+	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
+	    c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(fd)))
+		memcpy(fd, CMSG_DATA(c), sizeof(fd));
+	n -= (ssize_t)sizeof(h);
+	switch (h.kind) {
+	case CELL_START:
+		s.out = fd[0];
+		s.err = fd[1];
+		if (fd[0] != -1 && n > 0 && split(&s, text, text + n, h.value))
+			start(sock, &h, &s);
+		else
+			tell(sock, CELL_REFUSED, h.tag, 0, EINVAL, "request");
+		free(s.argv);
+		break;
+	case CELL_KILL:
+		/* Only what is not yet reaped: its number is still its own. */
+		for (child = children; child != NULL; child = child->next)
+			if (child->pid == h.pid)
+				kill(-h.pid, h.value);
+		break;
+	}
+	if (fd[0] != -1) {
+		close(fd[0]);
+		close(fd[1]);
+	}
+	return true;
+}
+
+static void
+reap(int sock)
+{
+	struct child **p, *c;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (p = &children; (c = *p) != NULL; p = &c->next)
+			if (c->pid == pid) {
+				*p = c->next;
+				free(c);
+				tell(sock, CELL_ENDED, 0, pid, status, NULL);
+				break;
+			}
+}
+
+void
+init_run(int sock, const struct root *r)
+{
+	struct pollfd p[2] = { { sock, POLLIN, 0 }, { -1, POLLIN, 0 } };
+	struct signalfd_siginfo si;
+	struct fail f;
+	sigset_t chld;
+	int null;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &chld, NULL);
+	p[1].fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (p[1].fd == -1)
+		fail_sys(&f, 71, "signalfd");
+	if (p[1].fd == -1 || enter(r, &f) == -1) {
+		tell(sock, CELL_FAILED, 0, 0, 0, f.msg);
+		return;
+	}
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null == -1 || dup2(null, 0) == -1 || dup2(null, 1) == -1 ||
+	    dup2(null, 2) == -1) {
+		tell(sock, CELL_FAILED, 0, 0, 0, "/dev/null cannot be opened");
+		return;
+	}
+	close(null);
+	tell(sock, CELL_READY, 0, 0, r->loop, NULL);
+	for (;;) {
+		if (poll(p, 2, -1) == -1 && errno != EINTR)
+			return;
+		if (p[1].revents != 0 &&
+		    read(p[1].fd, &si, sizeof(si)) == sizeof(si))
+			reap(sock);
+		if (p[0].revents != 0 && !serve(sock))
+			return;
+	}
+}

@@ -1,0 +1,134 @@
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <linux/loop.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "region/cell/loop.h"
+
+/* Others take free devices too, between our asking and our taking. */
+#define LOOP_TRIES	64
+
+int
+loop_attach(int file, char *dev, size_t size, int *number, struct fail *f)
+{
+	struct loop_config config = {
+		.fd = (uint32_t)file,
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR,
+	};
+	int control, fd, i, n;
+
+	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	if (control == -1)
+		return fail_sys(f, EX_OSERR, "/dev/loop-control");
+	for (i = 0; i < LOOP_TRIES; i++) {
+		n = ioctl(control, LOOP_CTL_GET_FREE);
+		if (n == -1)
+			break;
+		snprintf(dev, size, "/dev/loop%d", n);
+		fd = open(dev, O_RDWR | O_CLOEXEC);
+		if (fd == -1)
+			break;
+		if (ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
+			*number = n;
+			close(control);
+			return fd;
+		}
+		close(fd);
+		if (errno != EBUSY)
+			break;
+	}
+	fail_sys(f, EX_OSERR, "no loop device to be had");
+	close(control);
+	return -1;
+}
+
+/* The file behind a device, without the newline; false if there is none. */
+static bool
+backing(int number, char *path, size_t size)
+{
+	char name[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "/sys/block/loop%d/loop/backing_file",
+	    number);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return false;
+	n = read(fd, path, size - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	path[strcspn(path, "\n")] = '\0';
+	return true;
+}
+
+static void
+clear(int number)
+{
+	char dev[32];
+	int fd;
+
+	snprintf(dev, sizeof(dev), "/dev/loop%d", number);
+	fd = open(dev, O_RDWR | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	ioctl(fd, LOOP_CLR_FD, 0);
+	close(fd);
+}
+
+int
+loop_gone(int number, const char *path, int wait_ms)
+{
+	char file[PATH_MAX + 16];
+	int ms;
+
+	for (ms = 0; ; ms += 2) {
+		if (!backing(number, file, sizeof(file)) ||
+		    strncmp(file, path, strlen(path)) != 0)
+			return 0;
+		if (ms >= wait_ms)
+			return -1;
+		if (ms == wait_ms / 2)
+			clear(number);
+		usleep(2000);
+	}
+}
+
+int
+loop_clear_below(const char *folder)
+{
+	char file[PATH_MAX + 16];
+	size_t len = strlen(folder);
+	struct dirent *e;
+	int n, found = 0;
+	DIR *d;
+
+	d = opendir("/sys/block");
+	if (d == NULL)
+		return 0;
+	while ((e = readdir(d)) != NULL) {
+		if (sscanf(e->d_name, "loop%d", &n) != 1 ||
+		    !backing(n, file, sizeof(file)) ||
+		    strncmp(file, folder, len) != 0 || file[len] != '/')
+			continue;
+		clear(n);
+		found++;
+	}
+	closedir(d);
+	return found;
+}

@@ -1,0 +1,335 @@
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "core/hex.h"
+#include "region/store/objects_impl.h"
+
+/* Uploads: an id is only good together with its bucket and key. */
+enum objects_result
+objects_upload_find(struct objects *o, const char *bucket, const char *key,
+    const char *id, struct object *b, struct fail *f)
+{
+	char path[PATH_SIZE];
+	int rc;
+
+	if (!objects_id_ok(id))
+		return OBJECTS_NO_UPLOAD;
+	objects_upload_path(path, bucket, id);
+	rc = manifest_read(o, path, b, f);
+	if (rc == 1 && strcmp(b->key, key) != 0) {
+		manifest_clear(b);
+		rc = 0;
+	}
+	if (rc == 1)
+		snprintf(b->bucket, sizeof(b->bucket), "%s", bucket);
+	return rc == 1 ? OBJECTS_OK : rc == 0 ? OBJECTS_NO_UPLOAD :
+	    OBJECTS_FAILED;
+}
+
+/* Multipart uploads. */
+
+enum objects_result
+objects_upload_create(struct objects *o, const char *bucket,
+    const char *key, const char *headers, char id[OBJECTS_ID + 1],
+    struct fail *f)
+{
+	struct object b = {
+		.key = (char *)(uintptr_t)key,
+		.key_len = strlen(key),
+		.headers = (char *)(uintptr_t)headers,
+		.modified_ms = objects_now_ms(),
+		.etag = "-",
+	};
+	char path[PATH_SIZE];
+	int rc = -1;
+
+	if (objects_random(id, OBJECTS_ID / 2, f) == -1)
+		return OBJECTS_FAILED;
+	memcpy(b.data, id, sizeof(b.data));
+	objects_upload_path(path, bucket, id);
+	pthread_mutex_lock(&o->mutex);
+	if (objects_make_data(o, bucket, id, f) == 0 &&
+	    (rc = manifest_write(o, path, &b, f)) == -1)
+		objects_remove_data(o, bucket, id);
+	pthread_mutex_unlock(&o->mutex);
+	return rc == -1 ? OBJECTS_FAILED : OBJECTS_OK;
+}
+
+/* A part by its link: 1, 0 if there is none, -1. */
+static int
+part_read(int dir, const char *name, char file[48], struct stat *st,
+    struct fail *f)
+{
+	ssize_t n = readlinkat(dir, name, file, 47);
+
+	if (n == -1)
+		return errno == ENOENT ? 0 : fail_sys(f, EX_IOERR, "part");
+	file[n] = '\0';
+	if (n != 41 || strspn(file, "0123456789abcdef-") != 41)
+		return fail_set(f, EX_IOERR, "part %s: damaged", name);
+	if (fstatat(dir, file, st, AT_SYMLINK_NOFOLLOW) == -1)
+		return fail_sys(f, EX_IOERR, "part %s", name);
+	return 1;
+}
+
+static int
+part_order(const void *va, const void *vb)
+{
+	const struct objects_part *a = va, *b = vb;
+
+	return a->number < b->number ? -1 : a->number > b->number;
+}
+
+static int
+parts_scan(int fd, DIR *dir, struct objects_part **parts, size_t *n,
+    struct fail *f)
+{
+	struct objects_part *p;
+	struct dirent *d;
+	struct stat st;
+	char file[48];
+	size_t room = 0;
+
+	while ((d = readdir(dir)) != NULL) {
+		if (strlen(d->d_name) != 5 ||
+		    strspn(d->d_name, "0123456789") != 5)
+			continue;
+		if (part_read(fd, d->d_name, file, &st, f) != 1)
+			return -1;
+		if (*n == room) {
+			room = room == 0 ? 64 : room * 2;
+			p = reallocarray(*parts, room, sizeof(*p));
+			if (p == NULL)
+				return fail_set(f, EX_OSERR, "out of memory");
+			*parts = p;
+		}
+		p = &(*parts)[(*n)++];
+		memset(p, 0, sizeof(*p));
+		p->number = (unsigned)strtoul(d->d_name, NULL, 10);
+		memcpy(p->etag, file, 32);
+		p->size = (uint64_t)st.st_size;
+		p->modified_ms = (int64_t)st.st_mtim.tv_sec * 1000 +
+		    st.st_mtim.tv_nsec / 1000000;
+	}
+	return 0;
+}
+
+enum objects_result
+objects_upload_parts(struct objects *o, const char *bucket, const char *key,
+    const char *id, struct objects_part **parts, size_t *n, struct fail *f)
+{
+	enum objects_result r;
+	struct object b;
+	DIR *dir = NULL;
+	int fd;
+
+	*parts = NULL;
+	*n = 0;
+	pthread_mutex_lock(&o->mutex);
+	r = objects_upload_find(o, bucket, key, id, &b, f);
+	if (r == OBJECTS_OK) {
+		manifest_clear(&b);
+		r = OBJECTS_FAILED;
+		fd = objects_data_open(o, bucket, id, f);
+		if (fd != -1 && (dir = fdopendir(fd)) == NULL) {
+			fail_sys(f, EX_OSERR, "fdopendir");
+			close(fd);
+		} else if (fd != -1) {
+			if (parts_scan(fd, dir, parts, n, f) == 0)
+				r = OBJECTS_OK;
+			closedir(dir);
+		}
+	}
+	pthread_mutex_unlock(&o->mutex);
+	if (r != OBJECTS_OK) {
+		free(*parts);
+		*parts = NULL;
+		*n = 0;
+	} else if (*n > 0) {
+		qsort(*parts, *n, sizeof(**parts), part_order);
+	}
+	return r;
+}
+
+/* The listed parts as extents, and the ETag they make together. */
+static enum objects_result
+assemble(struct objects *o, int dir, const struct objects_part *parts,
+    size_t n, struct object *b, struct fail *f)
+{
+	uint8_t digest[MD5_DIGEST_SIZE];
+	char name[16];
+	struct md5_ctx md5;
+	struct extent *e;
+	struct stat st;
+	size_t i, len;
+	int rc;
+
+	if ((b->extents = calloc(n, sizeof(*b->extents))) == NULL) {
+		fail_set(f, EX_OSERR, "out of memory");
+		return OBJECTS_FAILED;
+	}
+	md5_init(&md5);
+	for (i = 0; i < n; i++) {
+		if (i > 0 && parts[i].number <= parts[i - 1].number)
+			return OBJECTS_PART_ORDER;
+		if (parts[i].number < 1 ||
+		    parts[i].number > OBJECTS_PARTS_MAX)
+			return OBJECTS_INVALID_PART;
+		e = &b->extents[i];
+		snprintf(name, sizeof(name), "%05u", parts[i].number);
+		rc = part_read(dir, name, e->file, &st, f);
+		if (rc == -1)
+			return OBJECTS_FAILED;
+		if (rc == 0 || strlen(parts[i].etag) != 32 ||
+		    strncmp(parts[i].etag, e->file, 32) != 0)
+			return OBJECTS_INVALID_PART;
+		if ((uint64_t)st.st_size < o->part_min && i + 1 < n)
+			return OBJECTS_TOO_SMALL;
+		e->size = (uint64_t)st.st_size;
+		e->start = b->size;
+		b->size += e->size;
+		if (hex_decode(digest, e->file, sizeof(digest)) == -1)
+			return OBJECTS_INVALID_PART;
+		md5_update(&md5, sizeof(digest), digest);
+	}
+	b->nextents = n;
+	md5_digest(&md5, sizeof(digest), digest);
+	hex_encode(b->etag, digest, sizeof(digest));
+	len = strlen(b->etag);
+	snprintf(b->etag + len, sizeof(b->etag) - len, "-%zu", n);
+	return OBJECTS_OK;
+}
+
+static int
+name_order(const void *a, const void *b)
+{
+	return strcmp(((const struct extent *)a)->file,
+	    ((const struct extent *)b)->file);
+}
+
+/* Remove links and parts that did not become extents. */
+void
+objects_tidy(int fd, struct extent *extents, size_t n)
+{
+	struct dirent *d;
+	struct extent key;
+	DIR *dir = fdopendir(fd);
+
+	if (dir == NULL) {
+		close(fd);
+		return;
+	}
+	qsort(extents, n, sizeof(*extents), name_order);
+	while ((d = readdir(dir)) != NULL) {
+		if (strcmp(d->d_name, ".") == 0 ||
+		    strcmp(d->d_name, "..") == 0 ||
+		    strlen(d->d_name) >= sizeof(key.file))
+			continue;
+		strcpy(key.file, d->d_name);
+		if (bsearch(&key, extents, n, sizeof(key),
+		    name_order) == NULL)
+			unlinkat(fd, d->d_name, 0);
+	}
+	closedir(dir);
+}
+
+/* Whether the object there was made of this very upload. */
+static bool
+completed(struct objects *o, const char *bucket, const char *key,
+    const char *id, const struct objects_part *parts, size_t n,
+    char etag[OBJECTS_ETAG])
+{
+	char path[PATH_SIZE];
+	struct object b;
+	struct fail f;
+	bool same;
+	size_t i;
+
+	objects_object_path(path, bucket, key);
+	if (manifest_read(o, path, &b, &f) != 1)
+		return false;
+	same = strcmp(b.data, id) == 0 && b.nextents == n;
+	for (i = 0; same && i < n; i++)
+		same = strlen(parts[i].etag) == 32 &&
+		    strncmp(parts[i].etag, b.extents[i].file, 32) == 0;
+	if (same)
+		memcpy(etag, b.etag, OBJECTS_ETAG);
+	manifest_clear(&b);
+	return same;
+}
+
+enum objects_result
+objects_upload_complete(struct objects *o, const char *bucket,
+    const char *key, const char *id, const struct objects_part *parts,
+    size_t n, char etag[OBJECTS_ETAG], struct fail *f)
+{
+	enum objects_result r;
+	char path[PATH_SIZE];
+	struct object b;
+	int fd = -1;
+
+	if (n == 0 || n > OBJECTS_PARTS_MAX)
+		return OBJECTS_INVALID_PART;
+	pthread_mutex_lock(&o->mutex);
+	r = objects_upload_find(o, bucket, key, id, &b, f);
+	if (r != OBJECTS_OK) {
+		if (r == OBJECTS_NO_UPLOAD && objects_id_ok(id) &&
+		    completed(o, bucket, key, id, parts, n, etag))
+			r = OBJECTS_OK;
+		goto out;
+	}
+	r = OBJECTS_FAILED;
+	b.modified_ms = objects_now_ms();
+	if ((fd = objects_data_open(o, bucket, id, f)) != -1 &&
+	    (r = assemble(o, fd, parts, n, &b, f)) == OBJECTS_OK) {
+		/* Renaming the object's file is what completes it. */
+		if (objects_install(o, &b, f) == -1) {
+			r = OBJECTS_FAILED;
+		} else {
+			memcpy(etag, b.etag, OBJECTS_ETAG);
+			objects_upload_path(path, bucket, id);
+			unlinkat(o->root, path, 0);
+			objects_tidy(fd, b.extents, b.nextents);
+			fd = -1;
+		}
+	}
+	manifest_clear(&b);
+out:
+	pthread_mutex_unlock(&o->mutex);
+	if (fd != -1)
+		close(fd);
+	return r;
+}
+
+enum objects_result
+objects_upload_abort(struct objects *o, const char *bucket, const char *key,
+    const char *id, struct fail *f)
+{
+	enum objects_result r;
+	char path[PATH_SIZE];
+	struct object b;
+
+	pthread_mutex_lock(&o->mutex);
+	r = objects_upload_find(o, bucket, key, id, &b, f);
+	if (r == OBJECTS_OK) {
+		manifest_clear(&b);
+		objects_upload_path(path, bucket, id);
+		if (unlinkat(o->root, path, 0) == -1 ||
+		    objects_sync_parent(o, path, f) == -1) {
+			fail_sys(f, EX_IOERR, "%s", path);
+			r = OBJECTS_FAILED;
+		} else {
+			objects_remove_data(o, bucket, id);
+		}
+	}
+	pthread_mutex_unlock(&o->mutex);
+	return r;
+}

@@ -1,0 +1,136 @@
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/hex.h"
+#include "region/store/s3_impl.h"
+
+int
+s3_xml_text(struct buf *b, const char *s, struct fail *f)
+{
+	for (; *s != '\0'; s++) {
+		const char *e = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" :
+		    *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : NULL;
+
+		if (e != NULL ? buf_adds(b, e, f) == -1 :
+		    (unsigned char)*s < 0x20 ?
+		    buf_addf(b, f, "&#x%x;", (unsigned)*s) == -1 :
+		    buf_add(b, s, 1, f) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+void
+s3_refuse(struct serve_request *r, unsigned status, const char *code,
+    const char *message)
+{
+	struct buf b = BUF_INIT(4096);
+	struct fail f;
+
+	if (buf_adds(&b, XML_HEAD "<Error><Code>", &f) == 0 &&
+	    s3_xml_text(&b, code, &f) == 0 &&
+	    buf_adds(&b, "</Code><Message>", &f) == 0 &&
+	    s3_xml_text(&b, message, &f) == 0 &&
+	    buf_adds(&b, "</Message></Error>\n", &f) == 0)
+		serve_reply(r, status, "application/xml", b.data, b.len);
+	buf_free(&b);
+}
+
+/* What went wrong below, in S3's words. */
+void
+s3_result(struct serve_request *r, enum objects_result why,
+    const struct fail *f)
+{
+	switch (why) {
+	case OBJECTS_OK:
+		break;
+	case OBJECTS_FAILED:
+		serve_log(r->serve, "%s", f->msg);
+		s3_refuse(r, 500, "InternalError",
+		    "The store failed; its log says how.");
+		break;
+	case OBJECTS_NO_KEY:
+		s3_refuse(r, 404, "NoSuchKey",
+		    "There is no object of this key.");
+		break;
+	case OBJECTS_NO_UPLOAD:
+		s3_refuse(r, 404, "NoSuchUpload",
+		    "There is no such upload, or not any more.");
+		break;
+	case OBJECTS_INVALID_PART:
+		s3_refuse(r, 400, "InvalidPart",
+		    "A listed part is not there, or has another ETag.");
+		break;
+	case OBJECTS_PART_ORDER:
+		s3_refuse(r, 400, "InvalidPartOrder",
+		    "Part numbers must rise.");
+		break;
+	case OBJECTS_TOO_SMALL:
+		s3_refuse(r, 400, "EntityTooSmall",
+		    "A part that is not the last is too small.");
+		break;
+	}
+}
+
+void
+s3_reply_xml(struct serve_request *r, struct buf *b, int rc,
+    const struct fail *f)
+{
+	if (rc == -1)
+		s3_result(r, OBJECTS_FAILED, f);
+	else
+		serve_reply(r, 200, "application/xml", b->data, b->len);
+	buf_free(b);
+}
+
+int
+s3_xml_key(struct buf *b, const char *tag, const char *key, bool url,
+    struct fail *f)
+{
+	if (buf_addf(b, f, "<%s>", tag) == -1 ||
+	    (url ? hex_escape(b, key, strlen(key), "/", f) :
+	    s3_xml_text(b, key, f)) == -1)
+		return -1;
+	return buf_addf(b, f, "</%s>", tag);
+}
+
+/* A parameter onto a buf: 1 there, 0 not, -1 answered. */
+int
+s3_param(struct serve_request *r, const char *name, struct buf *b)
+{
+	struct fail f;
+	int rc = serve_query(r, name, b, &f);
+
+	if (rc == -1)
+		s3_refuse(r, 400, "InvalidURI",
+		    "The path or the query cannot be read.");
+	return rc;
+}
+
+/* A number within bounds: 1 there, 0 not, -1 answered. */
+int
+s3_param_number(struct serve_request *r, const char *name, unsigned min,
+    unsigned max, unsigned *out)
+{
+	struct buf b = BUF_INIT(64UL << 10);
+	int rc = s3_param(r, name, &b);
+	unsigned long n;
+	char *end;
+
+	if (rc == 1) {
+		errno = 0;
+		n = strtoul(b.data, &end, 10);
+		if (!isdigit((unsigned char)b.data[0]) || *end != '\0' ||
+		    errno != 0 || n < min || n > max) {
+			s3_refuse(r, 400, "InvalidArgument",
+			    "A number in the query is out of bounds.");
+			rc = -1;
+		} else {
+			*out = (unsigned)n;
+		}
+	}
+	buf_free(&b);
+	return rc;
+}
