@@ -14,8 +14,8 @@
 struct faults;
 
 /*
- * An HTTP server on libmicrohttpd, a thread a connection.  The only file that
- * includes microhttpd.h.
+ * An HTTP server on libmicrohttpd, a thread a connection.  Only its own files,
+ * serve*.c, include microhttpd.h.
  *
  * For each request: begin() when the head is there and no body yet; body() for
  * each piece of it; done() when it is whole, which must answer.  begin() may

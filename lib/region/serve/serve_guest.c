@@ -1,0 +1,121 @@
+#include <sys/socket.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "region/serve/peer.h"
+#include "region/serve/serve_impl.h"
+
+/*
+ * Of the connections, what one other user may hold, and one range of users
+ * such as a sandbox has: it must not shut everybody else out.
+ */
+#define GUEST_MAX	256U
+#define GUEST_RANGE_MAX	64U
+#define RANGE		65536U
+
+/* Who else is connected: a user, or a range of them. */
+struct guest {
+	struct guest	*next;
+	uid_t		 id;
+	bool		 range;
+	unsigned	 n;
+};
+
+static unsigned
+guest_max(const struct guest *g)
+{
+	return g->range ? GUEST_RANGE_MAX : GUEST_MAX;
+}
+
+/* Ourselves and root are no guests. */
+static bool
+is_guest(const struct sockaddr *them, const struct sockaddr *us,
+    struct guest *g)
+{
+	uid_t uid;
+
+	if (peer_uid(them, us, &uid) == -1 || uid == 0 || uid == geteuid())
+		return false;
+	g->range = uid >= RANGE;
+	g->id = g->range ? uid / RANGE : uid;
+	return true;
+}
+
+static struct guest *
+guest_find(struct serve *s, const struct guest *who)
+{
+	struct guest *g;
+
+	for (g = s->guests; g != NULL; g = g->next)
+		if (g->id == who->id && g->range == who->range)
+			break;
+	return g;
+}
+
+/* Asked first; the question who it is costs, so only where one has it all. */
+bool
+serve_guest_welcome(struct serve *s, const struct sockaddr *them)
+{
+	struct sockaddr_storage us;
+	socklen_t len = sizeof(us);
+	struct guest who = { .n = 0 }, *g;
+	bool welcome = true;
+
+	pthread_mutex_lock(&s->guest_lock);
+	if (s->full > 0 &&
+	    getsockname(s->fd, (struct sockaddr *)&us, &len) == 0 &&
+	    is_guest(them, (struct sockaddr *)&us, &who)) {
+		g = guest_find(s, &who);
+		welcome = g == NULL || g->n < guest_max(g);
+	}
+	pthread_mutex_unlock(&s->guest_lock);
+	return welcome;
+}
+
+struct guest *
+serve_guest_came(struct serve *s, int fd)
+{
+	struct sockaddr_storage them, us;
+	socklen_t n = sizeof(them), m = sizeof(us);
+	struct guest who = { .n = 0 }, *g;
+
+	if (s->unix_path != NULL ||
+	    getpeername(fd, (struct sockaddr *)&them, &n) == -1 ||
+	    getsockname(fd, (struct sockaddr *)&us, &m) == -1 ||
+	    !is_guest((struct sockaddr *)&them, (struct sockaddr *)&us, &who))
+		return NULL;
+	pthread_mutex_lock(&s->guest_lock);
+	if ((g = guest_find(s, &who)) == NULL &&
+	    (g = malloc(sizeof(*g))) != NULL) {
+		*g = who;
+		g->next = s->guests;
+		s->guests = g;
+	}
+	if (g != NULL && ++g->n == guest_max(g)) {
+		s->full++;
+		serve_log(s, "%s %lu: %u connections, no more are taken",
+		    g->range ? "users from" : "user", (unsigned long)g->id *
+		    (g->range ? RANGE : 1), g->n);
+	}
+	pthread_mutex_unlock(&s->guest_lock);
+	return g;
+}
+
+void
+serve_guest_went(struct serve *s, struct guest *g)
+{
+	struct guest **at;
+
+	pthread_mutex_lock(&s->guest_lock);
+	if (g->n-- == guest_max(g))
+		s->full--;
+	if (g->n == 0) {
+		for (at = &s->guests; *at != g; at = &(*at)->next)
+			;
+		*at = g->next;
+		free(g);
+	}
+	pthread_mutex_unlock(&s->guest_lock);
+}
