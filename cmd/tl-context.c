@@ -14,7 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/context.h"
+#include "build/context/context.h"
 #include "core/hex.h"
 #include "core/opt.h"
 #include "core/utf8.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/dockercfg.h"
+#include "build/registry/dockercfg.h"
 #include "core/opt.h"
 
 static const char usage[] =

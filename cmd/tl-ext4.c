@@ -8,8 +8,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/ext4.h"
-#include "build/qcow2.h"
+#include "build/image/ext4.h"
+#include "build/image/qcow2.h"
 #include "core/buf.h"
 #include "core/opt.h"
 #include "core/span.h"

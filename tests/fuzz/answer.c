@@ -9,7 +9,7 @@
 
 #include "build/events.h"
 #include "build/metadata.h"
-#include "build/s3.h"
+#include "build/upload/s3.h"
 #include "core/json.h"
 #include "region/store/s3_impl.h"
 

@@ -1,7 +1,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/s3.h"
+#include "build/upload/s3.h"
 #include "unit.h"
 
 static int

@@ -8,7 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/ext4_impl.h"
+#include "build/image/ext4_impl.h"
 
 int
 ext4_failed(struct ext4 *e, errcode_t code, const char *name, struct fail *f)

@@ -10,10 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "build/journal.h"
-#include "build/partsum.h"
-#include "build/s3.h"
-#include "build/upload.h"
+#include "build/upload/journal.h"
+#include "build/upload/partsum.h"
+#include "build/upload/s3.h"
+#include "build/upload/upload.h"
 #include "core/clock.h"
 #include "core/json.h"
 

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/buildarg.h"
-#include "build/dockerfile.h"
+#include "build/plan/buildarg.h"
+#include "build/plan/dockerfile.h"
 
 /* ${a:-${b:-...}} deeper than anyone writes is taken for unknown. */
 #define NESTED_MAX	16

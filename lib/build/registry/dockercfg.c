@@ -9,8 +9,8 @@
 
 #include <nettle/base64.h>
 
-#include "build/credhelper.h"
-#include "build/dockercfg.h"
+#include "build/registry/credhelper.h"
+#include "build/registry/dockercfg.h"
 #include "core/json.h"
 #include "core/utf8.h"
 

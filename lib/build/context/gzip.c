@@ -8,7 +8,7 @@
 #include <nettle/sha2.h>
 #include <zlib.h>
 
-#include "build/gzip.h"
+#include "build/context/gzip.h"
 
 /* Both stay in the second-level cache, and are a few pipes' worth. */
 #define IN_SIZE		(256UL << 10)

@@ -5,8 +5,8 @@
 #include <strings.h>
 #include <sysexits.h>
 
-#include "build/buildarg.h"
-#include "build/plan.h"
+#include "build/plan/buildarg.h"
+#include "build/plan/plan.h"
 #include "core/json.h"
 #include "core/utf8.h"
 

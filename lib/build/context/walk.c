@@ -6,7 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/walk.h"
+#include "build/context/walk.h"
 #include "core/utf8.h"
 
 /* A name of one folder while the folder is read. */

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "build/dockerfile.h"
+#include "build/plan/dockerfile.h"
 #include "core/buf.h"
 #include "core/fail.h"
 

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "build/ext4_impl.h"
+#include "build/image/ext4_impl.h"
 
 /* One source file that has several names, and where it went. */
 struct twin {

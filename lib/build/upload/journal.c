@@ -13,7 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/journal.h"
+#include "build/upload/journal.h"
 #include "core/buf.h"
 
 #define MAGIC		"tl-upload 1 "

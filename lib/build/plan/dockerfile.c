@@ -5,7 +5,7 @@
 #include <strings.h>
 #include <sysexits.h>
 
-#include "build/dockerfile.h"
+#include "build/plan/dockerfile.h"
 #include "core/span.h"
 #include "core/utf8.h"
 

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "build/partsum.h"
+#include "build/upload/partsum.h"
 
 #define AHEAD	4		/* parts beyond the highest one asked for */
 #define STEP	(128UL << 10)	/* bytes read at a time: they fit a cache */

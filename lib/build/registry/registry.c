@@ -4,7 +4,7 @@
 #include <strings.h>
 #include <sysexits.h>
 
-#include "build/registry.h"
+#include "build/registry/registry.h"
 #include "core/json.h"
 
 static const char hub[] = "docker.io";

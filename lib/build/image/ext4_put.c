@@ -7,7 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/ext4_impl.h"
+#include "build/image/ext4_impl.h"
 
 #define XATTR_MAX	(64UL << 10)	/* Linux takes no larger value */
 /* Bits 32 and 33 of a time, as the kernel's ext4.h keeps them. */

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/ignore.h"
+#include "build/context/ignore.h"
 #include "core/buf.h"
 #include "core/utf8.h"
 

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "build/ext4.h"
+#include "build/image/ext4.h"
 
 #define EXT4_CHUNK	(1UL << 20)	/* bytes copied at a time */
 #define EXT4_DEPTH_MAX	500		/* of folders: one descriptor each */

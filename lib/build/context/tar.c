@@ -1,7 +1,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/tar.h"
+#include "build/context/tar.h"
 
 /* The layout of a header, all fields of bytes: POSIX ustar as GNU has it. */
 struct header {

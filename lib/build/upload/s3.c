@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/s3.h"
+#include "build/upload/s3.h"
 
 #define DEPTH	16	/* S3's own answers are three deep */
 #define WHITE	" \t\r\n"

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "build/ignore.h"
+#include "build/context/ignore.h"
 #include "core/buf.h"
 #include "core/fail.h"
 

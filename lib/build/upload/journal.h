@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "build/partsum.h"
+#include "build/upload/partsum.h"
 #include "core/fail.h"
 
 /*

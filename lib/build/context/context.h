@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "build/gzip.h"
-#include "build/walk.h"
+#include "build/context/gzip.h"
+#include "build/context/walk.h"
 
 /*
  * A build context: a folder, the ignore file that counts for it, and what of

@@ -1,7 +1,7 @@
 #ifndef TL_BUILD_DOCKERCFG_H
 #define TL_BUILD_DOCKERCFG_H
 
-#include "build/registry.h"
+#include "build/registry/registry.h"
 #include "core/buf.h"
 #include "core/fail.h"
 

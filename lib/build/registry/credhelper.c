@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "build/credhelper.h"
+#include "build/registry/credhelper.h"
 #include "core/clock.h"
 #include "core/json.h"
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#include "build/qcow2.h"
+#include "build/image/qcow2.h"
 
 /* The numbers are those of QEMU's docs/interop/qcow2.txt. */
 #define BITS		16

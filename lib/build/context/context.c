@@ -7,8 +7,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/context.h"
-#include "build/tar.h"
+#include "build/context/context.h"
+#include "build/context/tar.h"
 #include "core/utf8.h"
 
 /* The folders that lead to the entry at hand, each open. */

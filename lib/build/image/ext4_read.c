@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/ext4_impl.h"
+#include "build/image/ext4_impl.h"
 #include "core/buf.h"
 
 /* The first name under which an inode came by. */
