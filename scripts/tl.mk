@@ -9,6 +9,8 @@
 #
 #	TL_BUILD_FLAGS	options for tl-build, for one image as
 #			web.template.json: TL_BUILD_FLAGS = --disk-mb 2048
+#	TL_NAME		the image's name: the target's, without its folder;
+#			for one image as above
 #	tl-context	the files of a context, so that a change is noticed (but
 #			for names with blanks, which make cannot have)
 
@@ -16,6 +18,7 @@ TL_BUILD       ?= tl-build
 TL_CONTEXT     ?= tl-context
 TL_BUILD_FLAGS ?=
 TL_WORK        ?= .tl
+TL_NAME        ?= $(notdir $*)
 
 tl-context = $(shell $(TL_CONTEXT) --list -0 $(1) 2>/dev/null | \
 	tr '\0' '\n' | sed -n '/ /d;s,^[0-9]*	-	,$(1)/,p')
@@ -24,13 +27,28 @@ tl-context = $(shell $(TL_CONTEXT) --list -0 $(1) 2>/dev/null | \
 	tl-plan -n $(notdir $*) -f $< $(<D) >$@.part
 	mv $@.part $@
 
+# Two images of one name in one run would be one image in the end.
+tl-only = $(if $(filter-out $@,$(tl-made-$(TL_NAME))),$(error $@ and \
+	$(tl-made-$(TL_NAME)) would both be the image $(TL_NAME); give one of \
+	them another TL_NAME))$(eval tl-made-$(TL_NAME) := $@)
+
+tl-folder = $(TL_WORK)/$(subst /,%,$*)
+tl-words = $(TL_NAME) $< $(TL_BUILD_FLAGS)
+
+# A build folder that was begun with other words is of another build.  What that
+# one has left elsewhere is in its ledger.
 %.template.json:
-	@mkdir -p $(TL_WORK)
-	if [ -e $(TL_WORK)/$(notdir $*)/command ]; then \
-	    exec $(TL_BUILD) --resume $(TL_WORK)/$(notdir $*) >$@.part; \
+	@$(tl-only)if [ -e '$(tl-folder)/command' ] && [ "$$(cat \
+	    '$(tl-folder)/words' 2>/dev/null)" != '$(subst ','\'',$(tl-words))' ] && \
+	    [ ! -e '$(tl-folder)/ledger' ]; then rm -rf '$(tl-folder)'; fi
+	@mkdir -p '$(tl-folder)'
+	@echo '$(subst ','\'',$(tl-words))' >'$(tl-folder)/words'
+	if [ -e '$(tl-folder)/command' ]; then \
+	    exec $(TL_BUILD) --resume '$(tl-folder)' >/dev/null; \
 	else \
-	    exec $(TL_BUILD) $(TL_BUILD_FLAGS) -n $(notdir $*) \
-	        --work $(TL_WORK)/$(notdir $*) $< >$@.part; \
+	    exec $(TL_BUILD) $(TL_BUILD_FLAGS) -n $(TL_NAME) \
+	        --work '$(tl-folder)' $< >/dev/null; \
 	fi
+	cp '$(tl-folder)/template.json' $@.part
 	mv $@.part $@
-	rm -rf $(TL_WORK)/$(notdir $*)
+	[ -e '$(tl-folder)/ledger' ] || rm -rf '$(tl-folder)'

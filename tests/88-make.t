@@ -48,6 +48,40 @@ exits 0
 says 'the plan has changed'
 nothing_left 'taken up again'
 
+# --- two targets of one name, and another build for a target
+
+mkdir -p two/a two/b
+printf 'FROM busybox\nRUN false\n' >two/a/Dockerfile
+printf 'FROM busybox\nRUN echo b >/b\n' >two/b/Dockerfile
+cat >two/Makefile <<'END'
+include $(TL_MK)
+a/web.template.json: a/Dockerfile
+b/web.template.json: b/Dockerfile
+../web.template.json: $(or $(FROM),a)/Dockerfile
+END
+touch web
+cd two && make_ a/web.template.json
+make_ b/web.template.json
+cd "$T" || exit 1
+name='a target whose namesake has failed'
+exits 0
+is 'is built of its own Dockerfile' "$(grep -c 'echo b' err)" 1
+rm two/b/web.template.json
+sed -i 's/RUN false/RUN true/' two/a/Dockerfile
+cd two && make_ a/web.template.json b/web.template.json
+cd "$T" || exit 1
+name='two of one name'
+exits 2
+says 'would both be the image web'
+cd two && make_ ../web.template.json TL_BUILD_FLAGS=--bad
+make_ ../web.template.json FROM=b TL_BUILD_FLAGS='--disk-mb 20480'
+cd "$T" || exit 1
+name='another Dockerfile, other options'
+exits 0
+is 'those count' "$(jq -r .rootfsDiskBytes web.template.json)" 21474836480
+is 'a neighbour stays' "$(ls web)" web
+rm -rf two web web.template.json
+
 # --- make is told to end
 
 for signal in TERM INT; do
