@@ -190,6 +190,7 @@ build slow/Dockerfile
 until_ pgrep -f '^sleep 986'
 kill -TERM "$build"
 until_ test -e reaping
+sleep 0.6
 kill -TERM "$build"
 wait "$build"
 is 'a second signal: its status' "$?" 143
