@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "build/settings.h"
-#include "build/sign.h"
+#include "build/dialect.h"
 #include "core/conf.h"
 #include "core/private.h"
 

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "build/cloud.h"
+#include "build/dialect.h"
 #include "build/ledger.h"
 #include "build/prepared.h"
 #include "build/sandbox.h"
@@ -13,14 +14,10 @@
  * Signed URLs for what a build reads and writes, asked of the dataplane
  * through the sandbox's proxy (WIRE.md section 14).
  *
- * The request has two dialects.  SIGN_AUTO sends the seed's first; a server
- * that refuses it as malformed (400, 404, 405, 415, 422) is asked once more
- * in the merged one, and the dialect that worked is kept for what follows.
+ * SIGN_AUTO sends the seed's dialect first; a server that refuses it as
+ * malformed (400, 404, 405, 415, 422) is asked once more in the merged one, and
+ * the dialect that worked is kept for what follows.
  */
-enum sign_dialect { SIGN_AUTO, SIGN_SEED, SIGN_MERGED };
-
-/* "auto", "seed" or "merged"; -1 for another word. */
-int	sign_dialect(const char *word, enum sign_dialect *);
 
 /* The bodies: an upload to rel_path in parts, a download of uri. */
 int	sign_put_body(struct buf *, enum sign_dialect, const char *rel_path,
