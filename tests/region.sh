@@ -10,7 +10,7 @@
 sample=$here/data/sample
 # shellcheck disable=SC2154
 case $sample in
-*/peer/data/sample) sample=$here/../data/sample ;;
+*/peer/data/sample|*/s3/data/sample) sample=$here/../data/sample ;;
 esac
 TL_REGION_DIR=$T/region
 export TL_REGION_DIR

@@ -2,10 +2,11 @@
 # A store for a test, behind lib.sh:
 #
 #	store OPTION...		tl-stored with a bucket "images" in ./store, until
-#				the test ends; ./signer.conf signs for it
+#				the test ends; ./signer.conf signs for it;
+#				its other key, RK, only reads
 
 store () {
-	echo 'AK SK rw' >cred
+	printf 'AK SK rw\nRK SK ro\n' >cred
 	chmod 600 cred
 	mkdir store
 	tl-stored --root store --credentials cred --bucket images --ready url \
@@ -22,6 +23,7 @@ store () {
 	cat >signer.conf <<-END
 	bucket = images
 	endpoint = $(cat url)
+	region = us-east-1
 	addressing = path
 	access_key = AK
 	secret_key = SK

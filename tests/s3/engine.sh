@@ -8,6 +8,7 @@
 #	engine_multipart	uploads listed and given back
 #	engine_reader		a key that only reads
 #	engine_virtual URL	the bucket in the host's name
+#	engine_region		builds of a region whose store it is
 #	engine_hurt		a server of it is killed while parts are sent
 
 # The store as botocore sees it: s3 FUNCTION [ARGUMENT...] of s3.py
@@ -343,4 +344,53 @@ engine_hurt () {
 	fetch hurt
 	ok 'the whole comes back' cmp snapshot got
 	is 'no upload is open' "$(opened hurt)" 0
+}
+
+# image TEMPLATE: what is registered there is whole
+image () {
+	for member in parentManifestUri snapshotUri; do
+		printf '{"uri":"%s","op":{"kind":"single_get"}}' \
+		    "$(jq -r ".$member" "$1")" |
+		    tl-presign -c signer.conf -p proj_local >signed
+		url signed url | curl -sSf -K - -o "$member"
+	done
+	tl-snapshot cat --parent parentManifestUri snapshotUri \
+	    /srv/index.tsv >got
+}
+
+engine_region () {
+	"$sample/bin/index" <"$sample/poem.txt" >want
+	for answer in versioned legacy; do
+		region --answer "$answer" --store signer.conf \
+		    --store-reader reader.conf
+		try "a build, $answer" tl-build -n "$answer" \
+		    "$sample/Dockerfile"
+		exits 0
+		cp out template.json
+		is "$answer: no upload is open" "$(s3 uploads)" ''
+		image template.json
+		ok "$answer: its image is whole" cmp want got
+		nothing_left "$answer"
+		tl-region down
+	done
+
+	# Killed with an upload open: the block is with nobody any more.
+	region --store signer.conf --store-reader reader.conf
+	mkdir late
+	echo 'FROM busybox' >late/Dockerfile
+	tl-build -n late --work late.work late/Dockerfile >late.out 2>late.err &
+	build=$!
+	i=0
+	until [ -s late.work/signed.json ] || [ "$i" -eq 2000 ]; do
+		i=$((i + 1))
+		sleep 0.01
+	done
+	kill -9 "$build"
+	wait "$build" 2>/dev/null
+	is 'a build is killed with its upload open' \
+	    "$(s3 uploads | grep -c .)" 1
+	given "$(cat late.work/sandbox.json)"
+	try 'its sandbox is deleted' tl-sandbox rm
+	exits 0
+	nothing_left 'the region gave it back'
 }

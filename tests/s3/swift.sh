@@ -60,6 +60,13 @@ server () {
 	CONF
 }
 
+# No argument has $T in it: what is left of a region is found by that.
+serve () {
+	(cd "$T/swift" && exec "swift-$1-server" "$1.conf" -v) \
+	    >>"$T/swift/$1.log" 2>&1 &
+	engine_pids="$engine_pids $!"
+}
+
 engine_down () {
 	# shellcheck disable=SC2086
 	kill $engine_pids 2>/dev/null
@@ -137,9 +144,7 @@ print(*(s.getsockname()[1] for s in all))')
 	engine_pids=$!
 	later engine_down
 	for name in account container object proxy; do
-		swift-$name-server "$T/swift/$name.conf" -v \
-		    >"$T/swift/$name.log" 2>&1 &
-		engine_pids="$engine_pids $!"
+		serve "$name"
 		[ "$name" != object ] || victim=$!
 	done
 	conf signer.conf test:writer write-secret
@@ -153,7 +158,5 @@ kill_one () {
 }
 
 start_one () {
-	swift-object-server "$T/swift/object.conf" -v \
-	    >>"$T/swift/object.log" 2>&1 &
-	engine_pids="$engine_pids $!"
+	serve object
 }
