@@ -210,6 +210,35 @@ TENSORLAKE_API_KEY=another try 'another key, --all' tl-reap --all
 exits 0
 is 'another key, --all: all is gone' "$(ls -A "$state")" ''
 
+# To another project's key, what lives is not there.
+dead "$created" "$block" '{"status":404}' "$fine"
+TENSORLAKE_API_KEY=another try 'another project, --all' tl-reap --all
+exits 0
+says 'of another project that says nothing'
+holds 'left	sandbox	sbx-1'
+ok 'another project, --all: not forgotten' grep -q 'made sandbox' "$TL_LEDGER"
+try 'its own key' tl-reap
+exits 0
+holds 'undone	sandbox	sbx-1'
+dead '{"drop":true}' "$block" "$fine" "$fine"
+TENSORLAKE_API_KEY=another try 'asked for with another key' tl-reap --all
+exits 0
+is 'asked for with another key: not asked again' "$(asked)" \
+    'DELETE /bucket/key'
+holds 'left	sandbox'
+
+# A URL that has expired will never do; one that has not, may.
+for date in 20200101 20990101; do
+	dead "$created" "{\"json\":{\"uri\":\"s3://b/k\",\"abortUrl\":\"@URL@/bucket/key?X-Amz-Date=${date}T000000Z&X-Amz-Expires=9\"}}" \
+	    "$fine" '{"status":403}'
+	try "an upload signed at $date" tl-reap
+	cut -f1,2 out >"said.$date"
+done
+is 'an expired URL' "$(cat said.20200101)" "unknown	upload
+undone	sandbox"
+is 'a valid one that is refused' "$(cat said.20990101)" "failed	upload
+undone	sandbox"
+
 dead "$created" "$block" "$fine" "$fine"
 printf '2026-01-01T00:00:00Z keep sandbox sbx-1\n' >>"$TL_LEDGER"
 try 'kept on purpose' tl-reap
@@ -271,6 +300,14 @@ try 'refused' tl-reap
 silent out
 is 'refused: nothing is asked' "$(seen length)" 0
 
+# Of two sandboxes the last one is known to have ended; the first one's builder
+# may still have been sending.
+dead "$created" "$block" "$fine" "$fine"
+printf '2026-01-01T00:00:00Z intent sandbox k a %s default {}\n' "$URL" >>"$TL_LEDGER"
+try 'two sandboxes' tl-reap
+is 'two sandboxes: the upload once more' "$(asked)" \
+    "DELETE /bucket/key,DELETE $all/sbx-1,DELETE /bucket/key"
+
 # --- what a crash leaves of a line
 
 dead "$created" "$block" "$fine" "$fine"
@@ -285,6 +322,25 @@ exits 0
 is 'a torn line means nothing' "$(cut -f1,2 out)" "undone	upload
 undone	sandbox
 undone	sandbox"
+
+dead "$created" "$block" "$fine" "$fine"
+mkfifo "$state/a.ledger"
+touch -d '1 hour ago' "$state/a.ledger"
+try 'a pipe among them' timeout 20 tl-reap
+exits 66
+says "$state/a.ledger: not a file"
+is 'a pipe among them: the others' "$(cut -f1,2 out)" "undone	upload
+undone	sandbox"
+rm "$state/a.ledger"
+ln -s "$TL_LEDGER" "$state/b.ledger"
+try 'a link' tl-reap
+exits 66
+says 'b.ledger'
+rm "$state/b.ledger"
+head -c 5000000 /dev/zero >"$state/c.ledger"
+try 'one too large' tl-reap
+says "$state/c.ledger"
+is 'one too large: fails' "$((status != 0))" 1
 
 # --- folders of builds that failed
 

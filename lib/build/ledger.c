@@ -406,7 +406,9 @@ ledger_read(struct ledger_list *l, int fd, const char *name, struct fail *f)
 	int r = 0;
 
 	*l = (struct ledger_list){ .n = 0 };
-	if (lseek(fd, 0, SEEK_SET) == -1 || buf_read(&b, fd, name, f) == -1) {
+	if (lseek(fd, 0, SEEK_SET) == -1)
+		return fail_sys(f, EX_NOINPUT, "%s", name);
+	if (buf_read(&b, fd, name, f) == -1) {
 		buf_free(&b);
 		return -1;
 	}

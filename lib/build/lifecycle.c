@@ -636,6 +636,8 @@ lifecycle_delete(struct exchange *x, const char *id, unsigned timeout_s,
 		    pause_grow(x, &w, &ms, f) == -1)
 			break;
 	}
+	if (r == 0 && reply.status == 404)
+		r = 1;
 	http_reply_free(&reply);
 	return r;
 }

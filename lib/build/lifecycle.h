@@ -88,8 +88,9 @@ int	lifecycle_ready(struct exchange *, const struct lifecycle *,
 	    const struct lifecycle_wait *, struct fail *);
 
 /*
- * Delete it, trying for some seconds.  One that is not there is deleted; a 404
- * is believed if it is not there to be looked at, either.
+ * Delete it, trying for some seconds: 0, or 1 if it is not there, which is
+ * believed if it is not there to be looked at, either.  To another project's
+ * credential none is.
  */
 int	lifecycle_delete(struct exchange *, const char *id, unsigned timeout_s,
 	    struct fail *);

@@ -13,6 +13,7 @@
 
 #include "build/abort.h"
 #include "build/exchange.h"
+#include "build/expiry.h"
 #include "build/lifecycle.h"
 #include "build/reap.h"
 #include "core/clock.h"
@@ -99,12 +100,22 @@ seconds(const struct work *w, unsigned most, unsigned share)
 	return left < 1 ? 1 : left < most ? (unsigned)left : most;
 }
 
+/* Whether it was made with another credential than the one at hand. */
+static bool
+another(const struct work *w, const struct ledger_entry *e)
+{
+	char as[LEDGER_AS];
+
+	ledger_as(as, w->r->cloud);
+	return strcmp(e->as, as) != 0;
+}
+
 /* Whether the credential at hand can speak for it: 1, else told why not. */
 static int
 ours(struct work *w, const struct ledger_entry *e)
 {
 	const struct reap *r = w->r;
-	char as[LEDGER_AS], note[300];
+	char note[300];
 
 	if (r->cloud == NULL && r->dry)
 		return 1;
@@ -112,14 +123,16 @@ ours(struct work *w, const struct ledger_entry *e)
 		failed(w, e, r->why);
 		return 0;
 	}
-	ledger_as(as, r->cloud);
 	if (strcmp(e->api, r->cloud->api) != 0)
 		snprintf(note, sizeof(note), "made at %.200s, not at the "
 		    "configured address", e->api);
 	else if (strcmp(e->ns, r->cloud->ns) != 0)
 		snprintf(note, sizeof(note), "made in the namespace %.100s",
 		    e->ns);
-	else if (strcmp(e->as, as) != 0 && !r->all)
+	else if (another(w, e) && e->state == LEDGER_ASKED)
+		snprintf(note, sizeof(note), "asked for with another "
+		    "credential, which alone can name it");
+	else if (another(w, e) && !r->all)
 		snprintf(note, sizeof(note), "made with another credential; "
 		    "--all tries this one");
 	else
@@ -164,6 +177,7 @@ sandbox(struct work *w, struct ledger_entry *e)
 	struct exchange x;
 	struct fail f;
 	char note[120];
+	int r = 0;
 
 	if (e->keep && !w->r->all) {
 		tell(w, e, REAP_KEPT, "kept on purpose; --all deletes it");
@@ -189,28 +203,44 @@ sandbox(struct work *w, struct ledger_entry *e)
 	}
 	http_deadline(w->r->http, w->end_ms);
 	exchange_init(&x, w->r->http, w->r->cloud);
-	if ((e->state == LEDGER_ASKED && name_it(w, e, &x, &f) == -1) ||
-	    lifecycle_delete(&x, e->id, seconds(w, DELETE_S, 1), &f) == -1)
+	if (e->state == LEDGER_ASKED)
+		r = name_it(w, e, &x, &f);
+	if (r == 0)
+		r = lifecycle_delete(&x, e->id, seconds(w, DELETE_S, 1), &f);
+	if (r == -1)
 		failed(w, e, &f);
+	else if (r == 1 && another(w, e))
+		tell(w, e, REAP_FOREIGN, "not known to this credential, and "
+		    "made with another; of another project that says nothing");
 	else
 		over(w, e, REAP_DONE, "");
 	exchange_free(&x);
 	http_deadline(w->r->http, 0);
 }
 
-/* DELETE on the URL in the file beside the ledger. */
+/*
+ * DELETE on the URL in the file beside the ledger.  1 if that is no longer
+ * valid: it will never be.
+ */
 static int
 give_back(struct work *w, const char *path, struct fail *f)
 {
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
 	struct span doc, block;
+	time_t end;
 	int r = -1;
 
 	if (buf_load(&text, path, f) == 0 &&
 	    span_parse(&doc, text.data != NULL ? text.data : "", text.len, f)
-	    == 0 && abort_find(&doc, &block, f) == 1)
-		r = abort_upload(w->r->http, &block, seconds(w, ABORT_S, 2), NULL,
-		    f);
+	    == 0 && abort_find(&doc, &block, f) == 1) {
+		struct fail second;
+
+		r = abort_upload(w->r->http, &block, seconds(w, ABORT_S, 2),
+		    NULL, f);
+		if (r == -1 && f->status == EX_NOPERM &&
+		    expiry_find(&doc, &end, &second) == 1 && end < time(NULL))
+			r = 1;
+	}
 	buf_free(&text);
 	return r;
 }
@@ -231,6 +261,7 @@ upload(struct work *w, struct ledger_entry *e, bool again)
 {
 	struct fail f;
 	char *path;
+	int r = -1;
 
 	if (e->state == LEDGER_ASKED) {
 		const char *note = "no answer came; if one was opened, the "
@@ -258,15 +289,18 @@ upload(struct work *w, struct ledger_entry *e, bool again)
 	}
 	if ((path = ledger_upload_path(w->path, e->id)) == NULL)
 		fail_set(&f, EX_OSERR, "out of memory");
-	else if (give_back(w, path, &f) == 0) {
-		if (!again)
-			over(w, e, REAP_DONE, "");
-		free(path);
-		return;
-	}
-	if (!again)
-		failed(w, e, &f);
+	else
+		r = give_back(w, path, &f);
 	free(path);
+	if (again)
+		return;
+	if (r == -1)
+		failed(w, e, &f);
+	else if (r == 1)
+		over(w, e, REAP_EXPIRED, "the URL that gives it back has "
+		    "expired; the store's own expiry ends it");
+	else
+		over(w, e, REAP_DONE, "");
 }
 
 static void
@@ -307,7 +341,7 @@ undo(struct work *w, struct ledger_list *l)
 		if (l->list[i].kind == LEDGER_SANDBOX &&
 		    l->list[i].state != LEDGER_OVER) {
 			sandbox(w, &l->list[i]);
-			builder = l->list[i].state == LEDGER_MADE;
+			builder |= l->list[i].state == LEDGER_MADE;
 		}
 	for (i = 0; builder && !w->r->dry && !w->r->held && i < l->n; i++)
 		if (l->list[i].kind == LEDGER_UPLOAD &&
@@ -333,6 +367,8 @@ take(const struct reap *r, const char *path, int fd, struct fail *f)
 	struct stat here, there;
 	int64_t age;
 
+	if (fstat(fd, &here) == 0 && !S_ISREG(here.st_mode))
+		return fail_set(f, EX_NOINPUT, "%s: not a file", path);
 	if (!r->held && flock(fd, LOCK_EX | LOCK_NB) == -1)
 		return errno == EWOULDBLOCK ? 1 :
 		    fail_sys(f, EX_IOERR, "%s: lock", path);
