@@ -33,6 +33,10 @@ exits 65
 try 'a line end in a name' tl-build --work 'a
 b' quick/Dockerfile
 exits 64
+mkfifo -m 600 pipe
+try 'a token from a pipe' timeout -k 1 20 tl-build --token-file pipe quick/Dockerfile
+exits 78
+says 'pipe: the token must be in a file'
 mkdir few
 for program in sh sed grep cat mkdir dirname tl-build; do
 	ln -s "$(command -v "$program")" few/
