@@ -293,6 +293,13 @@ try 'half a file' tl-reap
 exits 0
 says 'no answer came'
 is 'half a file: all is gone' "$(ls -A "$state")" ''
+dead "$created" "$block" "$fine" "$fine"
+sed -i '/made upload/d' "$TL_LEDGER"
+rm "$TL_LEDGER".*
+mkfifo "$TL_LEDGER.0123456789abcdef"
+try 'a FIFO beside it' timeout 20 tl-reap
+exits 0
+says 'no answer came'
 dead '{"status":403}' '{"status":403}' "$fine" "$fine"
 is 'refused is not made' "$(lines | cut -d' ' -f1,2 | paste -sd,)" \
     'intent sandbox,none sandbox,intent upload,none upload'

@@ -17,6 +17,7 @@
 #include "build/lifecycle.h"
 #include "build/reap.h"
 #include "core/clock.h"
+#include "core/private.h"
 
 /* A ledger is made a moment before it is locked. */
 #define YOUNG_S		10
@@ -227,10 +228,11 @@ give_back(struct work *w, const char *path, struct fail *f)
 {
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
 	struct span doc, block;
+	bool others;
 	time_t end;
 	int r = -1;
 
-	if (buf_load(&text, path, f) == 0 &&
+	if (private_load_own(&text, path, &others, f) == 0 &&
 	    span_parse(&doc, text.data != NULL ? text.data : "", text.len, f)
 	    == 0 && abort_find(&doc, &block, f) == 1) {
 		struct fail second;
