@@ -3,7 +3,7 @@
 #
 #	bucket NAME		make it, waiting until the store answers
 #	engine_uploads		what is sent comes back
-#	engine_refusals		what may not be, and what is not whole
+#	engine_refusals		what may not be, is not whole, or is said twice
 #	engine_journal		an uploader that is killed, and one after it
 #	engine_multipart	uploads listed and given back
 #	engine_reader		a key that only reads
@@ -184,8 +184,27 @@ engine_refusals () {
 	try 'sent after that' tl-upload snapshot
 	exits 69
 	says 'NoSuchUpload'
-	is 'a completion after that' \
-	    "$(code block completeUrl -X POST --data-binary @complete)" 404
+	status=$(code block completeUrl -X POST --data-binary @complete)
+	# Ceph 16 answers 500, which the uploader takes for worth a retry.
+	is 'a completion after that is refused' \
+	    "$(case $status in 404|500) echo refused ;;
+	    *) echo "$status" ;; esac)" refused
+	echo "# it says $status $(grep -o '<Code>[^<]*' body)"
+	link refused
+	is 'and there is no object yet' "$(code signed url)" 404
+
+	# An answer that is lost is asked for again.
+	block twice 1
+	is 'a part' "$(code block 'partUrls[0]' -T part -D head0)" 200
+	whole 1 >complete
+	for time in first second; do
+		status=$(code block completeUrl -X POST \
+		    --data-binary @complete)
+		is "a completion, the $time time" "$status $(grep -o \
+		    '</CompleteMultipartUploadResult>' body)" \
+		    '200 </CompleteMultipartUploadResult>'
+		echo "# ETag $(grep -o '<ETag>[^<]*' body)"
+	done
 }
 
 # The uploader is killed, and another one goes on.

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The store as a client that is not ours sees it: s3.py CONF VERB ARGUMENT..."""
 
+import json
 import sys
 import threading
 import time
@@ -30,6 +31,15 @@ def bucket(name):
             if time.monotonic() > end:
                 raise
             time.sleep(0.1)
+
+
+def allow(user):
+    """Let another user of the store read what is in it."""
+    s3.put_bucket_policy(Bucket=own, Policy=json.dumps({
+        "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": ["s3:GetObject"],
+            "Principal": {"AWS": ["arn:aws:iam:::user/" + user]},
+            "Resource": ["arn:aws:s3:::%s/*" % own]}]}))
 
 
 def opened(key, count):

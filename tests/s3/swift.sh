@@ -107,8 +107,10 @@ print(*(s.getsockname()[1] for s in all))')
 	server object "$4" object-server
 	server proxy "$1" \
 	    'catch_errors gatekeeper cache s3api tempauth slo dlo proxy-server'
+	# A server that is only starting is asked again at once, not shunned.
 	cat >>"$T/swift/proxy.conf" <<-CONF
 	account_autocreate = true
+	error_suppression_limit = 1000000
 	[filter:catch_errors]
 	use = egg:swift#catch_errors
 	[filter:gatekeeper]
