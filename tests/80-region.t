@@ -58,12 +58,27 @@ for verb in up down; do
 	says 'belongs to somebody else'
 done
 
-kept=$key
+kept=$key where=$(tl-region status | sed 's/ pid [0-9]*//')
 try 'down' tl-region down
 exits 0
 is 'no socket stays' "$(find "$TL_REGION_DIR" -type s)" ''
 tl-region up 2>/dev/null
 is 'the key is the same after a restart' "$(cat "$TL_REGION_DIR/key")" "$kept"
+is 'and so is where it is' "$(tl-region status | sed 's/ pid [0-9]*//')" "$where"
+tl-region down
+python3 -c 'import socket, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen()
+open("taken", "w").close()
+time.sleep(600)' "$port" &
+later kill $! '2>/dev/null'
+until [ -e taken ]; do sleep 0.05; done
+try 'up when its port is taken' tl-region up
+exits 0
+is 'another is found, for that server only' "$(tl-region status |
+    sed 's/ pid [0-9]*//' | grep -v -x -F -e "$where" | sed 's/ .*//')" platformd
 eval "$(tl-region env)"
 is 'the template busybox is known' "$(curl -fsS -H @- \
     "$TENSORLAKE_API_URL/platform/v1/sandbox-templates/by-name/busybox" \
