@@ -2,16 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
-#include "region/platform/platform.h"
+#include "region/platform/platform_impl.h"
 
 #define BUSY_MS		5000
 #define APPLICATION_ID	0x746c7066	/* "tlpf": not somebody else's file */
@@ -84,16 +80,6 @@ static const char upgrade[] =
     " node_kind, parent_uri, snapshot_id, rel_path, upload_id, created_at," \
     " request, answer"
 
-enum statement {
-	BEGIN, COMMIT, ROLLBACK,
-	TEMPLATE_NAMED, TEMPLATE_BY_ID, TEMPLATE_LIST, TEMPLATE_PUT,
-	TEMPLATE_DELETE, TEMPLATE_UNSEED,
-	SNAPSHOT_BELOW, SNAPSHOT_VISIBLE,
-	ONCE_GET, ONCE_PUT, ONCE_EXPIRE,
-	BUILD_ADD, BUILD_GET, BUILD_COMPLETE, BUILD_OLD, BUILD_EXPIRE,
-	STATEMENTS
-};
-
 static const char *const sql[STATEMENTS] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
@@ -158,13 +144,7 @@ static const char *const sql[STATEMENTS] = {
 	    " WHERE answer IS NULL AND created_at < ?1",
 };
 
-struct platform {
-	sqlite3		*db;
-	sqlite3_stmt	*st[STATEMENTS];
-	pthread_mutex_t	 lock;		/* of the statements, and so of all */
-};
-
-static int
+int
 db_fail(const struct platform *p, struct fail *f)
 {
 	int code = sqlite3_errcode(p->db) & 0xff, status;
@@ -190,9 +170,8 @@ db_fail(const struct platform *p, struct fail *f)
 	return fail_set(f, status, "database: %s", sqlite3_errmsg(p->db));
 }
 
-/* Steps over what has no rows of interest. */
-static int
-run(struct platform *p, enum statement which, struct fail *f)
+int
+db_run(struct platform *p, enum statement which, struct fail *f)
 {
 	int r = sqlite3_step(p->st[which]);
 
@@ -203,16 +182,15 @@ run(struct platform *p, enum statement which, struct fail *f)
 	return r == SQLITE_DONE || r == SQLITE_ROW ? 0 : -1;
 }
 
-static void
-done(struct platform *p, enum statement which)
+void
+db_done(struct platform *p, enum statement which)
 {
 	sqlite3_reset(p->st[which]);
 	sqlite3_clear_bindings(p->st[which]);
 }
 
-/* Bound texts outlive the statement's run, so none is copied. */
-static void
-text(struct platform *p, enum statement which, int i, const char *s)
+void
+db_text(struct platform *p, enum statement which, int i, const char *s)
 {
 	if (s == NULL)
 		sqlite3_bind_null(p->st[which], i);
@@ -220,33 +198,32 @@ text(struct platform *p, enum statement which, int i, const char *s)
 		sqlite3_bind_text(p->st[which], i, s, -1, SQLITE_STATIC);
 }
 
-static void
-number(struct platform *p, enum statement which, int i, int64_t n)
+void
+db_number(struct platform *p, enum statement which, int i, int64_t n)
 {
 	sqlite3_bind_int64(p->st[which], i, n);
 }
 
-static int
-begin(struct platform *p, struct fail *f)
+int
+db_begin(struct platform *p, struct fail *f)
 {
-	return run(p, BEGIN, f);
+	return db_run(p, BEGIN, f);
 }
 
-/* End a transaction one way or the other. */
-static int
-end(struct platform *p, int result, struct fail *f)
+int
+db_end(struct platform *p, int result, struct fail *f)
 {
 	struct fail ignored;
 
-	if (result != -1 && run(p, COMMIT, f) == 0)
+	if (result != -1 && db_run(p, COMMIT, f) == 0)
 		return result;
 	if (sqlite3_get_autocommit(p->db) == 0)
-		run(p, ROLLBACK, &ignored);
+		db_run(p, ROLLBACK, &ignored);
 	return -1;
 }
 
-static int
-column(sqlite3_stmt *st, int i, char **to, struct fail *f)
+int
+db_column(sqlite3_stmt *st, int i, char **to, struct fail *f)
 {
 	const unsigned char *s = sqlite3_column_text(st, i);
 
@@ -258,77 +235,6 @@ column(sqlite3_stmt *st, int i, char **to, struct fail *f)
 		return fail_set(f, EX_OSERR, "out of memory");
 	return 0;
 }
-
-static int
-template_row(sqlite3_stmt *st, struct platform_template *t, struct fail *f)
-{
-	*t = (struct platform_template)PLATFORM_TEMPLATE_INIT;
-	if (column(st, 0, &t->id, f) == -1 ||
-	    column(st, 1, &t->project, f) == -1 ||
-	    column(st, 2, &t->name, f) == -1 ||
-	    column(st, 3, &t->snapshot_id, f) == -1 ||
-	    column(st, 4, &t->snapshot_sandbox_id, f) == -1 ||
-	    column(st, 5, &t->snapshot_uri, f) == -1 ||
-	    column(st, 6, &t->snapshot_format, f) == -1 ||
-	    column(st, 9, &t->node_kind, f) == -1 ||
-	    column(st, 10, &t->rootfs_format, f) == -1 ||
-	    column(st, 11, &t->parent_uri, f) == -1 ||
-	    column(st, 12, &t->base_image, f) == -1 ||
-	    column(st, 13, &t->dockerfile, f) == -1) {
-		platform_template_free(t);
-		return -1;
-	}
-	t->snapshot_bytes = (uint64_t)sqlite3_column_int64(st, 7);
-	t->rootfs_bytes = (uint64_t)sqlite3_column_int64(st, 8);
-	t->public = sqlite3_column_int(st, 14) != 0;
-	t->created_at = sqlite3_column_int64(st, 15);
-	t->row = sqlite3_column_int64(st, 16);
-	return 0;
-}
-
-static int
-build_row(sqlite3_stmt *st, struct build *b, struct fail *f)
-{
-	*b = (struct build)BUILD_INIT;
-	if (column(st, 0, &b->id, f) == -1 ||
-	    column(st, 1, &b->project, f) == -1 ||
-	    column(st, 2, &b->name, f) == -1 ||
-	    column(st, 3, &b->dockerfile, f) == -1 ||
-	    column(st, 4, &b->base_image, f) == -1 ||
-	    column(st, 6, &b->node_kind, f) == -1 ||
-	    column(st, 7, &b->parent_uri, f) == -1 ||
-	    column(st, 8, &b->snapshot_id, f) == -1 ||
-	    column(st, 9, &b->rel_path, f) == -1 ||
-	    column(st, 10, &b->upload_id, f) == -1 ||
-	    column(st, 12, &b->request, f) == -1 ||
-	    column(st, 13, &b->answer, f) == -1) {
-		build_free(b);
-		return -1;
-	}
-	b->public = sqlite3_column_int(st, 5) != 0;
-	b->created_at = sqlite3_column_int64(st, 11);
-	return 0;
-}
-
-void
-build_free(struct build *b)
-{
-	free(b->id);
-	free(b->project);
-	free(b->name);
-	free(b->dockerfile);
-	free(b->base_image);
-	free(b->node_kind);
-	free(b->parent_uri);
-	free(b->snapshot_id);
-	free(b->rel_path);
-	free(b->upload_id);
-	free(b->request);
-	free(b->answer);
-	*b = (struct build)BUILD_INIT;
-}
-
-/* Opening. */
 
 static int
 pragma(struct platform *p, const char *name, int64_t *value, struct fail *f)
@@ -464,431 +370,4 @@ platform_new_id(const char *prefix, struct fail *f)
 		id[n + i] = letters[arc4random_uniform(sizeof(letters) - 1)];
 	id[n + i] = '\0';
 	return id;
-}
-
-/* Templates. */
-
-static int
-template_get(struct platform *p, enum statement which, const char *project,
-    const char *what, struct platform_template *t, struct fail *f)
-{
-	int r;
-
-	pthread_mutex_lock(&p->lock);
-	text(p, which, 1, project);
-	text(p, which, 2, what);
-	switch (sqlite3_step(p->st[which])) {
-	case SQLITE_ROW:
-		r = template_row(p->st[which], t, f) == -1 ? -1 : 1;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
-	}
-	done(p, which);
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-int
-platform_template_named(struct platform *p, const char *project,
-    const char *name, struct platform_template *t, struct fail *f)
-{
-	return template_get(p, TEMPLATE_NAMED, project, name, t, f);
-}
-
-int
-platform_template_by_id(struct platform *p, const char *project,
-    const char *id, struct platform_template *t, struct fail *f)
-{
-	return template_get(p, TEMPLATE_BY_ID, project, id, t, f);
-}
-
-int
-platform_template_list(struct platform *p, const char *project,
-    int64_t behind, unsigned limit,
-    void (*each)(void *, const struct platform_template *), void *arg,
-    struct fail *f)
-{
-	sqlite3_stmt *st = p->st[TEMPLATE_LIST];
-	struct platform_template t;
-	int r;
-
-	pthread_mutex_lock(&p->lock);
-	text(p, TEMPLATE_LIST, 1, project);
-	number(p, TEMPLATE_LIST, 2, behind);
-	number(p, TEMPLATE_LIST, 3, limit);
-	while ((r = sqlite3_step(st)) == SQLITE_ROW) {
-		if (template_row(st, &t, f) == -1)
-			break;
-		each(arg, &t);
-		platform_template_free(&t);
-	}
-	if (r == SQLITE_DONE)
-		r = 0;
-	else if (r == SQLITE_ROW)
-		r = -1;
-	else
-		r = db_fail(p, f);
-	done(p, TEMPLATE_LIST);
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-static int
-put(struct platform *p, struct platform_template *t, struct fail *f)
-{
-	sqlite3_stmt *st = p->st[TEMPLATE_PUT];
-	char *id = NULL;
-	int r;
-
-	if (t->id == NULL &&
-	    (t->id = platform_new_id("sandbox_template_", f)) == NULL)
-		return -1;
-	text(p, TEMPLATE_PUT, 1, t->id);
-	text(p, TEMPLATE_PUT, 2, t->project);
-	text(p, TEMPLATE_PUT, 3, t->name);
-	text(p, TEMPLATE_PUT, 4, t->snapshot_id);
-	text(p, TEMPLATE_PUT, 5, t->snapshot_sandbox_id);
-	text(p, TEMPLATE_PUT, 6, t->snapshot_uri);
-	text(p, TEMPLATE_PUT, 7, t->snapshot_format);
-	number(p, TEMPLATE_PUT, 8, (int64_t)t->snapshot_bytes);
-	number(p, TEMPLATE_PUT, 9, (int64_t)t->rootfs_bytes);
-	text(p, TEMPLATE_PUT, 10, t->node_kind);
-	text(p, TEMPLATE_PUT, 11, t->rootfs_format);
-	text(p, TEMPLATE_PUT, 12, t->parent_uri);
-	text(p, TEMPLATE_PUT, 13, t->base_image);
-	text(p, TEMPLATE_PUT, 14, t->dockerfile);
-	number(p, TEMPLATE_PUT, 15, t->public);
-	number(p, TEMPLATE_PUT, 16, t->created_at);
-	r = sqlite3_step(st);
-	if (r == SQLITE_ROW) {
-		r = column(st, 0, &id, f);
-		/* RETURNING is done only when it has been stepped past. */
-		if (r == 0 && sqlite3_step(st) != SQLITE_DONE)
-			r = db_fail(p, f);
-	} else
-		r = db_fail(p, f);
-	done(p, TEMPLATE_PUT);
-	if (r == -1) {
-		free(id);
-		return -1;
-	}
-	free(t->id);
-	t->id = id;
-	return 0;
-}
-
-int
-platform_template_put(struct platform *p, struct platform_template *t,
-    struct fail *f)
-{
-	int r;
-
-	t->created_at = time(NULL);
-	pthread_mutex_lock(&p->lock);
-	r = put(p, t, f);
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-int
-platform_template_delete(struct platform *p, const char *project,
-    const char *name, struct fail *f)
-{
-	int r;
-
-	pthread_mutex_lock(&p->lock);
-	text(p, TEMPLATE_DELETE, 1, project);
-	text(p, TEMPLATE_DELETE, 2, name);
-	r = run(p, TEMPLATE_DELETE, f);
-	if (r == 0)
-		r = sqlite3_changes(p->db) > 0;
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-int
-platform_seed(struct platform *p, struct platform_template *t, size_t n,
-    struct fail *f)
-{
-	size_t i;
-	int r;
-
-	pthread_mutex_lock(&p->lock);
-	r = begin(p, f);
-	if (r == 0) {
-		r = run(p, TEMPLATE_UNSEED, f);
-		for (i = 0; i < n && r == 0; i++)
-			if ((r = put(p, &t[i], f)) == -1)
-				fail_in(f, t[i].name);
-		r = end(p, r, f);
-	}
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-/* Snapshots. */
-
-int
-platform_snapshot_below(struct platform *p, const char *project,
-    const char *uri, char **below, struct fail *f)
-{
-	sqlite3_stmt *st = p->st[SNAPSHOT_BELOW];
-	char *kind = NULL;
-	int r;
-
-	*below = NULL;
-	pthread_mutex_lock(&p->lock);
-	text(p, SNAPSHOT_BELOW, 1, project);
-	text(p, SNAPSHOT_BELOW, 2, uri);
-	switch (sqlite3_step(st)) {
-	case SQLITE_ROW:
-		r = 1;
-		if (column(st, 0, &kind, f) == -1 ||
-		    (kind != NULL && strcmp(kind, "diff") == 0 &&
-		    column(st, 1, below, f) == -1))
-			r = -1;
-		else if (kind != NULL && strcmp(kind, "diff") == 0)
-			r = *below == NULL ? 0 : 2;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
-	}
-	done(p, SNAPSHOT_BELOW);
-	pthread_mutex_unlock(&p->lock);
-	free(kind);
-	return r;
-}
-
-int
-platform_snapshot_visible(struct platform *p, const char *project,
-    const char *uri, struct fail *f)
-{
-	int r;
-
-	pthread_mutex_lock(&p->lock);
-	text(p, SNAPSHOT_VISIBLE, 1, project);
-	text(p, SNAPSHOT_VISIBLE, 2, uri);
-	switch (sqlite3_step(p->st[SNAPSHOT_VISIBLE])) {
-	case SQLITE_ROW:
-		r = 1;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
-	}
-	done(p, SNAPSHOT_VISIBLE);
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-/* Answers given before. */
-
-int
-platform_again(struct platform *p, const char *project,
-    const struct platform_once *once, struct buf *answer, struct fail *f)
-{
-	sqlite3_stmt *st = p->st[ONCE_GET];
-	const char *print;
-	int r;
-
-	if (once->key == NULL)
-		return 0;
-	pthread_mutex_lock(&p->lock);
-	text(p, ONCE_GET, 1, project);
-	text(p, ONCE_GET, 2, once->key);
-	switch (sqlite3_step(st)) {
-	case SQLITE_ROW:
-		print = (const char *)sqlite3_column_text(st, 0);
-		if (print == NULL)
-			r = fail_set(f, EX_OSERR, "out of memory");
-		else if (strcmp(print, once->print) != 0)
-			r = PLATFORM_OTHER;
-		else
-			r = buf_add(answer, sqlite3_column_blob(st, 1),
-			    (size_t)sqlite3_column_bytes(st, 1), f) == -1 ?
-			    -1 : 1;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
-	}
-	done(p, ONCE_GET);
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-/* Within a transaction.  0 if the key is there already, 1, -1. */
-static int
-once_put(struct platform *p, const char *project,
-    const struct platform_once *once, const struct buf *answer,
-    struct fail *f)
-{
-	if (once->key == NULL)
-		return 1;
-	text(p, ONCE_PUT, 1, project);
-	text(p, ONCE_PUT, 2, once->key);
-	text(p, ONCE_PUT, 3, once->print);
-	sqlite3_bind_blob64(p->st[ONCE_PUT], 4, answer->data, answer->len,
-	    SQLITE_STATIC);
-	number(p, ONCE_PUT, 5, time(NULL));
-	if (run(p, ONCE_PUT, f) == -1)
-		return -1;
-	return sqlite3_changes(p->db) > 0;
-}
-
-/* Builds. */
-
-static int
-build_put(struct platform *p, const struct build *b, struct fail *f)
-{
-	text(p, BUILD_ADD, 1, b->id);
-	text(p, BUILD_ADD, 2, b->project);
-	text(p, BUILD_ADD, 3, b->name);
-	text(p, BUILD_ADD, 4, b->dockerfile);
-	text(p, BUILD_ADD, 5, b->base_image);
-	number(p, BUILD_ADD, 6, b->public);
-	text(p, BUILD_ADD, 7, b->node_kind);
-	text(p, BUILD_ADD, 8, b->parent_uri);
-	text(p, BUILD_ADD, 9, b->snapshot_id);
-	text(p, BUILD_ADD, 10, b->rel_path);
-	text(p, BUILD_ADD, 11, b->upload_id);
-	number(p, BUILD_ADD, 12, b->created_at);
-	return run(p, BUILD_ADD, f);
-}
-
-int
-platform_build_add(struct platform *p, const struct build *b,
-    const struct platform_once *once, const struct buf *answer,
-    struct fail *f)
-{
-	int r;
-
-	pthread_mutex_lock(&p->lock);
-	r = begin(p, f);
-	if (r == 0) {
-		r = once_put(p, b->project, once, answer, f);
-		if (r == 1 && build_put(p, b, f) == -1)
-			r = -1;
-		r = end(p, r, f);
-	}
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-int
-platform_build_get(struct platform *p, const char *project, const char *id,
-    struct build *b, struct fail *f)
-{
-	int r;
-
-	pthread_mutex_lock(&p->lock);
-	text(p, BUILD_GET, 1, project);
-	text(p, BUILD_GET, 2, id);
-	switch (sqlite3_step(p->st[BUILD_GET])) {
-	case SQLITE_ROW:
-		r = build_row(p->st[BUILD_GET], b, f) == -1 ? -1 : 1;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
-	}
-	done(p, BUILD_GET);
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-static int
-complete(struct platform *p, const char *id, const char *request,
-    struct platform_template *t, const struct platform_once *once,
-    struct buf *answer, struct fail *f)
-{
-	struct jout j = JOUT_INIT(answer);
-
-	if (put(p, t, f) == -1)
-		return -1;
-	platform_template_json(t, &j);
-	if (jout_end(&j, f) == -1 || buf_adds(answer, "\n", f) == -1)
-		return -1;
-	text(p, BUILD_COMPLETE, 1, t->project);
-	text(p, BUILD_COMPLETE, 2, id);
-	text(p, BUILD_COMPLETE, 3, request);
-	text(p, BUILD_COMPLETE, 4, answer->data);
-	if (run(p, BUILD_COMPLETE, f) == -1)
-		return -1;
-	if (sqlite3_changes(p->db) == 0)
-		return 0;
-	return once_put(p, t->project, once, answer, f);
-}
-
-int
-platform_build_complete(struct platform *p, const char *id,
-    const char *request, struct platform_template *t,
-    const struct platform_once *once, struct buf *answer, struct fail *f)
-{
-	struct fail ignored;
-	int r;
-
-	t->created_at = time(NULL);
-	pthread_mutex_lock(&p->lock);
-	r = begin(p, f);
-	if (r == 0) {
-		r = complete(p, id, request, t, once, answer, f);
-		/* Somebody was faster: the template is theirs. */
-		if (r == 0)
-			r = run(p, ROLLBACK, f);
-		else
-			r = end(p, r, f);
-	}
-	if (r == -1 && sqlite3_get_autocommit(p->db) == 0)
-		run(p, ROLLBACK, &ignored);
-	pthread_mutex_unlock(&p->lock);
-	if (r != 1)
-		buf_clear(answer);
-	return r;
-}
-
-int
-platform_expire(struct platform *p, int64_t before,
-    void (*each)(void *, struct build *), void *arg, struct fail *f)
-{
-	sqlite3_stmt *st = p->st[BUILD_OLD];
-	struct build b;
-	int r, step;
-
-	pthread_mutex_lock(&p->lock);
-	r = begin(p, f);
-	if (r == 0) {
-		number(p, BUILD_OLD, 1, before);
-		while ((step = sqlite3_step(st)) == SQLITE_ROW && r == 0) {
-			if ((r = build_row(st, &b, f)) == -1)
-				break;
-			if (each != NULL)
-				each(arg, &b);
-			build_free(&b);
-		}
-		if (r == 0 && step != SQLITE_DONE)
-			r = db_fail(p, f);
-		done(p, BUILD_OLD);
-		number(p, BUILD_EXPIRE, 1, before);
-		number(p, ONCE_EXPIRE, 1, before);
-		if (r == 0 && (run(p, BUILD_EXPIRE, f) == -1 ||
-		    run(p, ONCE_EXPIRE, f) == -1))
-			r = -1;
-		r = end(p, r, f);
-	}
-	pthread_mutex_unlock(&p->lock);
-	return r;
 }
