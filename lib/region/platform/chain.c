@@ -50,7 +50,8 @@ chain_find(struct chain *c, struct platform *p, const char *project,
 	}
 	if (r == 0)
 		r = fail_set(f, EX_UNAVAILABLE, "%.100s stands on the snapshot"
-		    " %.250s, which is not known here: build %.100s again", t->name, c->n == 0 ? "of its parent" :
+		    " %.250s, which is not known here: build %.100s again",
+		    t->name, c->n == 0 ? "of its parent" :
 		    c->uri[c->n - 1], t->name);
 	if (r == -1) {
 		chain_free(c);
