@@ -26,6 +26,7 @@ lines () {
 # count OPTION...: a command that counts, in the background, until
 # its first lines are there
 count () {
+	: >live
 	(
 		# shellcheck disable=SC2016
 		timeout 100 tl-exec "$@" -- sh -c 'i=0
