@@ -20,8 +20,8 @@ platform_again(struct platform *p, const char *project,
 	pthread_mutex_lock(&p->lock);
 	db_text(p, ONCE_GET, 1, project);
 	db_text(p, ONCE_GET, 2, once->key);
-	switch (sqlite3_step(st)) {
-	case SQLITE_ROW:
+	r = db_step(p, ONCE_GET, f);
+	if (r == 1) {
 		print = (const char *)sqlite3_column_text(st, 0);
 		if (print == NULL)
 			r = fail_set(f, EX_OSERR, "out of memory");
@@ -31,12 +31,6 @@ platform_again(struct platform *p, const char *project,
 			r = buf_add(answer, sqlite3_column_blob(st, 1),
 			    (size_t)sqlite3_column_bytes(st, 1), f) == -1 ?
 			    -1 : 1;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
 	}
 	db_done(p, ONCE_GET);
 	pthread_mutex_unlock(&p->lock);
@@ -152,16 +146,9 @@ platform_build_get(struct platform *p, const char *project, const char *id,
 	pthread_mutex_lock(&p->lock);
 	db_text(p, BUILD_GET, 1, project);
 	db_text(p, BUILD_GET, 2, id);
-	switch (sqlite3_step(p->st[BUILD_GET])) {
-	case SQLITE_ROW:
-		r = build_row(p->st[BUILD_GET], b, f) == -1 ? -1 : 1;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
-	}
+	r = db_step(p, BUILD_GET, f);
+	if (r == 1 && build_row(p->st[BUILD_GET], b, f) == -1)
+		r = -1;
 	db_done(p, BUILD_GET);
 	pthread_mutex_unlock(&p->lock);
 	return r;

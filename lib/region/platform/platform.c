@@ -182,6 +182,19 @@ db_run(struct platform *p, enum statement which, struct fail *f)
 	return r == SQLITE_DONE || r == SQLITE_ROW ? 0 : -1;
 }
 
+int
+db_step(struct platform *p, enum statement which, struct fail *f)
+{
+	switch (sqlite3_step(p->st[which])) {
+	case SQLITE_ROW:
+		return 1;
+	case SQLITE_DONE:
+		return 0;
+	default:
+		return db_fail(p, f);
+	}
+}
+
 void
 db_done(struct platform *p, enum statement which)
 {

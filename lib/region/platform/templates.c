@@ -41,16 +41,9 @@ template_get(struct platform *p, enum statement which, const char *project,
 	pthread_mutex_lock(&p->lock);
 	db_text(p, which, 1, project);
 	db_text(p, which, 2, what);
-	switch (sqlite3_step(p->st[which])) {
-	case SQLITE_ROW:
-		r = template_row(p->st[which], t, f) == -1 ? -1 : 1;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
-	}
+	r = db_step(p, which, f);
+	if (r == 1 && template_row(p->st[which], t, f) == -1)
+		r = -1;
 	db_done(p, which);
 	pthread_mutex_unlock(&p->lock);
 	return r;
@@ -208,21 +201,14 @@ platform_snapshot_below(struct platform *p, const char *project,
 	pthread_mutex_lock(&p->lock);
 	db_text(p, SNAPSHOT_BELOW, 1, project);
 	db_text(p, SNAPSHOT_BELOW, 2, uri);
-	switch (sqlite3_step(st)) {
-	case SQLITE_ROW:
-		r = 1;
+	r = db_step(p, SNAPSHOT_BELOW, f);
+	if (r == 1) {
 		if (db_column(st, 0, &kind, f) == -1 ||
 		    (kind != NULL && strcmp(kind, "diff") == 0 &&
 		    db_column(st, 1, below, f) == -1))
 			r = -1;
 		else if (kind != NULL && strcmp(kind, "diff") == 0)
 			r = *below == NULL ? 0 : 2;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
 	}
 	db_done(p, SNAPSHOT_BELOW);
 	pthread_mutex_unlock(&p->lock);
@@ -239,16 +225,7 @@ platform_snapshot_visible(struct platform *p, const char *project,
 	pthread_mutex_lock(&p->lock);
 	db_text(p, SNAPSHOT_VISIBLE, 1, project);
 	db_text(p, SNAPSHOT_VISIBLE, 2, uri);
-	switch (sqlite3_step(p->st[SNAPSHOT_VISIBLE])) {
-	case SQLITE_ROW:
-		r = 1;
-		break;
-	case SQLITE_DONE:
-		r = 0;
-		break;
-	default:
-		r = db_fail(p, f);
-	}
+	r = db_step(p, SNAPSHOT_VISIBLE, f);
 	db_done(p, SNAPSHOT_VISIBLE);
 	pthread_mutex_unlock(&p->lock);
 	return r;
