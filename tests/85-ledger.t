@@ -94,7 +94,7 @@ exits 0
 silent out
 silent err
 is 'nothing is asked' "$(seen length)" 0
-is 'the ledger is gone, and what lay beside it' "$(ls -A "$state")" ''
+is 'the ledger is gone, and what lay beside it' "$(ls -A -I .tl-private "$state")" ''
 
 given "$prepared"
 TL_LEDGER=$T/none/there try 'a ledger that cannot be written' tl-sandbox create
@@ -129,7 +129,7 @@ made template b-2 b-2
 gone build b-2
 gone upload ID"
 tl-reap
-is 'and so is the ledger' "$(ls -A "$state")" ''
+is 'and so is the ledger' "$(ls -A -I .tl-private "$state")" ''
 
 # --- what is undone
 
@@ -158,7 +158,7 @@ is 'reap: in this order, the upload once more' "$(asked)" \
     "DELETE /bucket/key,DELETE $all/sbx-1,DELETE /bucket/key"
 is 'reap says what it did' "$(cut -f1,2 out)" "undone	upload
 undone	sandbox"
-is 'reap: all is gone' "$(ls -A "$state")" ''
+is 'reap: all is gone' "$(ls -A -I .tl-private "$state")" ''
 ok 'reap shows no key' sh -c '! grep MARKER out err'
 
 dead "$created" "$block" "$fine" "$fine"
@@ -191,7 +191,7 @@ sed -i -E "s/ [0-9a-f]{8} http/ $as http/" "$TL_LEDGER"
 : >log
 try 'a clean-up, again' tl-reap
 exits 0
-is 'a clean-up, again: all is gone' "$(ls -A "$state")" ''
+is 'a clean-up, again: all is gone' "$(ls -A -I .tl-private "$state")" ''
 
 dead "$created" "$block" "$fine" "$fine"
 TENSORLAKE_API_URL=http://127.0.0.1:1 try 'made elsewhere' tl-reap
@@ -208,7 +208,7 @@ exits 78
 says 'no credential'
 TENSORLAKE_API_KEY=another try 'another key, --all' tl-reap --all
 exits 0
-is 'another key, --all: all is gone' "$(ls -A "$state")" ''
+is 'another key, --all: all is gone' "$(ls -A -I .tl-private "$state")" ''
 
 # To another project's key, what lives is not there.
 dead "$created" "$block" '{"status":404}' "$fine"
@@ -249,7 +249,7 @@ silent out
 touch -d '2 hours ago' "$TL_LEDGER"
 try 'old enough' tl-reap --all --older-than 1h
 exits 0
-is 'old enough: all is gone' "$(ls -A "$state")" ''
+is 'old enough: all is gone' "$(ls -A -I .tl-private "$state")" ''
 
 # --- answers that were lost
 
@@ -261,7 +261,7 @@ try 'a lost create' tl-reap
 exits 0
 is 'a lost create: asked again, then deleted' "$(asked)" \
     "DELETE /bucket/key,POST $all,DELETE $all/sbx-1,DELETE /bucket/key"
-is 'a lost create: all is gone' "$(ls -A "$state")" ''
+is 'a lost create: all is gone' "$(ls -A -I .tl-private "$state")" ''
 dead '{"drop":true}' '{"drop":true}' "$fine" "$fine"
 sed -i -E 's/^[0-9-]{10}/2026-01-01/' "$TL_LEDGER"
 try 'lost long ago' tl-reap
@@ -269,7 +269,7 @@ exits 0
 says 'has ended by itself after 300 s'
 says 'own expiry'
 is 'lost long ago: nothing is asked' "$(seen length)" 0
-is 'lost long ago: forgotten' "$(ls -A "$state")" ''
+is 'lost long ago: forgotten' "$(ls -A -I .tl-private "$state")" ''
 # Killed when the answer was there, and not yet its line.
 for part in '' .Ab3xYz; do
 	dead "$created" "$block" "$fine" "$fine"
@@ -282,7 +282,7 @@ for part in '' .Ab3xYz; do
 	is "an upload without its line$part: given back" "$(asked)" \
 	    "DELETE /bucket/key,DELETE $all/sbx-1"
 	is "an upload without its line$part: only what is not ours stays" \
-	    "$(ls -A "$state")" one.ledger.bak
+	    "$(ls -A -I .tl-private "$state")" one.ledger.bak
 done
 dead "$created" "$block" "$fine" "$fine"
 sed -i '/made upload/d' "$TL_LEDGER"
@@ -292,7 +292,7 @@ rm "$file_"
 try 'half a file' tl-reap
 exits 0
 says 'no answer came'
-is 'half a file: all is gone' "$(ls -A "$state")" ''
+is 'half a file: all is gone' "$(ls -A -I .tl-private "$state")" ''
 dead "$created" "$block" "$fine" "$fine"
 sed -i '/made upload/d' "$TL_LEDGER"
 rm "$TL_LEDGER".*

@@ -5,14 +5,6 @@
 . "${0%/*}/lib.sh"
 . "$here/region.sh"
 
-# fetch URI FILE
-fetch () {
-	printf '{"uri":"%s","op":{"kind":"single_get"}}' "$1" |
-	    tl-presign --config "$TL_REGION_DIR/signer.conf" \
-	    --project proj_local | jq -r '"url = \"\(.url)\""' |
-	    curl -fsS --config - -o "$2"
-}
-
 # platform METHOD PATH [OPTION...]
 platform () {
 	method=$1 path=$2

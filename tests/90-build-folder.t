@@ -43,18 +43,18 @@ exits 73
 says 'holds an earlier build; tl-build --resume named'
 try 'a folder of its own' tl-build context/Dockerfile
 exits 0
-is 'a folder of its own: is gone' "$(ls -A "$state")" ''
+is 'a folder of its own: is gone' "$(ls -A -I .tl-private "$state")" ''
 
 for bad in context/none Bad; do
 	echo 'FORM busybox' >Bad
 	try "$bad" tl-build "$bad"
 	is "$bad: fails" "$((status != 0))" 1
 	is "$bad: is not to be taken up again" "$(grep -c resume err)" 0
-	is "$bad: no folder, no ledger" "$(ls -A "$state")" ''
+	is "$bad: no folder, no ledger" "$(ls -A -I .tl-private "$state")" ''
 done
 try 'a wrong key' env TENSORLAKE_API_KEY=wrong tl-build context/Dockerfile
 exits 77
-is 'a wrong key: nothing was begun, nothing stays' "$(ls -A "$state")" ''
+is 'a wrong key: nothing was begun, nothing stays' "$(ls -A -I .tl-private "$state")" ''
 mkdir fails
 printf 'FROM busybox\nRUN false\n' >fails/Dockerfile
 try 'a build that fails' tl-build fails/Dockerfile

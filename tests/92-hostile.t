@@ -14,7 +14,7 @@ printf 'FROM busybox\nRUN sleep %s\n' "$nap" >slow/Dockerfile
 
 # nothing NAME: no folder of a build, no ledger
 nothing () {
-	is "$1: no folder, no ledger" "$(ls -A "$state")" ''
+	is "$1: no folder, no ledger" "$(ls -A -I .tl-private "$state")" ''
 }
 
 # --- before anything is paid for

@@ -3,6 +3,7 @@
 #
 #	region [OPTION...]	start one in $T/region, point the client at it;
 #				stopped and deleted at the end
+#	fetch URI FILE		a snapshot out of its store
 #	nothing_left NAME	no sandbox, process, mount, loop device, open
 #				upload of it
 
@@ -22,6 +23,14 @@ region () {
 		exit 1
 	}
 	eval "$(tl-region env)"
+}
+
+# fetch URI FILE: an object, through a presigned URL
+fetch () {
+	printf '{"uri":"%s","op":{"kind":"single_get"}}' "$1" |
+	    tl-presign --config "$TL_REGION_DIR/signer.conf" \
+	    --project proj_local | jq -r '"url = \"\(.url)\""' |
+	    curl -fsS --config - -o "$2"
 }
 
 # uploads: the multipart uploads that are open in the region's store

@@ -139,7 +139,7 @@ open_root(struct context *c, const char *dir, const char *dockerfile,
 
 int
 context_list(struct context *c, const char *dir, const char *dockerfile,
-    const struct stat *output, struct fail *f)
+    const struct walk_never *never, struct fail *f)
 {
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
 	char shown[WALK_SHOWN];
@@ -160,7 +160,7 @@ context_list(struct context *c, const char *dir, const char *dockerfile,
 	walk_show(shown, ".", c->ignore_name != NULL ? c->ignore_name : "");
 	if (ignore_parse(&ig, text.data, text.len, shown, f) == -1)
 		goto out;
-	r = walk_tree(&c->walk, c->root, c->dir, ig, output, f);
+	r = walk_tree(&c->walk, c->root, c->dir, ig, never, f);
 out:
 	ignore_free(ig);
 	buf_free(&text);
@@ -195,6 +195,10 @@ context_why(const struct context *c, size_t entry, struct buf *b,
 		return buf_addf(b, f, ":%u", e->line);
 	case WALK_OUTPUT:
 		return buf_adds(b, "output", f);
+	case WALK_OWN:
+		return buf_adds(b, "in use", f);
+	case WALK_PRIVATE:
+		return buf_adds(b, WALK_MARKER, f);
 	case WALK_IN:
 		return buf_adds(b, "-", f);
 	case WALK_SPECIAL:

@@ -29,12 +29,11 @@ struct context {
 /*
  * List the context.  dir NULL is the Dockerfile's folder, or "." without one;
  * dockerfile NULL is dir/Dockerfile, of which only the ignore file beside it
- * matters here and which need not exist.  output, if not NULL, is a file that
- * is being written and stays out.  Patterns are EX_DATAERR, what is missing or
- * may not be read is EX_NOINPUT.
+ * matters here and which need not exist.  Patterns are EX_DATAERR, what is
+ * missing or may not be read is EX_NOINPUT.
  */
 int	context_list(struct context *, const char *dir,
-	    const char *dockerfile, const struct stat *output, struct fail *);
+	    const char *dockerfile, const struct walk_never *, struct fail *);
 void	context_free(struct context *);
 
 /*

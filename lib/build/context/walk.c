@@ -25,7 +25,7 @@ struct walking {
 	struct walk		*walk;
 	const char		*what;
 	const struct ignore	*ignore;
-	const struct stat	*output;
+	const struct walk_never	*never;
 	struct buf		 path;		/* of the folder at hand */
 	struct ignore_pos	**pos;		/* by depth, kept for reuse */
 	size_t			 depths;
@@ -246,6 +246,34 @@ let_in(struct walk *walk, uint32_t parent)
 	}
 }
 
+static bool
+same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+static bool
+is_own(const struct walk_never *never, const struct stat *st)
+{
+	size_t i;
+
+	for (i = 0; i < never->n; i++)
+		if (same(st, never->own + i))
+			return true;
+	return false;
+}
+
+static bool
+is_private(const struct items *items)
+{
+	size_t i;
+
+	for (i = 0; i < items->n; i++)
+		if (strcmp(items->item[i].name, WALK_MARKER) == 0)
+			return true;
+	return false;
+}
+
 static int	walk_folder(struct walking *, int fd, uint32_t parent,
 		    size_t depth, struct fail *);
 
@@ -287,12 +315,14 @@ walk_item(struct walking *w, int fd, const struct item *item,
 	if (out) {
 		e->why = WALK_IGNORED;
 		e->line = line > UINT32_MAX ? UINT32_MAX : (uint32_t)line;
-	} else if (w->output != NULL && S_ISREG(item->st.st_mode) &&
-	    item->st.st_ino == w->output->st_ino &&
-	    item->st.st_dev == w->output->st_dev)
+	}
+	if (is_own(w->never, &item->st))
+		e->why = WALK_OWN;
+	else if (!out && w->never->output != NULL &&
+	    S_ISREG(item->st.st_mode) && same(&item->st, w->never->output))
 		e->why = WALK_OUTPUT;
-	walked = e->kind == WALK_FOLDER && (ignore_enter(w->ignore, next) ||
-	    e->why == WALK_IN);
+	walked = e->kind == WALK_FOLDER && e->why != WALK_OWN &&
+	    (ignore_enter(w->ignore, next) || e->why == WALK_IN);
 	if (e->why != WALK_IN && !walked)
 		return 0;
 	if (w->path.len + len + walked > WALK_PATH_MAX)
@@ -315,6 +345,16 @@ walk_folder(struct walking *w, int fd, uint32_t parent, size_t depth,
 	int r;
 
 	r = read_folder(w, fd, &items, f);
+	if (r == 0 && is_private(&items)) {
+		if (parent == WALK_ROOT)
+			r = fail_path(w, "", "holds " WALK_MARKER ", so it "
+			    "is never sent; take another folder as the "
+			    "context", f);
+		else
+			w->walk->entry[parent].why = WALK_PRIVATE;
+		free_items(&items);
+		return r;
+	}
 	for (i = 0; r == 0 && i < items.n; i++)
 		r = walk_item(w, fd, items.item + i, parent, depth, f);
 	free_items(&items);
@@ -323,15 +363,21 @@ walk_folder(struct walking *w, int fd, uint32_t parent, size_t depth,
 
 int
 walk_tree(struct walk *walk, int root, const char *what,
-    const struct ignore *ig, const struct stat *output, struct fail *f)
+    const struct ignore *ig, const struct walk_never *never, struct fail *f)
 {
 	struct walking w = { .walk = walk, .what = what, .ignore = ig,
-	    .output = output, .path = BUF_INIT(2 * WALK_PATH_MAX) };
+	    .never = never, .path = BUF_INIT(2 * WALK_PATH_MAX) };
+	struct stat st;
 	size_t i;
 	int r;
 
 	if (pos_at(&w, 0) == NULL)
 		r = no_memory(f);
+	else if (fstat(root, &st) == -1)
+		r = fail_path(&w, "", NULL, f);
+	else if (is_own(never, &st))
+		r = fail_path(&w, "", "this toolkit keeps keys in it, so it is "
+		    "never sent; take another folder as the context", f);
 	else
 		r = walk_folder(&w, root, WALK_ROOT, 0, f);
 	for (i = 0; i < w.depths; i++)

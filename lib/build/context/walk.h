@@ -32,7 +32,22 @@ enum walk_why {
 	WALK_IN,
 	WALK_IGNORED,		/* by the pattern at line */
 	WALK_SPECIAL,		/* a FIFO, socket or device */
-	WALK_OUTPUT		/* the file that is being written */
+	WALK_OUTPUT,		/* the file that is being written */
+	WALK_OWN,		/* a file or folder of this toolkit's, in use */
+	WALK_PRIVATE		/* a folder that holds WALK_MARKER */
+};
+
+/*
+ * A folder with an entry of this name never goes in, whatever an ignore file
+ * says: a build folder, a region's state, or one that a user has marked.
+ */
+#define WALK_MARKER	".tl-private"
+
+/* What stays out by its identity, whatever an ignore file says. */
+struct walk_never {
+	const struct stat	*output;	/* NULL: nothing is written */
+	const struct stat	*own;
+	size_t			 n;
 };
 
 struct walk_entry {
@@ -64,11 +79,11 @@ struct walk {
 
 /*
  * List what is below the open folder root; what calls it that in messages.
- * output, if not NULL, is a file to leave out.  A folder that must be walked
- * and cannot be, or a file that goes in and may not be read, is EX_NOINPUT.
+ * A folder that must be walked and cannot be, or a file that goes in and may
+ * not be read, is EX_NOINPUT; a root that is itself to stay out is EX_DATAERR.
  */
 int	walk_tree(struct walk *, int root, const char *what,
-	    const struct ignore *, const struct stat *output, struct fail *);
+	    const struct ignore *, const struct walk_never *, struct fail *);
 void	walk_free(struct walk *);
 
 /* An entry's own name, and its path from the root, "/" behind a folder's. */
