@@ -2,9 +2,9 @@
 
 #include <getopt.h>
 
-#include "build/abort.h"
-#include "build/ledger.h"
-#include "build/settings.h"
+#include "client/abort.h"
+#include "client/ledger.h"
+#include "client/settings.h"
 #include "core/opt.h"
 
 static const char usage[] =

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#include "build/begin.h"
-#include "build/complete.h"
-#include "build/disk.h"
-#include "build/prepared.h"
+#include "client/begin.h"
+#include "client/complete.h"
+#include "client/disk.h"
+#include "client/prepared.h"
 #include "core/opt.h"
 
 static const char usage[] =

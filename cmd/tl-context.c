@@ -14,8 +14,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/context/context.h"
-#include "build/context/own.h"
+#include "client/context/context.h"
+#include "client/context/own.h"
 #include "core/hex.h"
 #include "core/opt.h"
 #include "core/utf8.h"

@@ -5,9 +5,9 @@
 #include <signal.h>
 #include <stdint.h>
 
-#include "build/begin.h"
-#include "build/diagnose.h"
-#include "build/retry.h"
+#include "client/begin.h"
+#include "client/diagnose.h"
+#include "client/retry.h"
 #include "core/opt.h"
 #include "core/stop.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/registry/dockercfg.h"
+#include "client/registry/dockercfg.h"
 #include "core/opt.h"
 
 static const char usage[] =

@@ -11,12 +11,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/begin.h"
-#include "build/builder.h"
-#include "build/mask.h"
-#include "build/prepared.h"
-#include "build/process.h"
-#include "build/retry.h"
+#include "client/begin.h"
+#include "client/builder.h"
+#include "client/mask.h"
+#include "client/prepared.h"
+#include "client/process.h"
+#include "client/retry.h"
 #include "core/json.h"
 #include "core/opt.h"
 #include "core/stop.h"

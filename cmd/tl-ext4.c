@@ -8,8 +8,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/image/ext4.h"
-#include "build/image/qcow2.h"
+#include "builder/image/ext4.h"
+#include "builder/image/qcow2.h"
 #include "core/buf.h"
 #include "core/opt.h"
 #include "core/span.h"

@@ -11,8 +11,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/begin.h"
-#include "build/files.h"
+#include "client/begin.h"
+#include "client/files.h"
 #include "core/opt.h"
 #include "core/stop.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/plan/plan.h"
+#include "client/plan/plan.h"
 #include "core/opt.h"
 #include "core/utf8.h"
 

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/begin.h"
-#include "build/idempotency.h"
-#include "build/ledger.h"
-#include "build/prepared.h"
-#include "build/prepare.h"
+#include "client/begin.h"
+#include "client/idempotency.h"
+#include "client/ledger.h"
+#include "client/prepared.h"
+#include "client/prepare.h"
 #include "core/opt.h"
 
 static const char usage[] =

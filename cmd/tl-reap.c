@@ -8,8 +8,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/begin.h"
-#include "build/reap.h"
+#include "client/begin.h"
+#include "client/reap.h"
 #include "core/opt.h"
 
 static const char usage[] =

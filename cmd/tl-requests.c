@@ -9,13 +9,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/begin.h"
-#include "build/builder.h"
-#include "build/cloud.h"
-#include "build/disk.h"
-#include "build/lifecycle.h"
-#include "build/prepare.h"
-#include "build/sign.h"
+#include "client/begin.h"
+#include "client/builder.h"
+#include "client/cloud.h"
+#include "client/disk.h"
+#include "client/lifecycle.h"
+#include "client/prepare.h"
+#include "client/sign.h"
 #include "core/hex.h"
 #include "core/opt.h"
 

@@ -9,13 +9,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/begin.h"
-#include "build/disk.h"
-#include "build/ledger.h"
-#include "build/lifecycle.h"
-#include "build/prepared.h"
-#include "build/reach.h"
-#include "build/retry.h"
+#include "client/begin.h"
+#include "client/disk.h"
+#include "client/ledger.h"
+#include "client/lifecycle.h"
+#include "client/prepared.h"
+#include "client/reach.h"
+#include "client/retry.h"
 #include "core/opt.h"
 #include "core/stop.h"
 

@@ -8,10 +8,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/begin.h"
-#include "build/disk.h"
-#include "build/ledger.h"
-#include "build/sign.h"
+#include "client/begin.h"
+#include "client/disk.h"
+#include "client/ledger.h"
+#include "client/sign.h"
 #include "core/opt.h"
 #include "core/stop.h"
 

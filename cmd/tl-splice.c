@@ -7,8 +7,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/disk.h"
-#include "build/spec.h"
+#include "client/disk.h"
+#include "client/spec.h"
 #include "core/opt.h"
 
 static const char usage[] =

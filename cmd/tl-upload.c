@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "build/upload/upload.h"
+#include "builder/upload/upload.h"
 #include "core/json.h"
 #include "core/opt.h"
 

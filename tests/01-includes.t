@@ -6,7 +6,7 @@
 root=$here/..
 
 # A line a file and what it includes of ours: "folder folder", lib/ left out;
-# a folder is core, build/x, region/x ...
+# a folder is core, client/x, region/x ...
 (cd "$root" && grep -r '^#include "[a-z_]*/' cmd lib) >all
 sed -n 's|^lib/||; s|/[^/:]*:#include "| |
     s|/[^/]*$||; / /p' all | sort -u | awk '$1 != $2' >edges
@@ -25,11 +25,15 @@ only() {
 }
 
 ok "the servers stand on core" test -n "$(arrows region core)"
-ok "the client's side stands on core" test -n "$(arrows build core)"
-is "core stands on nothing" "$(arrows core 'build|region|cmd')" ''
-is "the client's side knows no server" "$(arrows build region)" ''
-is "the servers know nothing of the client's side" \
-    "$(arrows region build)" ''
+ok "the client's side stands on core" test -n "$(arrows client core)"
+ok "the builder stands on core" test -n "$(arrows builder core)"
+is "core stands on nothing" "$(arrows core 'client|builder|region|cmd')" ''
+is "the client's side knows neither builder nor server" \
+    "$(arrows client 'builder|region')" ''
+is "the builder knows neither client nor server" \
+    "$(arrows builder 'client|region')" ''
+is "the servers know neither client nor builder" \
+    "$(arrows region 'client|builder')" ''
 is "nothing in lib includes a program" \
     "$(grep '^lib/.*"cmd/' all)" ''
 ok "folders of lib stand on each other in one direction" tsort edges

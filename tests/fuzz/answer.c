@@ -7,9 +7,9 @@
 
 #include <sysexits.h>
 
-#include "build/events.h"
-#include "build/metadata.h"
-#include "build/upload/s3.h"
+#include "client/events.h"
+#include "client/metadata.h"
+#include "builder/upload/s3.h"
 #include "core/json.h"
 #include "region/store/s3_impl.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "build/context/ignore.h"
+#include "client/context/ignore.h"
 #include "core/buf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);

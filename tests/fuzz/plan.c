@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "build/plan/plan.h"
+#include "client/plan/plan.h"
 #include "core/span.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "build/spec.h"
+#include "client/spec.h"
 #include "core/span.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);

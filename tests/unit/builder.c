@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/builder.h"
+#include "client/builder.h"
 #include "unit.h"
 
 static void

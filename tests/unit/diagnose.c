@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "build/diagnose.h"
+#include "client/diagnose.h"
 #include "unit.h"
 
 static const char larger[] = "try more with --builder-disk-mb or --disk-mb\n";

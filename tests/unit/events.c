@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/events.h"
+#include "client/events.h"
 #include "unit.h"
 
 static struct buf got = BUF_INIT(1 << 20);

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/process.h"
+#include "client/process.h"
 #include "unit.h"
 
 static struct span

@@ -1,7 +1,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "build/upload/s3.h"
+#include "builder/upload/s3.h"
 #include "unit.h"
 
 static int

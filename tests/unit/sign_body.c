@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "build/sign.h"
+#include "client/sign.h"
 #include "unit.h"
 
 static void

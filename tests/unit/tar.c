@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "build/context/tar.h"
+#include "client/context/tar.h"
 #include "unit.h"
 
 static struct buf b = BUF_INIT(1UL << 20);

@@ -1,0 +1,44 @@
+#ifndef TL_BUILDER_EXT4_H
+#define TL_BUILDER_EXT4_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/fail.h"
+
+/*
+ * An ext4 file system in a file, with libext2fs: nothing is mounted, so no
+ * privilege and no device is needed beyond reading the tree itself.
+ *
+ * Owners, permissions, times (whole seconds), hard links, devices, extended
+ * attributes and holes are kept.  What is missing is said: sockets are left
+ * out, as everywhere.
+ */
+struct ext4;
+
+struct ext4	*ext4_open(const char *path, bool rw, struct fail *);
+/* Write what is left to write.  0, or -1 with the reason. */
+int		 ext4_close(struct ext4 *, struct fail *);
+
+/*
+ * Make the tree in the file system the same as the one at dir, changing only
+ * what differs: equal files keep their blocks, a changed file keeps the blocks
+ * that are equal.  So an image that began as another differs from it little,
+ * and the same tree into the same image gives the same bytes, whatever order
+ * the folders are read in.  lost+found is left alone.
+ *
+ * With root_owned all belongs to 0:0, whoever owns it on disk.
+ *
+ * The walk stays in one file system (a mount point below dir is taken as an
+ * empty folder) and never follows a link.  No space left: EX_CANTCREAT, with
+ * the sizes.
+ */
+int	ext4_sync(struct ext4 *, const char *dir, bool root_owned, struct fail *);
+
+/* The whole tree as a tar archive (pax), sorted, lost+found left out. */
+int	ext4_tar(struct ext4 *, int fd, struct fail *);
+
+/* One file's bytes; links inside the image are followed inside the image. */
+int	ext4_cat(struct ext4 *, const char *path, int fd, struct fail *);
+
+#endif

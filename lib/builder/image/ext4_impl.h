@@ -1,0 +1,97 @@
+#ifndef TL_BUILDER_EXT4_IMPL_H
+#define TL_BUILDER_EXT4_IMPL_H
+
+/*
+ * What the files of build/ext4 share; for nobody else.
+ *
+ *	ext4.c		opening, closing, and what both directions need: the
+ *			names in a folder, where a file's blocks are, links
+ *	ext4_put.c	what stands in one inode: bytes, attributes, fields
+ *	ext4_sync.c	the tree of the image made equal to another
+ *	ext4_read.c	the tree as an archive, the bytes of one file
+ */
+
+#include <sys/stat.h>
+
+#include <ext2fs/ext2fs.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "builder/image/ext4.h"
+
+#define EXT4_CHUNK	(1UL << 20)	/* bytes copied at a time */
+#define EXT4_DEPTH_MAX	500		/* of folders: one descriptor each */
+
+/* Blocks of a file that lie behind each other on the disk. */
+struct ext4_run {
+	uint64_t	logical, physical, count;
+};
+
+struct ext4 {
+	ext2_filsys	 fs;
+	char		*path;
+	int		 fd;		/* for file contents, past libext2fs */
+	unsigned	 bs;
+	const char	*root;		/* the tree that is copied: its name */
+	char		*a, *b;		/* EXT4_CHUNK bytes each */
+	struct ext4_run	*runs;		/* of the file at hand */
+	size_t		 nruns, runs_cap;
+};
+
+/* What libext2fs said of a name, or that there is no space left; -1. */
+int	ext4_failed(struct ext4 *, errcode_t, const char *name, struct fail *);
+
+/* Exactly n bytes at a place of a file: 0, or -1 with errno. */
+int	ext4_io(int fd, char *, size_t n, uint64_t at, bool write);
+
+/* The names in a folder, without "." and ".."; zeroed is empty. */
+struct ext4_name {
+	char		*name;
+	ext2_ino_t	 ino;
+};
+
+struct ext4_names {
+	struct ext4_name *v;
+	size_t		 n, cap;
+	bool		 failed;	/* out of memory on the way */
+};
+
+/* One of the image, sorted. */
+int	ext4_names_read(struct ext4 *, ext2_ino_t, struct ext4_names *,
+	    struct fail *);
+/* The same of any source: add them, see whether that failed, sort. */
+void	ext4_names_add(struct ext4_names *, const char *, size_t len,
+	    ext2_ino_t);
+void	ext4_names_sort(struct ext4_names *);
+struct ext4_name *ext4_names_find(const struct ext4_names *, const char *);
+void	ext4_names_free(struct ext4_names *);
+
+/* Fill e->runs; unwritten extents read as zeros and are left out. */
+errcode_t	 ext4_runs_read(struct ext4 *, ext2_ino_t,
+		    struct ext2_inode *);
+/*
+ * The run that covers block n of the file, or NULL.  *hint is 0 at first; n
+ * only grows from one call to the next.
+ */
+const struct ext4_run *ext4_run_at(const struct ext4 *, uint64_t n,
+		    size_t *hint);
+
+/* Where a symbolic link leads, with a NUL. */
+int	ext4_link(struct ext4 *, ext2_ino_t, struct ext2_inode *, char *dst,
+	    size_t, const char *name, struct fail *);
+
+/*
+ * Bring an inode to what a file has, writing only what differs; of one that is
+ * fresh nothing is read.  name is its path in the tree.
+ */
+int	ext4_put_contents(struct ext4 *, ext2_ino_t, int fd, uint64_t size,
+	    bool fresh, const char *name, struct fail *);
+/* path leads to the file itself, through /proc/self/fd, links not followed. */
+int	ext4_put_xattrs(struct ext4 *, ext2_ino_t, const char *path,
+	    const char *name, struct fail *);
+/* Owner, permissions and times. */
+int	ext4_put_meta(struct ext4 *, ext2_ino_t, const struct stat *,
+	    const char *name, struct fail *);
+
+#endif

@@ -1,0 +1,237 @@
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "builder/image/ext4_impl.h"
+
+#define XATTR_MAX	(64UL << 10)	/* Linux takes no larger value */
+/* Bits 32 and 33 of a time, as the kernel's ext4.h keeps them. */
+#define SECONDS_HIGH(t)	(((uint64_t)(t) >> 32) & 3)
+
+/*
+ * Bring [at, at + n) of the image's file, whose blocks are all there, to what
+ * e->a holds.  Of a file that was there before only blocks that differ are
+ * written; a new one's are not read, since holes are slow to read.
+ */
+static int
+put_chunk(struct ext4 *e, uint64_t at, size_t n, bool fresh, size_t *hint)
+{
+	size_t full = (n + e->bs - 1) / e->bs * e->bs, i = 0, k, w;
+	const struct ext4_run *r;
+	uint64_t phys;
+
+	memset(e->a + n, 0, full - n);
+	while (i < full) {
+		uint64_t block = (at + i) / e->bs;
+
+		if ((r = ext4_run_at(e, block, hint)) == NULL) {
+			errno = EIO;
+			return -1;
+		}
+		phys = r->physical + (block - r->logical);
+		k = (size_t)(r->count - (block - r->logical)) * e->bs;
+		if (k > full - i)
+			k = full - i;
+		if (fresh) {
+			if (ext4_io(e->fd, e->a + i, k, phys * e->bs, true) == -1)
+				return -1;
+		} else if (ext4_io(e->fd, e->b, k, phys * e->bs, false) == -1)
+			return -1;
+		else if (memcmp(e->a + i, e->b, k) != 0)
+			for (w = 0; w < k; w += e->bs)
+				if (memcmp(e->a + i + w, e->b + w,
+				    e->bs) != 0 && ext4_io(e->fd, e->a + i + w,
+				    e->bs, phys * e->bs + w, true) == -1)
+					return -1;
+		i += k;
+	}
+	return 0;
+}
+
+/* A stretch of source bytes that are there: blocks for them, then bytes. */
+static int
+put_data(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode, int fd,
+    uint64_t from, uint64_t to, bool fresh, const char *name, struct fail *f)
+{
+	uint64_t first = from / e->bs, last = (to + e->bs - 1) / e->bs, at;
+	size_t hint = 0, n;
+	errcode_t code;
+
+	code = ext2fs_fallocate(e->fs, EXT2_FALLOCATE_FORCE_INIT |
+	    EXT2_FALLOCATE_INIT_BEYOND_EOF, ino, inode, ~0ULL, first,
+	    last - first);
+	if (code == 0)
+		code = ext4_runs_read(e, ino, inode);
+	if (code != 0)
+		return ext4_failed(e, code, name, f);
+	for (at = first * e->bs; at < to; at += n) {
+		n = to - at < EXT4_CHUNK ? (size_t)(to - at) : EXT4_CHUNK;
+		if (ext4_io(fd, e->a, n, at, false) == -1)
+			return fail_sys(f, EX_IOERR, "%s%s: reading", e->root,
+			    name);
+		if (put_chunk(e, at, n, fresh, &hint) == -1)
+			return fail_sys(f, EX_IOERR, "%s: %s", e->path, name);
+	}
+	return 0;
+}
+
+int
+ext4_put_contents(struct ext4 *e, ext2_ino_t ino, int fd, uint64_t size,
+    bool fresh, const char *name, struct fail *f)
+{
+	struct ext2_inode inode;
+	uint64_t at = 0, from, to, first, end;
+	uint64_t blocks = (size + e->bs - 1) / e->bs;
+	errcode_t code;
+	off_t r;
+
+	if ((code = ext2fs_read_inode(e->fs, ino, &inode)) != 0)
+		return ext4_failed(e, code, name, f);
+	while (at < size) {
+		r = lseek(fd, (off_t)at, SEEK_DATA);
+		from = r != -1 ? (uint64_t)r : errno == ENXIO ? size : at;
+		r = from < size ? lseek(fd, (off_t)from, SEEK_HOLE) : -1;
+		to = r != -1 ? (uint64_t)r : size;
+		if (to > size)
+			to = size;
+		/* A hole: whole blocks of it stay or become one. */
+		first = (at + e->bs - 1) / e->bs;
+		end = from == size ? blocks : from / e->bs;
+		if (end > first && (code = ext2fs_punch(e->fs, ino, &inode,
+		    NULL, first, end - 1)) != 0)
+			return ext4_failed(e, code, name, f);
+		if (from < to && put_data(e, ino, &inode, fd, from, to,
+		    fresh, name, f) == -1)
+			return -1;
+		at = to > from ? to : size;
+	}
+	if (EXT2_I_SIZE(&inode) > size && (code = ext2fs_punch(e->fs, ino,
+	    &inode, NULL, blocks, ~0ULL)) != 0)
+		return ext4_failed(e, code, name, f);
+	if ((code = ext2fs_inode_size_set(e->fs, &inode,
+	    (ext2_off64_t)size)) == 0)
+		code = ext2fs_write_inode(e->fs, ino, &inode);
+	return code == 0 ? 0 : ext4_failed(e, code, name, f);
+}
+
+static bool
+xattr_wanted(const char *name)
+{
+	/* An overlay's bookkeeping and a host's labels are not the tree's. */
+	return strncmp(name, "trusted.overlay.", 16) != 0 &&
+	    strncmp(name, "user.overlay.", 13) != 0 &&
+	    strcmp(name, "security.selinux") != 0;
+}
+
+struct stale {
+	const char	*list;		/* NUL-separated names of the source */
+	size_t		 len;
+	char		*name;		/* one that is not among them */
+};
+
+static int
+on_xattr(char *name, char *value, size_t len, void *arg)
+{
+	struct stale *s = arg;
+	const char *p;
+
+	(void)value;
+	(void)len;
+	for (p = s->list; p < s->list + s->len; p += strlen(p) + 1)
+		if (strcmp(p, name) == 0 && xattr_wanted(p))
+			return 0;
+	free(s->name);
+	s->name = strdup(name);
+	return XATTR_ABORT;
+}
+
+int
+ext4_put_xattrs(struct ext4 *e, ext2_ino_t ino, const char *path,
+    const char *name, struct fail *f)
+{
+	struct ext2_xattr_handle *h = NULL;
+	struct stale s = { .list = e->a };
+	size_t count = 0, have_len;
+	errcode_t code = 0;
+	ssize_t n, len;
+	void *have;
+	char *p;
+
+	if ((n = llistxattr(path, e->a, XATTR_MAX)) == -1) {
+		if (errno != ENOTSUP)
+			return fail_sys(f, EX_IOERR, "%s%s: listxattr",
+			    e->root, name);
+		n = 0;
+	}
+	s.len = (size_t)n;
+	if ((code = ext2fs_xattrs_open(e->fs, ino, &h)) != 0 ||
+	    (code = ext2fs_xattrs_read(h)) != 0 ||
+	    (code = ext2fs_xattrs_count(h, &count)) != 0)
+		goto out;
+	while (count > 0 && code == 0) {
+		ext2fs_xattrs_iterate(h, on_xattr, &s);
+		if (s.name == NULL)
+			break;
+		code = ext2fs_xattr_remove(h, s.name);
+		free(s.name);
+		s.name = NULL;
+	}
+	for (p = e->a; code == 0 && p < e->a + n; p += strlen(p) + 1) {
+		if (!xattr_wanted(p))
+			continue;
+		if ((len = lgetxattr(path, p, e->b, XATTR_MAX)) == -1) {
+			fail_sys(f, EX_IOERR, "%s%s: %s", e->root, name, p);
+			ext2fs_xattrs_close(&h);
+			return -1;
+		}
+		have = NULL;
+		if (ext2fs_xattr_get(h, p, &have, &have_len) != 0 ||
+		    have_len != (size_t)len ||
+		    memcmp(have, e->b, have_len) != 0)
+			code = ext2fs_xattr_set(h, p, e->b, (size_t)len);
+		if (have != NULL)
+			ext2fs_free_mem(&have);
+	}
+out:
+	if (h != NULL)
+		ext2fs_xattrs_close(&h);
+	return code == 0 ? 0 : ext4_failed(e, code, name, f);
+}
+
+int
+ext4_put_meta(struct ext4 *e, ext2_ino_t ino, const struct stat *st,
+    const char *name, struct fail *f)
+{
+	struct ext2_inode_large want, have;
+	struct ext2_inode *in = (struct ext2_inode *)&want;
+	time_t t = st->st_mtim.tv_sec;
+	errcode_t code;
+
+	code = ext2fs_read_inode_full(e->fs, ino, in, sizeof(want));
+	if (code != 0)
+		return ext4_failed(e, code, name, f);
+	have = want;
+	want.i_mode = (__u16)((want.i_mode & LINUX_S_IFMT) |
+	    (st->st_mode & 07777));
+	want.i_uid = (__u16)st->st_uid;
+	want.osd2.linux2.l_i_uid_high = (__u16)(st->st_uid >> 16);
+	want.i_gid = (__u16)st->st_gid;
+	want.osd2.linux2.l_i_gid_high = (__u16)(st->st_gid >> 16);
+	want.i_atime = want.i_ctime = want.i_mtime = (__u32)t;
+	want.i_dtime = 0;
+	if (want.i_extra_isize >= 24) {
+		want.i_crtime = (__u32)t;
+		want.i_atime_extra = want.i_ctime_extra = want.i_mtime_extra =
+		    want.i_crtime_extra = (__u32)SECONDS_HIGH(t -
+		    (time_t)(int32_t)t);
+	}
+	if (memcmp(&want, &have, sizeof(want)) == 0)
+		return 0;
+	code = ext2fs_write_inode_full(e->fs, ino, in, sizeof(want));
+	return code == 0 ? 0 : ext4_failed(e, code, name, f);
+}

@@ -1,0 +1,504 @@
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "builder/image/ext4_impl.h"
+
+/* One source file that has several names, and where it went. */
+struct twin {
+	dev_t		dev;
+	ino_t		ino;
+	ext2_ino_t	to;
+};
+
+/* An inode of the image that has a source already. */
+struct claim {
+	ext2_ino_t	to;
+};
+
+struct sync {
+	struct ext4	*e;
+	dev_t		 dev;		/* of the tree that is copied */
+	bool		 root_owned;
+	void		*twins;		/* tsearch trees */
+	void		*claims;
+};
+
+static int
+tree_names(int fd, const char *path, struct ext4_names *l, struct fail *f)
+{
+	struct dirent *d;
+	int copy = dup(fd);
+	DIR *dir;
+
+	if (copy == -1 || (dir = fdopendir(copy)) == NULL) {
+		fail_sys(f, EX_NOINPUT, "%s", path);
+		if (copy != -1)
+			close(copy);
+		return -1;
+	}
+	while ((errno = 0, d = readdir(dir)) != NULL)
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			ext4_names_add(l, d->d_name, strlen(d->d_name), 0);
+	if (errno != 0)
+		fail_sys(f, EX_IOERR, "%s", path);
+	else if (l->failed)
+		fail_set(f, EX_OSERR, "out of memory");
+	else {
+		closedir(dir);
+		ext4_names_sort(l);
+		return 0;
+	}
+	closedir(dir);
+	return -1;
+}
+
+static errcode_t
+drop_inode(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode,
+    bool is_dir)
+{
+	errcode_t code = 0;
+
+	if (ext2fs_inode_has_valid_blocks2(e->fs, inode))
+		code = ext2fs_punch(e->fs, ino, inode, NULL, 0, ~0ULL);
+	if (code == 0)
+		code = ext2fs_free_ext_attr(e->fs, ino, NULL);
+	if (code == 0)
+		code = ext2fs_read_inode(e->fs, ino, inode);
+	if (code != 0)
+		return code;
+	inode->i_links_count = 0;
+	inode->i_dtime = 1;
+	ext2fs_inode_alloc_stats2(e->fs, ino, -1, is_dir);
+	return ext2fs_write_inode(e->fs, ino, inode);
+}
+
+static int
+remove_name(struct ext4 *e, ext2_ino_t dir, const char *name, ext2_ino_t ino,
+    struct fail *f)
+{
+	struct ext4_names l = { 0 };
+	struct ext2_inode inode, parent;
+	errcode_t code;
+	size_t i;
+	bool is_dir;
+	int r = -1;
+
+	if ((code = ext2fs_read_inode(e->fs, ino, &inode)) != 0)
+		return ext4_failed(e, code, name, f);
+	is_dir = LINUX_S_ISDIR(inode.i_mode);
+	if (is_dir) {
+		if (ext4_names_read(e, ino, &l, f) == -1)
+			goto out;
+		for (i = 0; i < l.n; i++)
+			if (remove_name(e, ino, l.v[i].name, l.v[i].ino,
+			    f) == -1)
+				goto out;
+		if ((code = ext2fs_read_inode(e->fs, ino, &inode)) != 0)
+			goto bad;
+	}
+	if ((code = ext2fs_unlink(e->fs, dir, name, ino, 0)) != 0)
+		goto bad;
+	if (is_dir) {
+		if ((code = ext2fs_read_inode(e->fs, dir, &parent)) != 0)
+			goto bad;
+		parent.i_links_count--;
+		if ((code = ext2fs_write_inode(e->fs, dir, &parent)) != 0)
+			goto bad;
+		code = drop_inode(e, ino, &inode, true);
+	} else if (inode.i_links_count > 1) {
+		inode.i_links_count--;
+		code = ext2fs_write_inode(e->fs, ino, &inode);
+	} else
+		code = drop_inode(e, ino, &inode, false);
+	if (code == 0) {
+		r = 0;
+		goto out;
+	}
+bad:
+	ext4_failed(e, code, name, f);
+out:
+	ext4_names_free(&l);
+	return r;
+}
+
+static errcode_t
+link_name(struct ext4 *e, ext2_ino_t dir, const char *name, ext2_ino_t ino,
+    mode_t mode)
+{
+	int type = S_ISREG(mode) ? EXT2_FT_REG_FILE :
+	    S_ISLNK(mode) ? EXT2_FT_SYMLINK : S_ISCHR(mode) ? EXT2_FT_CHRDEV :
+	    S_ISBLK(mode) ? EXT2_FT_BLKDEV : EXT2_FT_FIFO;
+	errcode_t code = ext2fs_link(e->fs, dir, name, ino, type);
+
+	if (code == EXT2_ET_DIR_NO_SPACE &&
+	    (code = ext2fs_expand_dir(e->fs, dir)) == 0)
+		code = ext2fs_link(e->fs, dir, name, ino, type);
+	return code;
+}
+
+/* The kernel's old_encode_dev() and new_encode_dev(). */
+static void
+encode_device(struct ext2_inode *in, dev_t dev)
+{
+	unsigned hi = major(dev), lo = minor(dev);
+
+	in->i_block[0] = in->i_block[1] = 0;
+	if (hi < 256 && lo < 256)
+		in->i_block[0] = hi << 8 | lo;
+	else
+		in->i_block[1] = (lo & 0xff) | hi << 8 | (lo & ~0xffU) << 12;
+}
+
+/* A new folder, link, file or device, empty, with one name. */
+static errcode_t
+make(struct ext4 *e, ext2_ino_t dir, const char *name, const struct stat *st,
+    const char *target, ext2_ino_t *ino)
+{
+	struct ext2_inode_large inode = { 0 };
+	struct ext2_inode *in = (struct ext2_inode *)&inode;
+	ext2_extent_handle_t h;
+	errcode_t code;
+
+	code = ext2fs_new_inode(e->fs, dir, (int)st->st_mode, NULL, ino);
+	if (code != 0)
+		return code;
+	if (S_ISDIR(st->st_mode)) {
+		code = ext2fs_mkdir(e->fs, dir, *ino, name);
+		if (code == EXT2_ET_DIR_NO_SPACE &&
+		    (code = ext2fs_expand_dir(e->fs, dir)) == 0)
+			code = ext2fs_mkdir(e->fs, dir, *ino, name);
+		return code;
+	}
+	if (S_ISLNK(st->st_mode)) {
+		code = ext2fs_symlink(e->fs, dir, *ino, name, target);
+		if (code == EXT2_ET_DIR_NO_SPACE &&
+		    (code = ext2fs_expand_dir(e->fs, dir)) == 0)
+			code = ext2fs_symlink(e->fs, dir, *ino, name, target);
+		return code;
+	}
+	if ((code = link_name(e, dir, name, *ino, st->st_mode)) != 0)
+		return code;
+	ext2fs_inode_alloc_stats2(e->fs, *ino, 1, 0);
+	inode.i_mode = (__u16)st->st_mode;
+	inode.i_links_count = 1;
+	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
+		encode_device(in, st->st_rdev);
+	if ((code = ext2fs_write_new_inode(e->fs, *ino, in)) != 0)
+		return code;
+	if (!S_ISREG(st->st_mode))
+		return 0;
+	if ((code = ext2fs_read_inode(e->fs, *ino, in)) != 0)
+		return code;
+	in->i_flags |= EXT4_EXTENTS_FL;
+	if ((code = ext2fs_extent_open2(e->fs, *ino, in, &h)) != 0)
+		return code;
+	ext2fs_extent_free(h);
+	return ext2fs_write_inode(e->fs, *ino, in);
+}
+
+static int
+by_source(const void *a, const void *b)
+{
+	const struct twin *x = a, *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+static int
+by_claim(const void *a, const void *b)
+{
+	const struct claim *x = a, *y = b;
+
+	return x->to < y->to ? -1 : x->to > y->to;
+}
+
+static struct twin *
+twin_find(const struct sync *s, const struct stat *st)
+{
+	struct twin key = { .dev = st->st_dev, .ino = st->st_ino };
+	struct twin **p = tfind(&key, &s->twins, by_source);
+
+	return p == NULL ? NULL : *p;
+}
+
+static int
+twin_add(struct sync *s, const struct stat *st, ext2_ino_t to, struct fail *f)
+{
+	struct twin *t = malloc(sizeof(*t));
+
+	if (t != NULL) {
+		*t = (struct twin){ st->st_dev, st->st_ino, to };
+		if (tsearch(t, &s->twins, by_source) != NULL)
+			return 0;
+		free(t);
+	}
+	return fail_set(f, EX_OSERR, "out of memory");
+}
+
+/* Take an inode for one source file: false if another one has it. */
+static int
+claim(struct sync *s, ext2_ino_t to, struct fail *f)
+{
+	struct claim *c = malloc(sizeof(*c)), **p;
+
+	if (c == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	c->to = to;
+	if ((p = tsearch(c, &s->claims, by_claim)) == NULL) {
+		free(c);
+		return fail_set(f, EX_OSERR, "out of memory");
+	}
+	if (*p != c) {
+		free(c);
+		return 0;
+	}
+	return 1;
+}
+
+/* Whether what the image has under a name can become what the tree has. */
+static int
+same_kind(struct ext4 *e, ext2_ino_t ino, const struct stat *st,
+    const char *target, const char *name, struct fail *f)
+{
+	char have[PATH_MAX + 1];
+	struct ext2_inode inode, want;
+	errcode_t code;
+
+	if ((code = ext2fs_read_inode(e->fs, ino, &inode)) != 0)
+		return ext4_failed(e, code, name, f);
+	if ((inode.i_mode & LINUX_S_IFMT) != (st->st_mode & S_IFMT))
+		return 0;
+	if (S_ISREG(st->st_mode))
+		return (inode.i_flags & (EXT4_EXTENTS_FL |
+		    EXT4_INLINE_DATA_FL)) == EXT4_EXTENTS_FL;
+	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
+		encode_device(&want, st->st_rdev);
+		return inode.i_block[0] == want.i_block[0] &&
+		    (inode.i_block[0] != 0 ||
+		    inode.i_block[1] == want.i_block[1]);
+	}
+	if (!S_ISLNK(st->st_mode))
+		return 1;
+	if (EXT2_I_SIZE(&inode) != strlen(target))
+		return 0;
+	if (ext4_link(e, ino, &inode, have, sizeof(have), name, f) == -1)
+		return -1;
+	return strcmp(have, target) == 0;
+}
+
+static int	sync_dir(struct sync *, int, ext2_ino_t, const char *, unsigned,
+		    struct fail *);
+
+static void
+own(const struct sync *s, struct stat *st)
+{
+	if (s->root_owned)
+		st->st_uid = st->st_gid = 0;
+}
+
+/*
+ * The entry's inode: 1 if it was kept, 2 if it was made; 0 if this is another
+ * name of a file already done.
+ */
+static int
+settle(struct sync *s, ext2_ino_t dir, const struct ext4_name *old,
+    const char *base, const struct stat *st, const char *target,
+    const char *path, ext2_ino_t *ino, struct fail *f)
+{
+	struct ext4 *e = s->e;
+	struct twin *t = NULL;
+	struct ext2_inode inode;
+	bool twins = !S_ISDIR(st->st_mode) && st->st_nlink > 1;
+	errcode_t code;
+	int keep = 0;
+
+	if (twins && (t = twin_find(s, st)) != NULL) {
+		*ino = t->to;
+		if (old != NULL && old->ino == t->to)
+			return 0;
+		if (old != NULL &&
+		    remove_name(e, dir, base, old->ino, f) == -1)
+			return -1;
+		if ((code = link_name(e, dir, base, t->to,
+		    st->st_mode)) != 0 || (code = ext2fs_read_inode(e->fs,
+		    t->to, &inode)) != 0)
+			return ext4_failed(e, code, path, f);
+		inode.i_links_count++;
+		code = ext2fs_write_inode(e->fs, t->to, &inode);
+		return code == 0 ? 0 : ext4_failed(e, code, path, f);
+	}
+	if (old != NULL) {
+		keep = same_kind(e, old->ino, st, target, path, f);
+		/* An inode with several names serves one source only. */
+		if (keep == 1 && !S_ISDIR(st->st_mode))
+			keep = claim(s, old->ino, f);
+		if (keep == -1)
+			return -1;
+		*ino = old->ino;
+		if (keep == 0 && remove_name(e, dir, base, old->ino, f) == -1)
+			return -1;
+	}
+	if (keep == 0) {
+		if ((code = make(e, dir, base, st, target, ino)) != 0)
+			return ext4_failed(e, code, path, f);
+		if (!S_ISDIR(st->st_mode) && claim(s, *ino, f) == -1)
+			return -1;
+	}
+	if (twins && twin_add(s, st, *ino, f) == -1)
+		return -1;
+	return keep == 1 ? 1 : 2;
+}
+
+static int
+sync_entry(struct sync *s, int at, ext2_ino_t dir, const char *base,
+    const struct ext4_name *old, const char *path, unsigned depth,
+    struct fail *f)
+{
+	struct ext4 *e = s->e;
+	char target[PATH_MAX] = "", self[64 + NAME_MAX];
+	struct stat st;
+	ext2_ino_t ino = 0;
+	int fd = -1, r = -1, flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	bool fresh;
+	ssize_t n;
+
+	if (fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return fail_sys(f, EX_IOERR, "%s%s", e->root, path);
+	if (S_ISSOCK(st.st_mode)) {
+		if (old == NULL)
+			return 0;
+		return remove_name(e, dir, base, old->ino, f);
+	}
+	if (S_ISLNK(st.st_mode)) {
+		n = readlinkat(at, base, target, sizeof(target) - 1);
+		if (n == -1)
+			return fail_sys(f, EX_IOERR, "%s%s", e->root, path);
+		target[n] = '\0';
+	}
+	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
+		if ((fd = openat(at, base, O_RDONLY | flags)) == -1 ||
+		    fstat(fd, &st) == -1) {
+			fail_sys(f, EX_IOERR, "%s%s", e->root, path);
+			goto out;
+		}
+	}
+	own(s, &st);
+	r = settle(s, dir, old, base, &st, target, path, &ino, f);
+	if (r < 1)
+		goto out;
+	fresh = r == 2;
+	r = -1;
+	if (S_ISREG(st.st_mode) && ext4_put_contents(e, ino, fd,
+	    (uint64_t)st.st_size, fresh, path, f) == -1)
+		goto out;
+	if (S_ISDIR(st.st_mode) && st.st_dev == s->dev &&
+	    sync_dir(s, fd, ino, path, depth + 1, f) == -1)
+		goto out;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d/%s", at, base);
+	if (ext4_put_xattrs(e, ino, self, path, f) == -1 ||
+	    ext4_put_meta(e, ino, &st, path, f) == -1)
+		goto out;
+	r = 0;
+out:
+	if (fd != -1)
+		close(fd);
+	return r;
+}
+
+static int
+sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
+    unsigned depth, struct fail *f)
+{
+	struct ext4 *e = s->e;
+	struct ext4_names tree = { 0 }, image = { 0 };
+	struct ext4_name *old;
+	char *sub = NULL;
+	int r = -1;
+	size_t i;
+
+	if (depth > EXT4_DEPTH_MAX)
+		return fail_set(f, EX_DATAERR, "%s%.100s...: more than %d "
+		    "folders deep", e->root, path, EXT4_DEPTH_MAX);
+	if (tree_names(fd, path, &tree, f) == -1 ||
+	    ext4_names_read(e, ino, &image, f) == -1)
+		goto out;
+	/* What goes makes room for what comes. */
+	for (i = 0; i < image.n; i++) {
+		if (ext4_names_find(&tree, image.v[i].name) != NULL ||
+		    (depth == 0 && strcmp(image.v[i].name,
+		    "lost+found") == 0))
+			continue;
+		if (remove_name(e, ino, image.v[i].name, image.v[i].ino,
+		    f) == -1)
+			goto out;
+	}
+	for (i = 0; i < tree.n; i++) {
+		if (depth == 0 && strcmp(tree.v[i].name, "lost+found") == 0)
+			continue;
+		free(sub);
+		if (asprintf(&sub, "%s/%s", path, tree.v[i].name) == -1) {
+			sub = NULL;
+			fail_set(f, EX_OSERR, "out of memory");
+			goto out;
+		}
+		old = ext4_names_find(&image, tree.v[i].name);
+		if (sync_entry(s, fd, ino, tree.v[i].name, old, sub, depth,
+		    f) == -1)
+			goto out;
+	}
+	r = 0;
+out:
+	free(sub);
+	ext4_names_free(&tree);
+	ext4_names_free(&image);
+	return r;
+}
+
+int
+ext4_sync(struct ext4 *e, const char *dir, bool root_owned, struct fail *f)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	struct sync s = { .e = e, .root_owned = root_owned };
+	char self[64];
+	struct stat st;
+	int fd, r;
+
+	/* One clock for all that the library stamps. */
+	e->fs->now = epoch != NULL && *epoch != '\0' ? (time_t)strtoll(epoch,
+	    NULL, 10) : e->fs->super->s_mkfs_time != 0 ?
+	    (time_t)e->fs->super->s_mkfs_time : 1;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		fail_sys(f, EX_NOINPUT, "%s", dir);
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	s.dev = st.st_dev;
+	e->root = dir;
+	own(&s, &st);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d/.", fd);
+	r = sync_dir(&s, fd, EXT2_ROOT_INO, "", 0, f);
+	if (r == 0)
+		r = ext4_put_xattrs(e, EXT2_ROOT_INO, self, "/", f);
+	if (r == 0)
+		r = ext4_put_meta(e, EXT2_ROOT_INO, &st, "/", f);
+	close(fd);
+	tdestroy(s.twins, free);
+	tdestroy(s.claims, free);
+	return r;
+}

@@ -1,0 +1,617 @@
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "builder/image/qcow2.h"
+
+/* The numbers are those of QEMU's docs/interop/qcow2.txt. */
+#define BITS		16
+#define CLUSTER		(1UL << BITS)
+#define L2_ENTRIES	(CLUSTER / 8)
+#define COPIED		(1ULL << 63)
+#define COMPRESSED	(1ULL << 62)
+#define SECTORS_SHIFT	(62 - (BITS - 8))
+#define ALL_ZERO	1ULL
+#define ZSTD_BIT	(1ULL << 3)
+#define EXT_FORMAT	0xe2792acaUL
+#define EXT_CONFIG	0x746c6366UL	/* "tlcf", our own */
+#define HEADER		112
+#define REFS_A_BLOCK	(CLUSTER / 2)
+
+#define BATCH		32	/* clusters compressed at once */
+#define THREADS_MAX	8
+#define LEVEL		3	/* zstd's default, as qemu-img has it */
+
+struct extent {
+	int		 fd;
+	uint64_t	 size;
+	uint64_t	 from, to;	/* data, known so far */
+};
+
+struct cluster {
+	uint64_t	 index;
+	bool		 zero;
+	size_t		 packed;	/* 0: does not compress */
+	unsigned char	*in, *out;
+};
+
+struct qcow2 {
+	struct extent	 raw, parent;
+	int		 out;
+	uint64_t	 size, clusters;
+	uint64_t	 pos;		/* where the next byte goes */
+	unsigned char	*pend;		/* bytes of the unfinished cluster */
+	uint64_t	*l1, *l2;
+	uint64_t	 l1_size, l2_of;	/* which table l2 is, ~0: none */
+	uint16_t	*refs;
+	size_t		 refs_cap;
+	struct cluster	 batch[BATCH];
+	unsigned	 n;
+
+	/* The threads that compress. */
+	pthread_t	 thread[THREADS_MAX];
+	unsigned	 threads;
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 start, end;
+	unsigned	 next, busy, turn;
+	bool		 quit;
+};
+
+static void
+put(unsigned char *p, uint64_t v, int bytes)
+{
+	while (bytes-- > 0) {
+		p[bytes] = (unsigned char)v;
+		v >>= 8;
+	}
+}
+
+static uint32_t
+get32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	    (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint64_t
+be64(uint64_t v)
+{
+	return __builtin_bswap64(v);
+}
+
+static int
+write_at(struct qcow2 *q, const void *p, size_t n, uint64_t at, struct fail *f)
+{
+	ssize_t got;
+
+	while (n > 0) {
+		got = pwrite(q->out, p, n, (off_t)at);
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1)
+			return fail_sys(f, EX_IOERR, "writing the snapshot");
+		p = (const char *)p + got;
+		n -= (size_t)got;
+		at += (uint64_t)got;
+	}
+	return 0;
+}
+
+/* A cluster of an image, zeros behind its end. */
+static int
+read_cluster(const struct extent *e, uint64_t c, unsigned char *buf,
+    struct fail *f)
+{
+	uint64_t at = c * CLUSTER;
+	size_t have = 0;
+	ssize_t n;
+
+	while (have < CLUSTER && at + have < e->size) {
+		n = pread(e->fd, buf + have, CLUSTER - have,
+		    (off_t)(at + have));
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return fail_sys(f, EX_IOERR, "reading the image");
+		if (n == 0)
+			break;
+		have += (size_t)n;
+	}
+	memset(buf + have, 0, CLUSTER - have);
+	return 0;
+}
+
+/* The first cluster from c on that holds data, or UINT64_MAX. */
+static uint64_t
+next_data(struct extent *e, uint64_t c)
+{
+	uint64_t at = c * CLUSTER;
+	off_t r;
+
+	if (e->fd == -1 || at >= e->size)
+		return UINT64_MAX;
+	if (at + CLUSTER <= e->from || at >= e->to) {
+		if ((r = lseek(e->fd, (off_t)at, SEEK_DATA)) == -1) {
+			if (errno == ENXIO)
+				return UINT64_MAX;
+			r = (off_t)at;		/* no such call here: read */
+		}
+		e->from = (uint64_t)r;
+		r = lseek(e->fd, r, SEEK_HOLE);
+		e->to = r == -1 ? e->size : (uint64_t)r;
+	}
+	return e->from <= at ? c : e->from / CLUSTER;
+}
+
+static bool
+is_zero(const unsigned char *p)
+{
+	return p[0] == 0 && memcmp(p, p + 1, CLUSTER - 1) == 0;
+}
+
+static int
+add_ref(struct qcow2 *q, uint64_t cluster, struct fail *f)
+{
+	if (cluster >= q->refs_cap) {
+		size_t cap = (cluster + 1) * 2 + 1024;
+		uint16_t *p = realloc(q->refs, cap * sizeof(*p));
+
+		if (p == NULL)
+			return fail_set(f, EX_OSERR, "out of memory");
+		memset(p + q->refs_cap, 0, (cap - q->refs_cap) * sizeof(*p));
+		q->refs = p;
+		q->refs_cap = cap;
+	}
+	q->refs[cluster]++;
+	return 0;
+}
+
+/* Write out the unfinished cluster, zeros behind: pos is aligned then. */
+static int
+align(struct qcow2 *q, struct fail *f)
+{
+	size_t have = q->pos % CLUSTER;
+
+	if (have == 0)
+		return 0;
+	memset(q->pend + have, 0, CLUSTER - have);
+	if (write_at(q, q->pend, CLUSTER, q->pos - have, f) == -1)
+		return -1;
+	q->pos += CLUSTER - have;
+	return 0;
+}
+
+/* Bytes packed one behind the other; each cluster they touch counts once. */
+static int
+append(struct qcow2 *q, const unsigned char *p, size_t n, struct fail *f)
+{
+	uint64_t c;
+
+	for (c = q->pos / CLUSTER; c <= (q->pos + n - 1) / CLUSTER; c++)
+		if (add_ref(q, c, f) == -1)
+			return -1;
+	while (n > 0) {
+		size_t have = q->pos % CLUSTER;
+		size_t k = n < CLUSTER - have ? n : CLUSTER - have;
+
+		memcpy(q->pend + have, p, k);
+		if (have + k == CLUSTER &&
+		    write_at(q, q->pend, CLUSTER, q->pos - have, f) == -1)
+			return -1;
+		q->pos += k;
+		p += k;
+		n -= k;
+	}
+	return 0;
+}
+
+/* Whole clusters, aligned; where they went. */
+static int
+append_clusters(struct qcow2 *q, const void *p, size_t n, uint64_t *at,
+    struct fail *f)
+{
+	if (align(q, f) == -1)
+		return -1;
+	*at = q->pos;
+	return append(q, p, n, f);
+}
+
+static int
+l2_flush(struct qcow2 *q, struct fail *f)
+{
+	uint64_t at;
+
+	if (q->l2_of == UINT64_MAX)
+		return 0;
+	if (append_clusters(q, q->l2, CLUSTER, &at, f) == -1)
+		return -1;
+	q->l1[q->l2_of] = be64(at | COPIED);
+	memset(q->l2, 0, CLUSTER);
+	q->l2_of = UINT64_MAX;
+	return 0;
+}
+
+/* What a batch's cluster becomes in the file. */
+static int
+store(struct qcow2 *q, struct cluster *c, struct fail *f)
+{
+	uint64_t entry, at;
+
+	if (q->l2_of != c->index / L2_ENTRIES) {
+		if (l2_flush(q, f) == -1)
+			return -1;
+		q->l2_of = c->index / L2_ENTRIES;
+	}
+	if (c->zero)
+		entry = ALL_ZERO;
+	else if (c->packed != 0) {
+		at = q->pos;
+		if (append(q, c->out, c->packed, f) == -1)
+			return -1;
+		entry = COMPRESSED | at | ((at + c->packed - 1) / 512 -
+		    at / 512) << SECTORS_SHIFT;
+	} else {
+		if (append_clusters(q, c->in, CLUSTER, &at, f) == -1)
+			return -1;
+		entry = COPIED | at;
+	}
+	q->l2[c->index % L2_ENTRIES] = be64(entry);
+	return 0;
+}
+
+static void
+compress_(ZSTD_CCtx *z, struct cluster *c)
+{
+	size_t n;
+
+	c->packed = 0;
+	if (c->zero)
+		return;
+	n = ZSTD_compressCCtx(z, c->out, CLUSTER - 1, c->in, CLUSTER, LEVEL);
+	if (!ZSTD_isError(n))
+		c->packed = n;
+}
+
+static void *
+worker(void *arg)
+{
+	struct qcow2 *q = arg;
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+	unsigned turn = 0, i;
+
+	pthread_mutex_lock(&q->lock);
+	for (;;) {
+		while (q->turn == turn && !q->quit)
+			pthread_cond_wait(&q->start, &q->lock);
+		if (q->quit)
+			break;
+		turn = q->turn;
+		while (q->next < q->n) {
+			i = q->next++;
+			pthread_mutex_unlock(&q->lock);
+			/* Without memory clusters are merely not packed. */
+			if (z != NULL)
+				compress_(z, &q->batch[i]);
+			else
+				q->batch[i].packed = 0;
+			pthread_mutex_lock(&q->lock);
+		}
+		if (--q->busy == 0)
+			pthread_cond_signal(&q->end);
+	}
+	pthread_mutex_unlock(&q->lock);
+	ZSTD_freeCCtx(z);
+	return NULL;
+}
+
+static int
+flush(struct qcow2 *q, struct fail *f)
+{
+	unsigned i;
+
+	if (q->n == 0)
+		return 0;
+	pthread_mutex_lock(&q->lock);
+	q->next = 0;
+	q->busy = q->threads;
+	q->turn++;
+	pthread_cond_broadcast(&q->start);
+	while (q->busy != 0)
+		pthread_cond_wait(&q->end, &q->lock);
+	pthread_mutex_unlock(&q->lock);
+	for (i = 0; i < q->n; i++)
+		if (store(q, &q->batch[i], f) == -1)
+			return -1;
+	q->n = 0;
+	return 0;
+}
+
+/* All clusters that hold something, or something else than the parent. */
+static int
+clusters(struct qcow2 *q, unsigned char *old, struct fail *f)
+{
+	uint64_t c = 0, a, b;
+	struct cluster *k;
+
+	for (;; c++) {
+		a = next_data(&q->raw, c);
+		b = next_data(&q->parent, c);
+		if ((c = a < b ? a : b) >= q->clusters)
+			return flush(q, f);
+		k = &q->batch[q->n];
+		k->index = c;
+		if (read_cluster(&q->raw, c, k->in, f) == -1)
+			return -1;
+		k->zero = is_zero(k->in);
+		if (q->parent.fd == -1) {
+			if (k->zero)
+				continue;
+		} else {
+			if (read_cluster(&q->parent, c, old, f) == -1)
+				return -1;
+			if (memcmp(old, k->in, CLUSTER) == 0)
+				continue;
+		}
+		if (++q->n == BATCH && flush(q, f) == -1)
+			return -1;
+	}
+}
+
+/* The refcounts count themselves, so their number is found step by step. */
+static int
+refcounts(struct qcow2 *q, uint64_t *table_at, uint64_t *table_clusters,
+    struct fail *f)
+{
+	uint64_t total, blocks, tables, first, i;
+	unsigned char *p;
+	int r = -1;
+
+	if (align(q, f) == -1)
+		return -1;
+	first = q->pos / CLUSTER;
+	for (total = first, blocks = tables = 0;; total = first + blocks +
+	    tables) {
+		uint64_t nb = (total + REFS_A_BLOCK - 1) / REFS_A_BLOCK;
+		uint64_t nt = (nb * 8 + CLUSTER - 1) / CLUSTER;
+
+		if (nb == blocks && nt == tables)
+			break;
+		blocks = nb;
+		tables = nt;
+	}
+	for (i = first; i < total; i++)
+		if (add_ref(q, i, f) == -1)
+			return -1;
+	if ((p = malloc(CLUSTER)) == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	for (i = 0; i < blocks; i++) {
+		uint64_t k, c = i * REFS_A_BLOCK;
+
+		memset(p, 0, CLUSTER);
+		for (k = 0; k < REFS_A_BLOCK && c + k < total; k++)
+			put(p + 2 * k, q->refs[c + k], 2);
+		if (write_at(q, p, CLUSTER, (first + i) * CLUSTER, f) == -1)
+			goto out;
+	}
+	for (i = 0; i < tables; i++) {
+		uint64_t k, b = i * L2_ENTRIES;
+
+		memset(p, 0, CLUSTER);
+		for (k = 0; k < L2_ENTRIES && b + k < blocks; k++)
+			put(p + 8 * k, (first + b + k) * CLUSTER, 8);
+		if (write_at(q, p, CLUSTER, (first + blocks + i) * CLUSTER,
+		    f) == -1)
+			goto out;
+	}
+	*table_at = (first + blocks) * CLUSTER;
+	*table_clusters = tables;
+	r = 0;
+out:
+	free(p);
+	return r;
+}
+
+/* An extension of the header, padded with the zeros that are there. */
+static size_t
+extension(unsigned char *p, uint64_t type, const void *text, size_t n)
+{
+	put(p, type, 4);
+	put(p + 4, n, 4);
+	memcpy(p + 8, text, n);
+	return 8 + (n + 7) / 8 * 8;
+}
+
+static int
+header(struct qcow2 *q, const char *backing, const struct span *config,
+    uint64_t l1_at, uint64_t rt_at, uint64_t rt_clusters, struct fail *f)
+{
+	unsigned char *h = q->pend;	/* no cluster is unfinished now */
+	size_t n = HEADER;
+
+	memset(h, 0, CLUSTER);
+	memcpy(h, "QFI\xfb", 4);
+	put(h + 4, 3, 4);
+	put(h + 20, BITS, 4);
+	put(h + 24, q->size, 8);
+	put(h + 36, q->l1_size, 4);
+	put(h + 40, l1_at, 8);
+	put(h + 48, rt_at, 8);
+	put(h + 56, rt_clusters, 4);
+	put(h + 72, ZSTD_BIT, 8);
+	put(h + 96, 4, 4);		/* refcounts of 16 bits */
+	put(h + 100, HEADER, 4);
+	h[104] = 1;			/* zstd */
+	if (backing != NULL)
+		n += extension(h + n, EXT_FORMAT, "qcow2", 5);
+	if (config != NULL)
+		n += extension(h + n, EXT_CONFIG, config->at, config->len);
+	n += 8;				/* the end of the extensions */
+	if (backing != NULL) {
+		put(h + 8, n, 8);
+		put(h + 16, strlen(backing), 4);
+		memcpy(h + n, backing, strlen(backing));
+		n += strlen(backing);
+	}
+	return write_at(q, h, n, 0, f);
+}
+
+static int
+body(struct qcow2 *q, const char *backing, const struct span *config,
+    struct fail *f)
+{
+	uint64_t l1_at, rt_at = 0, rt_clusters = 0;
+	unsigned char *old = malloc(CLUSTER);
+	size_t l1_bytes;
+	int r = -1;
+
+	if (old == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	/* The header's cluster comes last: until then this is no qcow2. */
+	if (add_ref(q, 0, f) == -1)
+		goto out;
+	q->pos = CLUSTER;
+	l1_bytes = (q->l1_size * 8 + CLUSTER - 1) / CLUSTER * CLUSTER;
+	if (clusters(q, old, f) == -1 || l2_flush(q, f) == -1 ||
+	    append_clusters(q, q->l1, l1_bytes, &l1_at, f) == -1 ||
+	    refcounts(q, &rt_at, &rt_clusters, f) == -1)
+		goto out;
+	r = header(q, backing, config, l1_at, rt_at, rt_clusters, f);
+out:
+	free(old);
+	return r;
+}
+
+static int
+image(struct extent *e, int fd, struct fail *f)
+{
+	struct stat st;
+
+	e->fd = fd;
+	if (fd == -1)
+		return 0;
+	if (fstat(fd, &st) == -1)
+		return fail_sys(f, EX_NOINPUT, "image");
+	if (!S_ISREG(st.st_mode) || st.st_size % 512 != 0)
+		return fail_set(f, EX_DATAERR, "image: not a disk image: not "
+		    "a file of whole sectors");
+	e->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int
+qcow2_write(int raw_fd, int parent_fd, const char *backing,
+    const struct span *config, int out_fd, struct fail *f)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct qcow2 q = { .out = out_fd, .l2_of = UINT64_MAX,
+	    .lock = PTHREAD_MUTEX_INITIALIZER,
+	    .start = PTHREAD_COND_INITIALIZER,
+	    .end = PTHREAD_COND_INITIALIZER };
+	unsigned i;
+	int r = -1;
+
+	if (image(&q.raw, raw_fd, f) == -1 ||
+	    image(&q.parent, parent_fd, f) == -1)
+		return -1;
+	if (q.parent.size > q.raw.size)
+		return fail_set(f, EX_DATAERR, "the parent's disk is larger");
+	if (backing != NULL && strlen(backing) > QCOW2_BACKING_MAX)
+		return fail_set(f, EX_DATAERR, "the parent's name is too long");
+	if (config != NULL && config->len > QCOW2_CONFIG_MAX)
+		return fail_set(f, EX_DATAERR, "the configuration has more "
+		    "than %lu bytes", QCOW2_CONFIG_MAX);
+	if (ftruncate(out_fd, 0) == -1)
+		return fail_sys(f, EX_CANTCREAT, "snapshot");
+	q.size = q.raw.size;
+	q.clusters = (q.size + CLUSTER - 1) / CLUSTER;
+	q.l1_size = (q.clusters + L2_ENTRIES - 1) / L2_ENTRIES;
+	q.l1 = calloc((q.l1_size * 8 / CLUSTER + 1), CLUSTER);
+	q.l2 = calloc(1, CLUSTER);
+	q.pend = malloc(CLUSTER);
+	fail_set(f, EX_OSERR, "out of memory");
+	if (q.l1 == NULL || q.l2 == NULL || q.pend == NULL)
+		goto out;
+	for (i = 0; i < BATCH; i++) {
+		q.batch[i].in = malloc(CLUSTER);
+		q.batch[i].out = malloc(CLUSTER);
+		if (q.batch[i].in == NULL || q.batch[i].out == NULL)
+			goto out;
+	}
+	if (cpus < 1)
+		cpus = 1;
+	while (q.threads < THREADS_MAX && q.threads < (unsigned long)cpus &&
+	    pthread_create(&q.thread[q.threads], NULL, worker, &q) == 0)
+		q.threads++;
+	if (q.threads != 0)
+		r = body(&q, backing, config, f);
+out:
+	pthread_mutex_lock(&q.lock);
+	q.quit = true;
+	pthread_cond_broadcast(&q.start);
+	pthread_mutex_unlock(&q.lock);
+	for (i = 0; i < q.threads; i++)
+		pthread_join(q.thread[i], NULL);
+	for (i = 0; i < BATCH; i++) {
+		free(q.batch[i].in);
+		free(q.batch[i].out);
+	}
+	free(q.refs);
+	free(q.pend);
+	free(q.l1);
+	free(q.l2);
+	return r;
+}
+
+/* The header's cluster, or what of it there is. */
+static int
+header_read(int fd, unsigned char *h, size_t *n, struct fail *f)
+{
+	struct extent e = { .fd = fd };
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return fail_sys(f, EX_IOERR, "snapshot");
+	e.size = (uint64_t)st.st_size;
+	*n = e.size < CLUSTER ? (size_t)e.size : CLUSTER;
+	if (read_cluster(&e, 0, h, f) == -1)
+		return -1;
+	if (*n < HEADER || memcmp(h, "QFI\xfb", 4) != 0 ||
+	    get32(h + 4) != 3 || get32(h + 100) < HEADER - 8)
+		return fail_set(f, EX_DATAERR, "not a snapshot");
+	return 0;
+}
+
+int
+qcow2_config(int fd, struct buf *config, struct fail *f)
+{
+	unsigned char *h = malloc(CLUSTER);
+	size_t n = 0, at, len;
+	int r;
+
+	if (h == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	if ((r = header_read(fd, h, &n, f)) == 0)
+		for (at = get32(h + 100); at + 8 <= n && get32(h + at) != 0;
+		    at += 8 + (len + 7) / 8 * 8) {
+			len = get32(h + at + 4);
+			if (len > n - at - 8) {
+				r = fail_set(f, EX_DATAERR,
+				    "the header is damaged");
+				break;
+			}
+			if (get32(h + at) == EXT_CONFIG) {
+				r = buf_add(config, h + at + 8, len, f) == -1 ?
+				    -1 : 1;
+				break;
+			}
+		}
+	free(h);
+	return r;
+}

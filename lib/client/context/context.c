@@ -1,0 +1,407 @@
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "client/context/context.h"
+#include "client/context/tar.h"
+#include "core/utf8.h"
+
+/* The folders that lead to the entry at hand, each open. */
+struct trail {
+	struct step {
+		uint32_t	entry;
+		int		fd;
+	}	*step;
+	size_t	 n, cap;
+};
+
+struct sending {
+	const struct context	*context;
+	struct gzip		*gzip;
+	const int64_t		*epoch;
+	struct trail		 trail;
+	struct buf		 path;		/* of the entry at hand */
+	struct buf		 header;
+};
+
+/*
+ * The ignore file at path.  0 if there is none; a link to nothing is not
+ * none, because then all that it was to keep out would go.
+ */
+static int
+load_ignore(struct buf *text, const char *path, struct fail *f)
+{
+	char shown[WALK_SHOWN];
+	struct stat st;
+	int fd, r;
+
+	walk_show(shown, ".", path);
+	/* Not to hang where it is a FIFO. */
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd == -1 && errno == ENOENT) {
+		if (lstat(path, &st) == -1)
+			return 0;
+		return fail_set(f, EX_NOINPUT, "%s: a link to nothing; "
+		    "remove it or give it its target", shown);
+	}
+	if (fd == -1)
+		return fail_sys(f, EX_NOINPUT, "%s", shown);
+	if (fstat(fd, &st) == -1)
+		r = fail_sys(f, EX_NOINPUT, "%s", shown);
+	else if (!S_ISREG(st.st_mode))
+		r = fail_set(f, EX_NOINPUT, "%s: not a regular file", shown);
+	else
+		r = buf_read(text, fd, shown, f);
+	close(fd);
+	return r == -1 ? -1 : 1;
+}
+
+/* dir/name, or name alone in "." */
+static char *
+join(const char *dir, const char *name)
+{
+	size_t len = strlen(dir);
+	char *s;
+
+	if (strcmp(dir, ".") == 0)
+		return strdup(name);
+	if (asprintf(&s, "%s%s%s", dir,
+	    len > 0 && dir[len - 1] == '/' ? "" : "/", name) == -1)
+		return NULL;
+	return s;
+}
+
+/*
+ * Which ignore file counts: the one named after the Dockerfile, beside it,
+ * else .dockerignore at the root.  They are not merged.
+ */
+static int
+find_ignore(struct context *c, const char *dockerfile, struct buf *text,
+    struct fail *f)
+{
+	char *beside = NULL, *plain, *whole = NULL;
+	int r = 0;
+
+	if ((plain = join(c->dir, ".dockerignore")) == NULL ||
+	    (whole = dockerfile != NULL ? strdup(dockerfile) :
+	    join(c->dir, "Dockerfile")) == NULL ||
+	    asprintf(&beside, "%s.dockerignore", whole) == -1) {
+		beside = NULL;
+		r = fail_set(f, EX_OSERR, "out of memory");
+		goto out;
+	}
+	/* A Dockerfile on stdin has no place and so nothing beside it. */
+	if (dockerfile == NULL || strcmp(dockerfile, "-") != 0)
+		r = load_ignore(text, beside, f);
+	if (r == 1) {
+		c->ignore_name = beside;
+		beside = NULL;
+	} else if (r == 0 && (r = load_ignore(text, plain, f)) == 1) {
+		c->ignore_name = plain;
+		plain = NULL;
+	}
+out:
+	free(beside);
+	free(plain);
+	free(whole);
+	return r == -1 ? -1 : 0;
+}
+
+static int
+open_root(struct context *c, const char *dir, const char *dockerfile,
+    struct fail *f)
+{
+	char shown[WALK_SHOWN];
+	const char *slash;
+
+	if (dir != NULL)
+		c->dir = strdup(dir);
+	else if (dockerfile != NULL &&
+	    (slash = strrchr(dockerfile, '/')) != NULL)
+		c->dir = strndup(dockerfile, slash == dockerfile ? 1 :
+		    (size_t)(slash - dockerfile));
+	else
+		c->dir = strdup(".");
+	if (c->dir == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	/* The root itself may be a link: it is what the user named. */
+	c->root = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->root == -1)
+		return fail_sys(f, EX_NOINPUT, "%s",
+		    walk_show(shown, ".", c->dir));
+	return 0;
+}
+
+int
+context_list(struct context *c, const char *dir, const char *dockerfile,
+    const struct walk_never *never, struct fail *f)
+{
+	struct buf text = BUF_INIT(BUF_SMALL_MAX);
+	char shown[WALK_SHOWN];
+	struct ignore *ig = NULL;
+	struct stat st;
+	int r = -1;
+
+	if (open_root(c, dir, dockerfile, f) == -1)
+		goto out;
+	if (dockerfile != NULL && strcmp(dockerfile, "-") != 0 &&
+	    stat(dockerfile, &st) == -1) {
+		fail_sys(f, EX_NOINPUT, "%s",
+		    walk_show(shown, ".", dockerfile));
+		goto out;
+	}
+	if (find_ignore(c, dockerfile, &text, f) == -1)
+		goto out;
+	walk_show(shown, ".", c->ignore_name != NULL ? c->ignore_name : "");
+	if (ignore_parse(&ig, text.data, text.len, shown, f) == -1)
+		goto out;
+	r = walk_tree(&c->walk, c->root, c->dir, ig, never, f);
+out:
+	ignore_free(ig);
+	buf_free(&text);
+	return r;
+}
+
+void
+context_free(struct context *c)
+{
+	if (c->root != -1)
+		close(c->root);
+	c->root = -1;
+	free(c->dir);
+	c->dir = NULL;
+	free(c->ignore_name);
+	c->ignore_name = NULL;
+	walk_free(&c->walk);
+}
+
+int
+context_why(const struct context *c, size_t entry, struct buf *b,
+    struct fail *f)
+{
+	const struct walk_entry *e = c->walk.entry + entry;
+	const char *kind = "device";
+
+	switch ((enum walk_why)e->why) {
+	case WALK_IGNORED:
+		if (utf8_quote(b, c->ignore_name, strlen(c->ignore_name),
+		    f) == -1)
+			return -1;
+		return buf_addf(b, f, ":%u", e->line);
+	case WALK_OUTPUT:
+		return buf_adds(b, "output", f);
+	case WALK_OWN:
+		return buf_adds(b, "in use", f);
+	case WALK_PRIVATE:
+		return buf_adds(b, WALK_MARKER, f);
+	case WALK_IN:
+		return buf_adds(b, "-", f);
+	case WALK_SPECIAL:
+		break;
+	}
+	if (e->kind == WALK_FIFO)
+		kind = "FIFO";
+	else if (e->kind == WALK_SOCKET)
+		kind = "socket";
+	return buf_adds(b, kind, f);
+}
+
+static int
+fail_entry(const struct sending *s, int status, const char *why,
+    struct fail *f)
+{
+	char shown[WALK_SHOWN];
+	int saved = errno;
+
+	walk_show(shown, s->context->dir, s->path.data);
+	errno = saved;
+	if (why == NULL)
+		return fail_sys(f, status, "%s", shown);
+	return fail_set(f, status, "%s: %s", shown, why);
+}
+
+/* Open the folder of an entry: shut those that do not lead there. */
+static int
+folder_of(struct sending *s, const struct walk_entry *e)
+{
+	struct trail *t = &s->trail;
+
+	while (t->n > 0 && t->step[t->n - 1].entry != e->parent)
+		close(t->step[--t->n].fd);
+	return t->n > 0 ? t->step[t->n - 1].fd : s->context->root;
+}
+
+static int
+send_header(struct sending *s, struct tar_entry *t, const struct stat *st,
+    struct fail *f)
+{
+	t->name = s->path.data;
+	t->mode = st->st_mode;
+	t->mtime = st->st_mtim.tv_sec;
+	if (s->epoch != NULL && t->mtime > *s->epoch)
+		t->mtime = *s->epoch;
+	buf_clear(&s->header);
+	if (tar_header(&s->header, t, f) == -1)
+		return -1;
+	return gzip_add(s->gzip, s->header.data, s->header.len, f);
+}
+
+static int
+send_folder(struct sending *s, int at, const char *name, uint32_t entry,
+    struct fail *f)
+{
+	struct tar_entry t = { .type = TAR_FOLDER };
+	struct trail *trail = &s->trail;
+	struct stat st;
+	int fd;
+
+	if (trail->n == trail->cap) {
+		size_t cap = trail->cap == 0 ? 16 : 2 * trail->cap;
+		struct step *step;
+
+		step = reallocarray(trail->step, cap, sizeof(*step));
+		if (step == NULL)
+			return fail_set(f, EX_OSERR, "out of memory");
+		trail->step = step;
+		trail->cap = cap;
+	}
+	fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1 && (errno == ENOTDIR || errno == ELOOP))
+		return fail_entry(s, EX_NOINPUT, "no longer a folder; "
+		    "run again when nothing changes it", f);
+	if (fd == -1)
+		return fail_entry(s, EX_NOINPUT, NULL, f);
+	trail->step[trail->n++] = (struct step){ entry, fd };
+	if (fstat(fd, &st) == -1)
+		return fail_entry(s, EX_NOINPUT, NULL, f);
+	return send_header(s, &t, &st, f);
+}
+
+static int
+send_link(struct sending *s, int at, const char *name, struct fail *f)
+{
+	char target[WALK_PATH_MAX + 2];
+	struct tar_entry t = { .type = TAR_LINK, .target = target };
+	struct stat st;
+	ssize_t n;
+
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return fail_entry(s, EX_NOINPUT, NULL, f);
+	n = readlinkat(at, name, target, sizeof(target) - 1);
+	if (n == -1 && errno == EINVAL)
+		return fail_entry(s, EX_NOINPUT, "no longer a link; "
+		    "run again when nothing changes it", f);
+	if (n == -1)
+		return fail_entry(s, EX_NOINPUT, NULL, f);
+	target[n] = '\0';
+	return send_header(s, &t, &st, f);
+}
+
+static int
+send_bytes(struct sending *s, int fd, uint64_t size, struct fail *f)
+{
+	uint64_t left;
+	size_t room;
+	ssize_t n;
+	char *to;
+
+	for (left = size; left > 0; left -= (uint64_t)n) {
+		to = gzip_room(s->gzip, &room);
+		if (room > left)
+			room = (size_t)left;
+		n = read(fd, to, room);
+		if (n == -1 && errno == EINTR)
+			n = 0;
+		else if (n == -1)
+			return fail_entry(s, EX_IOERR, NULL, f);
+		else if (n == 0)
+			return fail_entry(s, EX_IOERR, "shrank while it was "
+			    "read; run again when nothing changes it", f);
+		if (gzip_filled(s->gzip, (size_t)n, f) == -1)
+			return -1;
+	}
+	return gzip_zeros(s->gzip, tar_padding(size), f);
+}
+
+static int
+send_file(struct sending *s, int at, const char *name, struct fail *f)
+{
+	struct tar_entry t = { .type = TAR_FILE };
+	struct stat st;
+	int fd, r = -1;
+
+	/* O_NONBLOCK: what was a file may be a FIFO by now. */
+	fd = openat(at, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY |
+	    O_CLOEXEC);
+	if (fd == -1 && errno != ELOOP && errno != ENXIO)
+		return fail_entry(s, EX_NOINPUT, NULL, f);
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		fail_entry(s, EX_NOINPUT, "no longer a regular file; "
+		    "run again when nothing changes it", f);
+	else {
+		t.size = (uint64_t)st.st_size;
+		r = send_header(s, &t, &st, f);
+		if (r == 0)
+			r = send_bytes(s, fd, t.size, f);
+	}
+	if (fd != -1)
+		close(fd);
+	return r;
+}
+
+static int
+send_entry(struct sending *s, size_t i, struct fail *f)
+{
+	const struct walk *walk = &s->context->walk;
+	const struct walk_entry *e = walk->entry + i;
+	const char *name = walk_name(walk, i);
+	int at = folder_of(s, e);
+
+	buf_clear(&s->path);
+	if (walk_path(walk, i, &s->path, f) == -1)
+		return -1;
+	switch (e->kind) {
+	case WALK_FOLDER:
+		return send_folder(s, at, name, (uint32_t)i, f);
+	case WALK_LINK:
+		return send_link(s, at, name, f);
+	default:
+		return send_file(s, at, name, f);
+	}
+}
+
+int
+context_send(const struct context *c, enum gzip_with with, int fd,
+    const char *name, const int64_t *epoch, uint8_t sum[GZIP_SUM],
+    struct fail *f)
+{
+	struct sending s = { .context = c, .epoch = epoch,
+	    .path = BUF_INIT(2 * WALK_PATH_MAX),
+	    .header = BUF_INIT(BUF_SMALL_MAX) };
+	size_t i;
+	int r;
+
+	if ((r = gzip_open(&s.gzip, with, fd, name, f)) == 0 && sum != NULL)
+		gzip_sum(s.gzip);
+	for (i = 0; r == 0 && i < c->walk.n; i++)
+		if (c->walk.entry[i].why == WALK_IN)
+			r = send_entry(&s, i, f);
+	if (r == 0)
+		r = gzip_zeros(s.gzip, TAR_END, f);
+	if (r == 0)
+		r = gzip_end(s.gzip, f);
+	if (r == 0 && sum != NULL)
+		gzip_summed(s.gzip, sum);
+	while (s.trail.n > 0)
+		close(s.trail.step[--s.trail.n].fd);
+	free(s.trail.step);
+	gzip_free(s.gzip);
+	buf_free(&s.path);
+	buf_free(&s.header);
+	return r;
+}
