@@ -84,7 +84,7 @@ exits 0
 cp out template.json
 is 'is a base image' "$(jq -r .rootfsNodeKind out)" base
 is 'its folder is gone after success' \
-    "$(find "$HOME/.local/state/tl" -mindepth 1)" ''
+    "$(find "$HOME/.local/state/tl" -mindepth 1 ! -name .tl-private)" ''
 try 'on top of an image built here' sh -c 'mkdir top && cd top &&
 	printf "FROM scratch\nCOPY a /a\n" >Dockerfile && echo hello >a &&
 	tl-build -n below Dockerfile >below.json &&

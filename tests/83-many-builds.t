@@ -24,7 +24,7 @@ nothing_left 'ten builds'
 is 'no socket more' "$(find "$T" -type s | wc -l)" "$before"
 sleep 0.2
 is 'no descriptor more in the daemons' "$(descriptors)" "$fds"
-is 'no folder of a build' "$(find "$HOME/.local/state/tl" -mindepth 1)" ''
+is 'no folder of a build' "$(find "$HOME/.local/state/tl" -mindepth 1 ! -name .tl-private)" ''
 
 for side in left right; do
 	mkdir "$side"
