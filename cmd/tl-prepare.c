@@ -7,8 +7,8 @@
 #include "client/begin.h"
 #include "client/idempotency.h"
 #include "client/ledger.h"
-#include "client/prepared.h"
 #include "client/prepare.h"
+#include "client/prepared.h"
 #include "core/opt.h"
 
 static const char usage[] =

@@ -16,21 +16,21 @@
 #include <unistd.h>
 
 #include "core/opt.h"
-#include "region/box/boxes.h"
-#include "region/box/lifecycle.h"
-#include "region/box/proxy.h"
+#include "region/sandbox/lifecycle.h"
+#include "region/sandbox/proxy.h"
+#include "region/sandbox/sandboxes.h"
 #include "region/serve/keys.h"
 #include "region/serve/serve.h"
 
 static const char usage[] =
 "usage: tl-sandboxd [-v] [-l address] [-r file] [-d socket] [-t folder]\n"
-"           [-c program] -k file -s folder\n"
-"  -c, --cell PROGRAM    tl-cell (beside this program)\n"
+"           [-R program] -k file -s folder\n"
 "  -d, --dataplane PATH  tl-dataplaned's unix socket\n"
 "      --fault FILE      what goes wrong on purpose, see tl-fault(7)\n"
 "  -k, --keys FILE       who may use it\n"
 "  -l, --listen ADDR     127.0.0.1:0\n"
 "  -r, --ready FILE      gets the URL once it answers\n"
+"  -R, --runtime PROGRAM tl-runtime (beside this program)\n"
 "  -s, --state FOLDER    where the sandboxes are\n"
 "  -t, --tools FOLDER    shown at /usr/local/bin of each sandbox\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
@@ -40,10 +40,10 @@ enum { OPT_FAULT = 256 };
 extern char **environ;
 
 struct region {
-	struct keys	*keys;
-	struct boxes	*boxes;
-	struct proxy	 proxy;
-	bool		 verbose;
+	struct keys		*keys;
+	struct sandboxes	*sandboxes;
+	struct proxy		 proxy;
+	bool			 verbose;
 };
 
 static void
@@ -90,7 +90,7 @@ done(struct serve_request *r, void *arg)
 	if (proxy_path(r))
 		proxy_done(r, &g->proxy);
 	else
-		lifecycle_done(r, g->boxes, r->own);
+		lifecycle_done(r, g->sandboxes, r->own);
 }
 
 static void
@@ -116,7 +116,7 @@ name(const struct serve_request *r, char *text, size_t size)
 		proxy_name(r, text, size);
 }
 
-/* tl-cell is installed beside us. */
+/* tl-runtime is installed beside us. */
 static char *
 beside(const char *name)
 {
@@ -132,24 +132,24 @@ beside(const char *name)
 	return path;
 }
 
-/* Say now what sandboxes would lack later: tl-cell --check has the words. */
+/* What sandboxes would lack is said now, in tl-runtime's words. */
 static void
-check(const char *cell)
+check(const char *runtime)
 {
 	char *argv[] = { (char *)(uintptr_t)"tl-sandboxd",
 	    (char *)(uintptr_t)"--check", NULL };
 	int status, error;
 	pid_t pid;
 
-	error = posix_spawn(&pid, cell, NULL, NULL, argv, environ);
+	error = posix_spawn(&pid, runtime, NULL, NULL, argv, environ);
 	if (error != 0)
-		errx(EX_UNAVAILABLE, "%s: %s; give --cell", cell,
+		errx(EX_UNAVAILABLE, "%s: %s; give --runtime", runtime,
 		    strerror(error));
 	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)
 			err(EX_OSERR, "waitpid");
 	if (!WIFEXITED(status))
-		errx(EX_OSERR, "%s --check: killed", cell);
+		errx(EX_OSERR, "%s --check: killed", runtime);
 	if (WEXITSTATUS(status) != 0)
 		exit(WEXITSTATUS(status));
 }
@@ -172,12 +172,12 @@ int
 main(int argc, char *argv[])
 {
 	static const struct option longs[] = {
-		{ "cell", required_argument, NULL, 'c' },
 		{ "dataplane", required_argument, NULL, 'd' },
 		{ "fault", required_argument, NULL, OPT_FAULT },
 		{ "keys", required_argument, NULL, 'k' },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "ready", required_argument, NULL, 'r' },
+		{ "runtime", required_argument, NULL, 'R' },
 		{ "state", required_argument, NULL, 's' },
 		{ "tools", required_argument, NULL, 't' },
 		OPT_COMMON,
@@ -185,23 +185,20 @@ main(int argc, char *argv[])
 	};
 	static const struct serve_ops ops = { begin, body, done, gone, name };
 	struct region g = { .verbose = false };
-	struct boxes_options o = { .cell = NULL };
+	struct sandboxes_options o = { .runtime = NULL };
 	struct serve_options so = {
 		.name = "tl-sandboxd", .listen = "127.0.0.1:0", .ops = &ops,
 		.arg = &g,
 	};
 	const char *keys = NULL, *ready = NULL, *fault = NULL;
-	char *cell = NULL;
+	char *runtime = NULL;
 	struct serve *s;
 	struct fail f;
 	int ch, status;
 
-	while ((ch = getopt_long(argc, argv, "c:d:hk:l:r:s:t:Vv", longs,
+	while ((ch = getopt_long(argc, argv, "d:hk:l:R:r:s:t:Vv", longs,
 	    NULL)) != -1)
 		switch (ch) {
-		case 'c':
-			o.cell = optarg;
-			break;
 		case 'd':
 			o.dataplane = g.proxy.dataplane = optarg;
 			break;
@@ -212,6 +209,9 @@ main(int argc, char *argv[])
 			break;
 		case 'l':
 			so.listen = optarg;
+			break;
+		case 'R':
+			o.runtime = optarg;
 			break;
 		case 'r':
 			ready = optarg;
@@ -235,30 +235,30 @@ main(int argc, char *argv[])
 		}
 	if (optind != argc || keys == NULL || o.state == NULL)
 		opt_usage(usage);
-	if (o.cell == NULL)
-		o.cell = cell = beside("tl-cell");
+	if (o.runtime == NULL)
+		o.runtime = runtime = beside("tl-runtime");
 
 	serve_block_signals();
 	g.keys = keys_load(keys, &f);
 	if (g.keys == NULL || serve_faults(&so, fault, &f) == -1)
 		opt_fail(&f);
-	check(o.cell);
+	check(o.runtime);
 	raise_limits();
-	g.boxes = boxes_open(&o, &f);
-	if (g.boxes == NULL)
+	g.sandboxes = sandboxes_open(&o, &f);
+	if (g.sandboxes == NULL)
 		opt_fail(&f);
-	g.proxy.boxes = g.boxes;
+	g.proxy.sandboxes = g.sandboxes;
 	s = serve_start(&so, &f);
 	if (s == NULL)
 		opt_fail(&f);
-	boxes_serve(g.boxes, s);
+	sandboxes_serve(g.sandboxes, s);
 	status = serve_run(s, ready, &f);
-	boxes_end(g.boxes);
-	boxes_serve(g.boxes, NULL);
+	sandboxes_end(g.sandboxes);
+	sandboxes_serve(g.sandboxes, NULL);
 	serve_stop(s);
-	boxes_close(g.boxes);
+	sandboxes_close(g.sandboxes);
 	keys_free(g.keys);
-	free(cell);
+	free(runtime);
 	if (status == -1)
 		opt_fail(&f);
 	return 0;

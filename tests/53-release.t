@@ -4,7 +4,7 @@
 
 . "${0%/*}/lib.sh"
 [ "$(id -u)" -eq 0 ] || skip 'a sandbox needs root'
-tl-cell --check 2>err || skip "no sandboxes here: $(cat err)"
+tl-runtime --check 2>err || skip "no sandboxes here: $(cat err)"
 . "$here/store.sh"
 
 store --fault store.fault

@@ -10,12 +10,12 @@ keys_file () {
 	done >keys
 	chmod 600 keys
 }
-if [ "$(id -u)" -eq 0 ] && ! tl-cell --check 2>err; then
+if [ "$(id -u)" -eq 0 ] && ! tl-runtime --check 2>err; then
 	skip "no sandboxes here: $(cat err)"
 fi
 keys_file
 mkdir tools
-cp "$TL_BIN/tl-cell" tools/
+cp "$TL_BIN/tl-runtime" tools/
 
 # What is wrong before it listens.
 try 'without keys' tl-sandboxd -s state
@@ -30,13 +30,13 @@ says 'none: '
 	says 'not root'
 	exit 0
 }
-try 'a tl-cell that is not there' tl-sandboxd -k keys -s state -c ./none
+try 'a tl-runtime that is not there' tl-sandboxd -k keys -s state -R ./none
 exits 69
-says '--cell'
+says "--runtime"
 try 'a port in use by name' tl-sandboxd -k keys -s state -l 0.0.0.0:0
 exits 64
 says 'not a loopback address'
-try 'tl-cell by hand' tl-cell folder
+try 'tl-runtime by hand' tl-runtime folder
 exits 64
 says 'descriptor 3'
 
@@ -330,7 +330,7 @@ ok 'processes of its own' grep -Eqx '[3-6]' lines
 run root 'exec 2>&1; touch /usr/share/x && ls /usr/share/x; ls /usr/local/bin'
 is 'its /usr can be written, the host does not see it' \
     "$(cat lines) $(ls /usr/share/x 2>&1)" "/usr/share/x
-tl-cell ls: cannot access '/usr/share/x': No such file or directory"
+tl-runtime ls: cannot access '/usr/share/x': No such file or directory"
 
 if command -v buildah >/dev/null && command -v busybox >/dev/null; then
 	new

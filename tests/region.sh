@@ -54,7 +54,7 @@ rest () {
 	find "$TL_REGION_DIR/sandboxes" -mindepth 1 -maxdepth 1 -type d
 	grep -F "$TL_REGION_DIR/sandboxes" /proc/self/mountinfo
 	losetup -l -n -O NAME,BACK-FILE | grep -F "$TL_REGION_DIR"
-	# A sandbox's processes end with its tl-cell, which names its folder.
+	# A sandbox's processes end with its tl-runtime, which names its folder.
 	for f in /proc/[0-9]*/cmdline; do
 		{ tr '\0\n' '  ' <"$f" && echo; } 2>/dev/null
 	done | grep -F -e "$T/" | grep -v -e ' --ready ' -e grep

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "region/cell/cgroup.h"
+#include "region/runtime/cgroup.h"
 #include "unit.h"
 
 static char dir[] = "/tmp/tl-cgroup.XXXXXX";

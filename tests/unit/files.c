@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "region/cell/files.h"
+#include "region/runtime/files.h"
 #include "unit.h"
 
 /* The sandbox: a folder, whose neighbour must never be touched. */

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "region/box/outlog.h"
+#include "region/sandbox/outlog.h"
 #include "unit.h"
 
 static struct outlog l;

@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "region/box/box.h"
-#include "region/cell/cellmsg.h"
+#include "region/sandbox/sandbox.h"
+#include "region/runtime/message.h"
 
 /* An exec takes milliseconds, but the machine may be busy. */
 #define START_MS	20000
@@ -43,7 +43,7 @@ put(struct proc *p)
 }
 
 void
-proc_put(struct box *b, struct proc *p)
+proc_put(struct sandbox *b, struct proc *p)
 {
 	pthread_mutex_lock(&b->lock);
 	put(p);
@@ -52,7 +52,7 @@ proc_put(struct box *b, struct proc *p)
 
 /* Drop it from the list, and the list's reference.  Under the lock. */
 static void
-forget(struct box *b, struct proc *p)
+forget(struct sandbox *b, struct proc *p)
 {
 	struct proc **at;
 
@@ -68,11 +68,11 @@ forget(struct box *b, struct proc *p)
 
 /* Room for one more: the oldest that has ended goes.  Under the lock. */
 static bool
-make_room(struct box *b)
+make_room(struct sandbox *b)
 {
 	struct proc *p, *oldest = NULL;
 
-	if (b->nprocs < BOX_PROCS_MAX)
+	if (b->nprocs < SANDBOX_PROCS_MAX)
 		return true;
 	for (p = b->procs; p != NULL; p = p->next)
 		if (p->state == PROC_ENDED && p->fd[0] == -1 && p->fd[1] == -1)
@@ -92,10 +92,10 @@ ask(int sock, uint32_t tag, const struct proc_spec *spec, const int out[2],
 		struct cmsghdr	 head;
 		char		 room[CMSG_SPACE(2 * sizeof(int))];
 	} control;
-	struct cell_head h = {
-		.kind = CELL_START, .tag = tag, .value = (int)spec->nwords,
+	struct message_head h = {
+		.kind = MESSAGE_START, .tag = tag, .value = (int)spec->nwords,
 	};
-	struct buf text = BUF_INIT(CELL_TEXT_MAX);
+	struct buf text = BUF_INIT(MESSAGE_TEXT_MAX);
 	struct iovec iov[2] = { { &h, sizeof(h) }, { NULL, 0 } };
 	struct msghdr m = {
 		.msg_iov = iov,
@@ -110,7 +110,7 @@ ask(int sock, uint32_t tag, const struct proc_spec *spec, const int out[2],
 	    buf_add(&text, spec->words->data, spec->words->len, f) == -1 ||
 	    buf_add(&text, spec->env->data, spec->env->len, f) == -1) {
 		fail_set(f, EX_USAGE, "command, arguments and environment are "
-		    "more than %u bytes", CELL_TEXT_MAX);
+		    "more than %u bytes", MESSAGE_TEXT_MAX);
 		goto done;
 	}
 	iov[1].iov_base = text.data;
@@ -131,7 +131,7 @@ done:
 }
 
 static struct proc *
-proc_new(struct box *b, const struct proc_spec *spec, struct fail *f)
+proc_new(struct sandbox *b, const struct proc_spec *spec, struct fail *f)
 {
 	struct proc *p = calloc(1, sizeof(*p));
 
@@ -165,7 +165,7 @@ until(struct timespec *t, int ms)
 
 /* What its init answered, or that it did not.  Under the lock. */
 static int
-answered(struct box *b, struct proc *p, struct fail *f)
+answered(struct sandbox *b, struct proc *p, struct fail *f)
 {
 	struct timespec t;
 
@@ -184,7 +184,7 @@ answered(struct box *b, struct proc *p, struct fail *f)
 }
 
 int
-proc_start(struct box *b, const struct proc_spec *spec, struct proc **out,
+proc_start(struct sandbox *b, const struct proc_spec *spec, struct proc **out,
     struct fail *f)
 {
 	int o[2] = { -1, -1 }, e[2] = { -1, -1 }, status = -1;
@@ -205,14 +205,14 @@ proc_start(struct box *b, const struct proc_spec *spec, struct proc **out,
 	o[0] = e[0] = -1;
 
 	pthread_mutex_lock(&b->lock);
-	if (b->status != BOX_RUNNING || b->ending)
+	if (b->status != SANDBOX_RUNNING || b->ending)
 		fail_set(f, EX_TEMPFAIL, "the sandbox is ending");
 	else if (!make_room(b))
 		fail_set(f, EX_TEMPFAIL, "%u processes are running already",
-		    BOX_PROCS_MAX);
+		    SANDBOX_PROCS_MAX);
 	else {
 		p->tag = ++b->tags;
-		p->started_ms = box_date();
+		p->started_ms = sandbox_date();
 		p->ooms = cgroup_ooms(&b->cgroup);
 		p->refs = 2;
 		p->next = b->procs;
@@ -244,7 +244,7 @@ done:
 }
 
 struct proc *
-proc_find(struct box *b, pid_t pid)
+proc_find(struct sandbox *b, pid_t pid)
 {
 	struct proc *p;
 
@@ -261,9 +261,9 @@ proc_find(struct box *b, pid_t pid)
 }
 
 bool
-proc_kill(struct box *b, struct proc *p, int sig)
+proc_kill(struct sandbox *b, struct proc *p, int sig)
 {
-	struct cell_head h = { .kind = CELL_KILL, .value = sig };
+	struct message_head h = { .kind = MESSAGE_KILL, .value = sig };
 	bool running;
 
 	pthread_mutex_lock(&b->lock);
@@ -327,7 +327,7 @@ proc_describe(const struct proc *p, struct jout *j)
 
 /* The one that waits for its init's answer.  Under the lock. */
 static struct proc *
-starting(struct box *b, uint32_t tag)
+starting(struct sandbox *b, uint32_t tag)
 {
 	struct proc *p;
 
@@ -338,9 +338,9 @@ starting(struct box *b, uint32_t tag)
 }
 
 void
-proc_started(struct box *b, uint32_t tag, pid_t pid)
+proc_started(struct sandbox *b, uint32_t tag, pid_t pid)
 {
-	struct cell_head h = { .kind = CELL_KILL, .pid = pid,
+	struct message_head h = { .kind = MESSAGE_KILL, .pid = pid,
 	    .value = SIGKILL };
 	struct proc *p;
 
@@ -357,7 +357,7 @@ proc_started(struct box *b, uint32_t tag, pid_t pid)
 }
 
 void
-proc_refused(struct box *b, uint32_t tag, int error, const char *of)
+proc_refused(struct sandbox *b, uint32_t tag, int error, const char *of)
 {
 	struct proc *p;
 
@@ -373,7 +373,7 @@ proc_refused(struct box *b, uint32_t tag, int error, const char *of)
 }
 
 bool
-proc_read(struct box *b, struct proc *p, enum outlog_stream stream)
+proc_read(struct sandbox *b, struct proc *p, enum outlog_stream stream)
 {
 	char text[65536];
 	uint64_t before;
@@ -392,9 +392,9 @@ proc_read(struct box *b, struct proc *p, enum outlog_stream stream)
 		 * but read, or they would be stopped by a full pipe.
 		 */
 		before = p->log.size;
-		if (b->logged >= BOX_LOGS_MAX && !p->log.full)
+		if (b->logged >= SANDBOX_LOGS_MAX && !p->log.full)
 			p->log.max = 0;
-		outlog_feed(&p->log, stream, text, (size_t)n, box_date());
+		outlog_feed(&p->log, stream, text, (size_t)n, sandbox_date());
 		b->logged += p->log.size - before;
 		if (p->log.size != before)
 			pthread_cond_broadcast(&b->changed);
@@ -408,7 +408,7 @@ proc_read(struct box *b, struct proc *p, enum outlog_stream stream)
  * much, and what comes on top is from others.
  */
 static void
-drain(struct box *b, struct proc *p)
+drain(struct sandbox *b, struct proc *p)
 {
 	int i, left, more;
 
@@ -423,11 +423,11 @@ drain(struct box *b, struct proc *p)
 
 /* Under the lock. */
 static void
-finish(struct box *b, struct proc *p, int result)
+finish(struct sandbox *b, struct proc *p, int result)
 {
 	uint64_t before = p->log.size;
 
-	p->ended_ms = box_date();
+	p->ended_ms = sandbox_date();
 	outlog_end(&p->log, p->ended_ms);
 	b->logged += p->log.size - before;
 	p->result = result;
@@ -443,7 +443,7 @@ finish(struct box *b, struct proc *p, int result)
 }
 
 void
-proc_ended(struct box *b, pid_t pid, int result)
+proc_ended(struct sandbox *b, pid_t pid, int result)
 {
 	struct proc *p;
 
@@ -462,7 +462,7 @@ proc_ended(struct box *b, pid_t pid, int result)
 }
 
 void
-proc_end_all(struct box *b)
+proc_end_all(struct sandbox *b)
 {
 	struct proc *p;
 	int i;

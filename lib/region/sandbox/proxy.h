@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "region/box/boxes.h"
+#include "region/sandbox/sandboxes.h"
 #include "region/serve/keys.h"
 #include "region/serve/serve.h"
 
@@ -13,7 +13,7 @@
  * to the dataplane.
  */
 struct proxy {
-	struct boxes	*boxes;
+	struct sandboxes	*sandboxes;
 	const char	*dataplane;	/* path of its socket, or NULL */
 };
 
@@ -33,7 +33,7 @@ void	proxy_gone(struct serve_request *);
  * "{id}.local" as Host; if both name one, the same.  The id, into id, or -1
  * after having answered 400.
  */
-int	proxy_id(struct serve_request *, char id[BOX_ID_MAX + 1]);
+int	proxy_id(struct serve_request *, char id[SANDBOX_ID_MAX + 1]);
 
 /* What tl-fault(7) calls it. */
 void	 proxy_name(const struct serve_request *, char *, size_t);

@@ -16,7 +16,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "region/cell/loop.h"
+#include "region/runtime/loop.h"
 
 /* Others take free devices too, between our asking and our taking. */
 #define LOOP_TRIES	64

@@ -1,7 +1,7 @@
 #ifndef TL_REGION_INIT_H
 #define TL_REGION_INIT_H
 
-#include "region/cell/root.h"
+#include "region/runtime/root.h"
 
 /*
  * The first process of a sandbox: takes on its namespaces, then reaps what

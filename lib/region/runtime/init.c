@@ -21,8 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "region/cell/cellmsg.h"
-#include "region/cell/init.h"
+#include "region/runtime/init.h"
+#include "region/runtime/message.h"
 
 /*
  * What root keeps: what unpacking images and buildah's chroot isolation need.
@@ -46,10 +46,10 @@ struct child {
 static struct child *children;
 
 static void
-tell(int sock, enum cell_kind kind, uint32_t tag, pid_t pid, int value,
+tell(int sock, enum message_kind kind, uint32_t tag, pid_t pid, int value,
     const char *words)
 {
-	struct cell_head h = { kind, tag, pid, value };
+	struct message_head h = { kind, tag, pid, value };
 	struct iovec iov[2] = {
 		{ &h, sizeof(h) },
 		{ (void *)(uintptr_t)words, words == NULL ? 0 : strlen(words) },
@@ -185,7 +185,7 @@ failed:
 }
 
 static void
-start(int sock, const struct cell_head *h, const struct start *s)
+start(int sock, const struct message_head *h, const struct start *s)
 {
 	struct { int error; char what[120]; } why;
 	struct passwd pw;
@@ -194,12 +194,12 @@ start(int sock, const struct cell_head *h, const struct start *s)
 	pid_t pid;
 
 	if (!find_user(s->user, &pw)) {
-		tell(sock, CELL_REFUSED, h->tag, 0, EINVAL, "user");
+		tell(sock, MESSAGE_REFUSED, h->tag, 0, EINVAL, "user");
 		return;
 	}
 	c = malloc(sizeof(*c));
 	if (c == NULL || pipe2(report, O_CLOEXEC) == -1) {
-		tell(sock, CELL_REFUSED, h->tag, 0, errno, "process");
+		tell(sock, MESSAGE_REFUSED, h->tag, 0, errno, "process");
 		free(c);
 		return;
 	}
@@ -211,24 +211,24 @@ start(int sock, const struct cell_head *h, const struct start *s)
 	}
 	close(report[1]);
 	if (pid == -1) {
-		tell(sock, CELL_REFUSED, h->tag, 0, errno, "process");
+		tell(sock, MESSAGE_REFUSED, h->tag, 0, errno, "process");
 		free(c);
 	} else if (read(report[0], &why, sizeof(why)) == sizeof(why)) {
 		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 			;
 		why.what[sizeof(why.what) - 1] = '\0';
-		tell(sock, CELL_REFUSED, h->tag, 0, why.error, why.what);
+		tell(sock, MESSAGE_REFUSED, h->tag, 0, why.error, why.what);
 		free(c);
 	} else {
 		c->pid = pid;
 		c->next = children;
 		children = c;
-		tell(sock, CELL_STARTED, h->tag, pid, 0, NULL);
+		tell(sock, MESSAGE_STARTED, h->tag, pid, 0, NULL);
 	}
 	close(report[0]);
 }
 
-/* Cut a CELL_START's text into its strings.  The caller frees s->argv. */
+/* Cut a MESSAGE_START's text into its strings.  The caller frees s->argv. */
 static bool
 split(struct start *s, char *p, char *end, int words)
 {
@@ -261,12 +261,12 @@ split(struct start *s, char *p, char *end, int words)
 static bool
 serve(int sock)
 {
-	static char text[CELL_TEXT_MAX];
+	static char text[MESSAGE_TEXT_MAX];
 	union {
 		struct cmsghdr	 head;
 		char		 room[CMSG_SPACE(2 * sizeof(int))];
 	} control;
-	struct cell_head h;
+	struct message_head h;
 	struct iovec iov[2] = { { &h, sizeof(h) }, { text, sizeof(text) } };
 	struct msghdr m = {
 		.msg_iov = iov,
@@ -291,16 +291,17 @@ serve(int sock)
 		memcpy(fd, CMSG_DATA(c), sizeof(fd));
 	n -= (ssize_t)sizeof(h);
 	switch (h.kind) {
-	case CELL_START:
+	case MESSAGE_START:
 		s.out = fd[0];
 		s.err = fd[1];
 		if (fd[0] != -1 && n > 0 && split(&s, text, text + n, h.value))
 			start(sock, &h, &s);
 		else
-			tell(sock, CELL_REFUSED, h.tag, 0, EINVAL, "request");
+			tell(sock, MESSAGE_REFUSED, h.tag, 0, EINVAL,
+			    "request");
 		free(s.argv);
 		break;
-	case CELL_KILL:
+	case MESSAGE_KILL:
 		/* Only what is not yet reaped: its number is still its own. */
 		for (child = children; child != NULL; child = child->next)
 			if (child->pid == h.pid)
@@ -326,7 +327,8 @@ reap(int sock)
 			if (c->pid == pid) {
 				*p = c->next;
 				free(c);
-				tell(sock, CELL_ENDED, 0, pid, status, NULL);
+				tell(sock, MESSAGE_ENDED, 0, pid, status,
+				    NULL);
 				break;
 			}
 }
@@ -347,17 +349,18 @@ init_run(int sock, const struct root *r)
 	if (p[1].fd == -1)
 		fail_sys(&f, 71, "signalfd");
 	if (p[1].fd == -1 || enter(r, &f) == -1) {
-		tell(sock, CELL_FAILED, 0, 0, 0, f.msg);
+		tell(sock, MESSAGE_FAILED, 0, 0, 0, f.msg);
 		return;
 	}
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null == -1 || dup2(null, 0) == -1 || dup2(null, 1) == -1 ||
 	    dup2(null, 2) == -1) {
-		tell(sock, CELL_FAILED, 0, 0, 0, "/dev/null cannot be opened");
+		tell(sock, MESSAGE_FAILED, 0, 0, 0,
+		    "/dev/null cannot be opened");
 		return;
 	}
 	close(null);
-	tell(sock, CELL_READY, 0, 0, r->loop, NULL);
+	tell(sock, MESSAGE_READY, 0, 0, r->loop, NULL);
 	for (;;) {
 		if (poll(p, 2, -1) == -1 && errno != EINTR)
 			return;

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "region/box/boxes.h"
+#include "region/sandbox/sandboxes.h"
 #include "region/serve/keys.h"
 #include "region/serve/serve.h"
 
@@ -16,7 +16,7 @@
 /* Whether a path is one of its. */
 bool	lifecycle_path(const struct serve_request *);
 /* Answer a whole request of this caller. */
-void	lifecycle_done(struct serve_request *, struct boxes *,
+void	lifecycle_done(struct serve_request *, struct sandboxes *,
 	    const struct key *);
 
 #endif

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "core/buf.h"
-#include "region/cell/cgroup.h"
+#include "region/runtime/cgroup.h"
 
 /* A fork bomb ends here; buildah and its Go threads do not. */
 #define PIDS_MAX	8192

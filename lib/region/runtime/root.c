@@ -17,8 +17,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "region/cell/loop.h"
-#include "region/cell/root.h"
+#include "region/runtime/loop.h"
+#include "region/runtime/root.h"
 
 /* Of the host's /etc: what TLS, ldconfig, mke2fs, buildah and skopeo read. */
 static const char *const etc_copied[] = {

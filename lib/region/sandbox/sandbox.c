@@ -18,11 +18,11 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "region/box/box.h"
-#include "region/box/boxes.h"
-#include "region/cell/cellmsg.h"
-#include "region/cell/loop.h"
-#include "region/cell/root.h"
+#include "region/runtime/loop.h"
+#include "region/runtime/message.h"
+#include "region/runtime/root.h"
+#include "region/sandbox/sandbox.h"
+#include "region/sandbox/sandboxes.h"
 
 /* Making one takes tenths of a second; a busy machine may need longer. */
 #define MAKE_MS		60000
@@ -34,7 +34,7 @@
 extern char **environ;
 
 int64_t
-box_date(void)
+sandbox_date(void)
 {
 	struct timespec t;
 
@@ -43,7 +43,7 @@ box_date(void)
 }
 
 void
-box_ref(struct box *b)
+sandbox_ref(struct sandbox *b)
 {
 	pthread_mutex_lock(&b->lock);
 	b->refs++;
@@ -51,7 +51,7 @@ box_ref(struct box *b)
 }
 
 void
-box_put(struct box *b)
+sandbox_put(struct sandbox *b)
 {
 	bool last;
 
@@ -75,7 +75,7 @@ box_put(struct box *b)
 
 /* Under the lock. */
 static void
-end(struct box *b, const char *outcome)
+end(struct sandbox *b, const char *outcome)
 {
 	uint64_t one = 1;
 
@@ -89,17 +89,17 @@ end(struct box *b, const char *outcome)
 }
 
 void
-box_end(struct box *b, const char *outcome)
+sandbox_end(struct sandbox *b, const char *outcome)
 {
 	pthread_mutex_lock(&b->lock);
 	end(b, outcome);
 	pthread_mutex_unlock(&b->lock);
 }
 
-enum box_status
-box_await(struct box *b, enum box_status from, int wait_ms)
+enum sandbox_status
+sandbox_await(struct sandbox *b, enum sandbox_status from, int wait_ms)
 {
-	enum box_status status;
+	enum sandbox_status status;
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -119,21 +119,21 @@ box_await(struct box *b, enum box_status from, int wait_ms)
 }
 
 void
-box_wait_end(struct box *b)
+sandbox_wait_end(struct sandbox *b)
 {
 	pthread_mutex_lock(&b->lock);
-	while (b->status != BOX_ENDED)
+	while (b->status != SANDBOX_ENDED)
 		pthread_cond_wait(&b->changed, &b->lock);
 	pthread_mutex_unlock(&b->lock);
 }
 
 bool
-box_enter(struct box *b)
+sandbox_enter(struct sandbox *b)
 {
 	bool in;
 
 	pthread_mutex_lock(&b->lock);
-	in = b->status == BOX_RUNNING && !b->ending;
+	in = b->status == SANDBOX_RUNNING && !b->ending;
 	if (in)
 		b->busy++;
 	pthread_mutex_unlock(&b->lock);
@@ -141,7 +141,7 @@ box_enter(struct box *b)
 }
 
 void
-box_leave(struct box *b)
+sandbox_leave(struct sandbox *b)
 {
 	pthread_mutex_lock(&b->lock);
 	if (--b->busy == 0)
@@ -150,11 +150,11 @@ box_leave(struct box *b)
 }
 
 void
-box_file_add(struct box *b, struct box_file *file, int fd)
+sandbox_file_add(struct sandbox *b, struct sandbox_file *file, int fd)
 {
 	pthread_mutex_lock(&b->lock);
 	b->refs++;
-	file->box = b;
+	file->sandbox = b;
 	file->fd = fd;
 	file->next = b->files;
 	b->files = file;
@@ -162,10 +162,10 @@ box_file_add(struct box *b, struct box_file *file, int fd)
 }
 
 void
-box_file_done(struct box_file *file)
+sandbox_file_done(struct sandbox_file *file)
 {
-	struct box *b = file->box;
-	struct box_file **at;
+	struct sandbox *b = file->sandbox;
+	struct sandbox_file **at;
 
 	pthread_mutex_lock(&b->lock);
 	for (at = &b->files; *at != NULL; at = &(*at)->next)
@@ -177,12 +177,12 @@ box_file_done(struct box_file *file)
 		close(file->fd);
 	file->fd = -1;
 	pthread_mutex_unlock(&b->lock);
-	box_put(b);
+	sandbox_put(b);
 }
 
 /* Who it belongs to, for the dataplane: there before it counts as running. */
 static int
-write_owner(const struct box *b, struct fail *f)
+write_owner(const struct sandbox *b, struct fail *f)
 {
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&text);
@@ -202,11 +202,11 @@ write_owner(const struct box *b, struct fail *f)
 	return status;
 }
 
-/* Run tl-cell, its end of the socket as descriptor 3, and nothing else. */
+/* Run tl-runtime, its end of the socket as descriptor 3, and nothing else. */
 static int
-spawn(struct box *b, struct fail *f)
+spawn(struct sandbox *b, struct fail *f)
 {
-	const struct boxes_options *o = boxes_options(b->set);
+	const struct sandboxes_options *o = sandboxes_options(b->set);
 	char base[16], disk[24];
 	const char *argv[24];
 	posix_spawn_file_actions_t fa;
@@ -222,7 +222,7 @@ spawn(struct box *b, struct fail *f)
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	snprintf(base, sizeof(base), "%u", ROOT_BASE + b->slot * ROOT_IDS);
 	snprintf(disk, sizeof(disk), "%ju", (uintmax_t)b->disk_mb);
-	argv[n++] = "tl-cell";
+	argv[n++] = "tl-runtime";
 	argv[n++] = "-b";
 	argv[n++] = base;
 	argv[n++] = "-d";
@@ -245,14 +245,14 @@ spawn(struct box *b, struct fail *f)
 
 	posix_spawn_file_actions_init(&fa);
 	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_adddup2(&fa, pair[1], CELL_FD);
-	posix_spawn_file_actions_addclosefrom_np(&fa, CELL_FD + 1);
+	posix_spawn_file_actions_adddup2(&fa, pair[1], MESSAGE_FD);
+	posix_spawn_file_actions_addclosefrom_np(&fa, MESSAGE_FD + 1);
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
 	    POSIX_SPAWN_SETPGROUP);
 	posix_spawnattr_setpgroup(&attr, 0);
-	error = posix_spawn(&b->cell, o->cell, &fa, &attr,
+	error = posix_spawn(&b->runtime, o->runtime, &fa, &attr,
 	    (char *const *)(uintptr_t)argv, env);
 	posix_spawn_file_actions_destroy(&fa);
 	posix_spawnattr_destroy(&attr);
@@ -260,9 +260,9 @@ spawn(struct box *b, struct fail *f)
 	close(pair[1]);
 	if (error != 0) {
 		close(pair[0]);
-		b->cell = -1;
+		b->runtime = -1;
 		errno = error;
-		return fail_sys(f, EX_OSERR, "%s", o->cell);
+		return fail_sys(f, EX_OSERR, "%s", o->runtime);
 	}
 	pthread_mutex_lock(&b->lock);
 	b->sock = pair[0];
@@ -271,11 +271,11 @@ spawn(struct box *b, struct fail *f)
 }
 
 static int
-make(struct box *b, struct fail *f)
+make(struct sandbox *b, struct fail *f)
 {
 	if (mkdir(b->folder, 0700) == -1)
 		return fail_sys(f, EX_CANTCREAT, "%s", b->folder);
-	if (cgroup_make(&b->cgroup, boxes_cgroups(b->set), b->id,
+	if (cgroup_make(&b->cgroup, sandboxes_cgroups(b->set), b->id,
 	    b->memory_mb, b->cpus, f) == -1)
 		return -1;
 	return spawn(b, f);
@@ -283,7 +283,7 @@ make(struct box *b, struct fail *f)
 
 /* Its init is in place: from here on it is used. */
 static int
-begin(struct box *b, struct fail *f)
+begin(struct sandbox *b, struct fail *f)
 {
 	char path[64];
 	int fd;
@@ -299,20 +299,20 @@ begin(struct box *b, struct fail *f)
 	pthread_mutex_lock(&b->lock);
 	b->rootfd = fd;
 	b->renewed_ms = clock_ms();
-	b->status = BOX_RUNNING;
+	b->status = SANDBOX_RUNNING;
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
-	boxes_log(b->set, "%s: running after %jd ms", b->id,
-	    (intmax_t)(box_date() - b->created_ms));
+	sandboxes_log(b->set, "%s: running after %jd ms", b->id,
+	    (intmax_t)(sandbox_date() - b->created_ms));
 	return 0;
 }
 
 /* One message of its init: 0, or -1 if that was the last. */
 static int
-listen_to(struct box *b, struct fail *f)
+listen_to(struct sandbox *b, struct fail *f)
 {
 	char text[512];
-	struct cell_head h;
+	struct message_head h;
 	struct iovec iov[2] = { { &h, sizeof(h) }, { text, sizeof(text) - 1 } };
 	/* No room for descriptors: none are taken from a sandbox. */
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
@@ -325,21 +325,21 @@ listen_to(struct box *b, struct fail *f)
 		return fail_set(f, EX_OSERR, "its first process ended");
 	text[n - (ssize_t)sizeof(h)] = '\0';
 	switch (h.kind) {
-	case CELL_BORN:
+	case MESSAGE_BORN:
 		b->init = h.pid;
 		break;
-	case CELL_READY:
+	case MESSAGE_READY:
 		b->loop = h.value;
 		break;
-	case CELL_FAILED:
+	case MESSAGE_FAILED:
 		return fail_set(f, EX_OSERR, "%s", text);
-	case CELL_STARTED:
+	case MESSAGE_STARTED:
 		proc_started(b, h.tag, h.pid);
 		break;
-	case CELL_REFUSED:
+	case MESSAGE_REFUSED:
 		proc_refused(b, h.tag, h.value, text);
 		break;
-	case CELL_ENDED:
+	case MESSAGE_ENDED:
 		proc_ended(b, h.pid, h.value);
 		break;
 	}
@@ -354,7 +354,7 @@ struct watch {
 };
 
 static int
-watch(struct box *b, struct watch *w)
+watch(struct sandbox *b, struct watch *w)
 {
 	struct proc *p;
 	void *more;
@@ -398,18 +398,18 @@ watch(struct box *b, struct watch *w)
  * is being made, the time that may take.
  */
 static int
-time_left(struct box *b)
+time_left(struct sandbox *b)
 {
 	int64_t left;
 
 	pthread_mutex_lock(&b->lock);
-	if (b->status == BOX_PENDING)
+	if (b->status == SANDBOX_PENDING)
 		left = b->renewed_ms + MAKE_MS - clock_ms();
 	else
 		left = b->renewed_ms + (int64_t)b->timeout_s * 1000 -
 		    clock_ms();
 	if (left <= 0 && !b->ending)
-		end(b, b->status == BOX_PENDING ? "failed" : "timeout");
+		end(b, b->status == SANDBOX_PENDING ? "failed" : "timeout");
 	if (b->ending)
 		left = 0;
 	pthread_mutex_unlock(&b->lock);
@@ -418,7 +418,7 @@ time_left(struct box *b)
 
 /* From its first message to whatever ends it. */
 static void
-serve(struct box *b, struct fail *f)
+serve(struct sandbox *b, struct fail *f)
 {
 	struct watch w = { NULL, NULL, 0, 0 };
 	int left, status = 0;
@@ -440,8 +440,8 @@ serve(struct box *b, struct fail *f)
 		if (w.p[0].revents == 0)
 			continue;
 		status = listen_to(b, f);
-		if (status == 0 && b->status == BOX_PENDING && b->init != -1 &&
-		    b->loop != -1)
+		if (status == 0 && b->status == SANDBOX_PENDING &&
+		    b->init != -1 && b->loop != -1)
 			status = begin(b, f);
 	}
 	free(w.p);
@@ -449,26 +449,26 @@ serve(struct box *b, struct fail *f)
 }
 
 /*
- * The end of its first process is that of all, and its parent, tl-cell, ends
- * only after it.
+ * The end of its first process is that of all, and its parent, tl-runtime,
+ * ends only after it.
  */
 static void
-reap(struct box *b)
+reap(struct sandbox *b)
 {
 	int64_t begun = clock_ms(), took;
 	bool forced = false;
 	pid_t pid;
 
-	if (b->cell == -1)
+	if (b->runtime == -1)
 		return;
 	for (;;) {
-		pid = waitpid(b->cell, NULL, WNOHANG);
-		if (pid == b->cell || (pid == -1 && errno != EINTR))
+		pid = waitpid(b->runtime, NULL, WNOHANG);
+		if (pid == b->runtime || (pid == -1 && errno != EINTR))
 			return;
 		took = clock_ms() - begun;
 		if (took > END_MS && !forced) {
 			forced = true;
-			boxes_log(b->set, "%s: does not end, killing it",
+			sandboxes_log(b->set, "%s: does not end, killing it",
 			    b->id);
 			/* Our child is not reaped, so neither is its. */
 			if (b->init > 1)
@@ -476,16 +476,16 @@ reap(struct box *b)
 			cgroup_kill(&b->cgroup);
 		}
 		if (took > 2 * END_MS)
-			kill(b->cell, SIGKILL);
+			kill(b->runtime, SIGKILL);
 		usleep(took < 50 ? 500 : 5000);
 	}
 }
 
 /* Nobody is inside any more, and no descriptor of its root is open. */
 static void
-let_go(struct box *b)
+let_go(struct sandbox *b)
 {
-	struct box_file *file;
+	struct sandbox_file *file;
 
 	pthread_mutex_lock(&b->lock);
 	while (b->busy > 0)
@@ -505,34 +505,35 @@ let_go(struct box *b)
 }
 
 static void
-unmake(struct box *b)
+unmake(struct sandbox *b)
 {
 	char path[PATH_MAX];
 
-	boxes_owner_ended(b->folder);
+	sandboxes_owner_ended(b->folder);
 	let_go(b);
 	reap(b);
 	proc_end_all(b);
 	cgroup_kill(&b->cgroup);
 	snprintf(path, sizeof(path), "%s/disk.img", b->folder);
 	if (b->loop != -1 && loop_gone(b->loop, path, END_MS) == -1)
-		boxes_log(b->set, "%s: /dev/loop%d is still in use", b->id,
+		sandboxes_log(b->set, "%s: /dev/loop%d is still in use", b->id,
 		    b->loop);
 	if (cgroup_remove(&b->cgroup, END_MS) == -1)
-		boxes_log(b->set, "%s: its cgroup cannot be removed", b->id);
+		sandboxes_log(b->set, "%s: its cgroup cannot be removed",
+		    b->id);
 	/* No process is left that could send a part. */
-	boxes_strip(b->folder);
-	if (!release_due(boxes_releases(b->set), b->id))
-		boxes_remove(b->folder);
-	else if (!release_await(boxes_releases(b->set), b->id, RELEASE_MS))
-		boxes_log(b->set, "%s: ends before its uploads are given "
+	sandboxes_strip(b->folder);
+	if (!release_due(sandboxes_releases(b->set), b->id))
+		sandboxes_remove(b->folder);
+	else if (!release_await(sandboxes_releases(b->set), b->id, RELEASE_MS))
+		sandboxes_log(b->set, "%s: ends before its uploads are given "
 		    "back", b->id);
 }
 
 void *
-box_live(void *arg)
+sandbox_live(void *arg)
 {
-	struct box *b = arg;
+	struct sandbox *b = arg;
 	struct fail f = { 0, "" };
 
 	if (make(b, &f) == 0)
@@ -545,13 +546,13 @@ box_live(void *arg)
 	end(b, "failed");
 	pthread_mutex_unlock(&b->lock);
 	unmake(b);
-	boxes_log(b->set, "%s: ended: %s%s%s", b->id, b->outcome,
+	sandboxes_log(b->set, "%s: ended: %s%s%s", b->id, b->outcome,
 	    b->reason[0] == '\0' ? "" : ": ", b->reason);
 	pthread_mutex_lock(&b->lock);
 	/* Nobody wakes what is ending; an ended one may be kept for long. */
 	close(b->wake);
 	b->wake = -1;
-	b->status = BOX_ENDED;
+	b->status = SANDBOX_ENDED;
 	b->ended_ms = clock_ms();
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);

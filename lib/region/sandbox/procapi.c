@@ -10,8 +10,8 @@
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/span.h"
-#include "region/box/procapi.h"
-#include "region/cell/cellmsg.h"
+#include "region/runtime/message.h"
+#include "region/sandbox/procapi.h"
 
 /* A silent stream is cut by proxies after a minute; WIRE.md 10.1. */
 #define HEARTBEAT_MS	15000
@@ -29,8 +29,8 @@ struct wanted {
 	double		 timeout_s;	/* run only; 0: none */
 };
 
-#define WANTED_INIT	{ .words = BUF_INIT(CELL_TEXT_MAX),		\
-	.env = BUF_INIT(CELL_TEXT_MAX), .what = BUF_INIT(BUF_SMALL_MAX) }
+#define WANTED_INIT	{ .words = BUF_INIT(MESSAGE_TEXT_MAX),		\
+	.env = BUF_INIT(MESSAGE_TEXT_MAX), .what = BUF_INIT(BUF_SMALL_MAX) }
 
 static void
 wanted_free(struct wanted *w)
@@ -143,7 +143,7 @@ wanted_read(struct wanted *w, const struct buf *body, struct fail *f)
 
 /* Start what the body asks for; NULL after having answered. */
 static struct proc *
-start(struct serve_request *r, struct box *b, double *timeout_s)
+start(struct serve_request *r, struct sandbox *b, double *timeout_s)
 {
 	struct wanted w = WANTED_INIT;
 	struct proc_spec spec;
@@ -179,7 +179,8 @@ start(struct serve_request *r, struct box *b, double *timeout_s)
 }
 
 static void
-show(struct serve_request *r, unsigned status, struct box *b, struct proc *p)
+show(struct serve_request *r, unsigned status, struct sandbox *b,
+    struct proc *p)
 {
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&out);
@@ -191,7 +192,7 @@ show(struct serve_request *r, unsigned status, struct box *b, struct proc *p)
 }
 
 static void
-list(struct serve_request *r, struct box *b)
+list(struct serve_request *r, struct sandbox *b)
 {
 	struct buf out = BUF_INIT(BUF_DOC_MAX);
 	struct jout j = JOUT_INIT(&out);
@@ -215,7 +216,7 @@ list(struct serve_request *r, struct box *b)
  * long, and many may ask for it at once.
  */
 struct lines {
-	struct box	*box;
+	struct sandbox	*sandbox;
 	struct proc	*proc;
 	int		 stream;	/* or -1: both */
 	uint64_t	 off, upto, n;
@@ -282,15 +283,15 @@ lines_free(void *arg)
 {
 	struct lines *w = arg;
 
-	proc_put(w->box, w->proc);
-	box_put(w->box);
+	proc_put(w->sandbox, w->proc);
+	sandbox_put(w->sandbox);
 	buf_free(&w->line.text);
 	buf_free(&w->out);
 	free(w);
 }
 
 static void
-lines(struct serve_request *r, struct box *b, struct proc *p, int stream)
+lines(struct serve_request *r, struct sandbox *b, struct proc *p, int stream)
 {
 	struct lines *w = calloc(1, sizeof(*w));
 	struct fail f;
@@ -299,12 +300,12 @@ lines(struct serve_request *r, struct box *b, struct proc *p, int stream)
 		serve_error(r, 500, "INTERNAL_ERROR", "out of memory");
 		return;
 	}
-	w->box = b;
+	w->sandbox = b;
 	w->proc = p;
 	w->stream = stream;
 	w->line = (struct outlog_line)OUTLOG_LINE_INIT;
 	w->out.max = BATCH + 8 * OUTLOG_LINE_MAX;
-	box_ref(b);
+	sandbox_ref(b);
 	pthread_mutex_lock(&b->lock);
 	p->refs++;
 	w->upto = p->log.size;
@@ -320,7 +321,7 @@ lines(struct serve_request *r, struct box *b, struct proc *p, int stream)
 
 /* A process's output as server-sent events, from its first line on. */
 struct follow {
-	struct box	*box;
+	struct sandbox	*sandbox;
 	struct proc	*proc;
 	struct serve	*serve;
 	int		 stream;	/* or -1: both */
@@ -376,7 +377,7 @@ add_end(struct follow *w, struct fail *f)
 static uint64_t
 look(struct follow *w, bool *ended)
 {
-	struct box *b = w->box;
+	struct sandbox *b = w->sandbox;
 	struct timespec t;
 	uint64_t upto;
 
@@ -438,7 +439,7 @@ follow_next(void *arg, char *p, size_t max)
 		w->sent = 0;
 		if (w->until_ms != 0 && clock_ms() >= w->until_ms) {
 			w->until_ms = 0;
-			proc_kill(w->box, w->proc, SIGKILL);
+			proc_kill(w->sandbox, w->proc, SIGKILL);
 		}
 		if (compose(w, &f) == -1)
 			return SERVE_CUT;
@@ -461,16 +462,16 @@ follow_free(void *arg)
 
 	/* Nobody else knows of what was only to be run. */
 	if (w->run)
-		proc_kill(w->box, w->proc, SIGKILL);
-	proc_put(w->box, w->proc);
-	box_put(w->box);
+		proc_kill(w->sandbox, w->proc, SIGKILL);
+	proc_put(w->sandbox, w->proc);
+	sandbox_put(w->sandbox);
 	buf_free(&w->out);
 	free(w);
 }
 
 /* Takes over the reference to p. */
 static void
-follow(struct serve_request *r, struct box *b, struct proc *p, int stream,
+follow(struct serve_request *r, struct sandbox *b, struct proc *p, int stream,
     bool run, double timeout_s)
 {
 	struct follow *w = calloc(1, sizeof(*w));
@@ -481,8 +482,8 @@ follow(struct serve_request *r, struct box *b, struct proc *p, int stream,
 		serve_error(r, 500, "INTERNAL_ERROR", "out of memory");
 		return;
 	}
-	box_ref(b);
-	w->box = b;
+	sandbox_ref(b);
+	w->sandbox = b;
 	w->proc = p;
 	w->serve = r->serve;
 	w->stream = stream;
@@ -502,7 +503,7 @@ follow(struct serve_request *r, struct box *b, struct proc *p, int stream,
 }
 
 static void
-send_signal(struct serve_request *r, struct box *b, struct proc *p)
+send_signal(struct serve_request *r, struct sandbox *b, struct proc *p)
 {
 	struct span doc;
 	uint64_t sig = 0;
@@ -522,7 +523,8 @@ send_signal(struct serve_request *r, struct box *b, struct proc *p)
 
 /* Those of /api/v1/processes/{pid}; p's reference is the caller's. */
 static void
-one(struct serve_request *r, struct box *b, struct proc *p, const char *what)
+one(struct serve_request *r, struct sandbox *b, struct proc *p,
+    const char *what)
 {
 	bool get = strcmp(r->method, "GET") == 0;
 	int stream = -1;
@@ -568,7 +570,7 @@ one(struct serve_request *r, struct box *b, struct proc *p, const char *what)
 }
 
 static void
-all(struct serve_request *r, struct box *b, bool run)
+all(struct serve_request *r, struct sandbox *b, bool run)
 {
 	double timeout_s;
 	struct proc *p;
@@ -595,7 +597,7 @@ all(struct serve_request *r, struct box *b, bool run)
 }
 
 bool
-procapi_done(struct serve_request *r, struct box *b)
+procapi_done(struct serve_request *r, struct sandbox *b)
 {
 	static const char base[] = "/api/v1/processes";
 	const char *rest = r->path + sizeof(base) - 1;

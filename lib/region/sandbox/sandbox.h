@@ -1,5 +1,5 @@
-#ifndef TL_REGION_BOX_H
-#define TL_REGION_BOX_H
+#ifndef TL_REGION_SANDBOX_H
+#define TL_REGION_SANDBOX_H
 
 #include <sys/types.h>
 
@@ -10,8 +10,8 @@
 #include "core/buf.h"
 #include "core/fail.h"
 #include "core/json.h"
-#include "region/box/outlog.h"
-#include "region/cell/cgroup.h"
+#include "region/runtime/cgroup.h"
+#include "region/sandbox/outlog.h"
 #include "region/serve/id.h"
 #include "region/serve/keys.h"
 
@@ -19,15 +19,15 @@
  * One sandbox, from its creation to well after its end.
  *
  * A thread of its own makes it, takes in what its processes print, and takes
- * it apart.  Everyone else holds a reference (boxes_find(), box_put()) and
- * the lock while looking at what changes.
+ * it apart.  Everyone else holds a reference (sandboxes_find(),
+ * sandbox_put()) and the lock while looking at what changes.
  */
-struct boxes;
+struct sandboxes;
 
-enum box_status { BOX_PENDING, BOX_RUNNING, BOX_ENDED };
+enum sandbox_status { SANDBOX_PENDING, SANDBOX_RUNNING, SANDBOX_ENDED };
 
 /* What is asked for. */
-struct box_spec {
+struct sandbox_spec {
 	const char	*ns;
 	const char	*image;
 	double		 cpus;
@@ -36,20 +36,20 @@ struct box_spec {
 	const char	*idempotency;	/* a key, or NULL */
 };
 
-#define BOX_ID_MAX	ID_MAX
+#define SANDBOX_ID_MAX	ID_MAX
 
 /* A file in the sandbox that a request reads or writes. */
-struct box_file {
-	struct box	*box;
-	struct box_file	*next;
+struct sandbox_file {
+	struct sandbox	*sandbox;
+	struct sandbox_file	*next;
 	int		 fd;		/* -1 once taken away */
 };
 
-struct box {
+struct sandbox {
 	/* These stay as they are. */
-	struct boxes	*set;
-	struct box	*next;		/* in the set; under its lock */
-	char		 id[BOX_ID_MAX + 1];
+	struct sandboxes	*set;
+	struct sandbox	*next;		/* in the set; under its lock */
+	char		 id[SANDBOX_ID_MAX + 1];
 	char		*ns, *image, *idempotency, *folder;
 	struct key	 owner;
 	double		 cpus;
@@ -64,8 +64,8 @@ struct box {
 
 	/* Under the lock. */
 	unsigned	 refs;
-	unsigned	 busy;		/* inside box_enter() */
-	enum box_status	 status;
+	unsigned	 busy;		/* inside sandbox_enter() */
+	enum sandbox_status	 status;
 	bool		 ending;
 	const char	*outcome;	/* "deleted", "timeout", "failed" ... */
 	char		 reason[256];
@@ -78,17 +78,17 @@ struct box {
 	unsigned	 nprocs;
 	uint64_t	 logged;	/* bytes of output kept */
 	struct proc	*procs;		/* newest first */
-	struct box_file	*files;
+	struct sandbox_file	*files;
 
 	/* The thread's. */
-	pid_t		 cell, init;
+	pid_t		 runtime, init;
 	int		 loop;
 	struct cgroup	 cgroup;
 };
 
 enum proc_state { PROC_STARTING, PROC_RUNNING, PROC_ENDED, PROC_REFUSED };
 
-/* A process started by request.  Under its box's lock, but for the log. */
+/* A process started by request.  Under its sandbox's lock, but for the log. */
 struct proc {
 	struct proc	*next;
 	unsigned	 refs;
@@ -117,54 +117,56 @@ struct proc_spec {
 };
 
 /* Processes ended and forgotten when there are more. */
-#define BOX_PROCS_MAX	256U
+#define SANDBOX_PROCS_MAX	256U
 /* All logs of a sandbox together, in bytes; see OUTLOG_MAX for one. */
-#define BOX_LOGS_MAX	(256ULL << 20)
+#define SANDBOX_LOGS_MAX	(256ULL << 20)
 
-int64_t	box_date(void);			/* since 1970, ms */
+int64_t	sandbox_date(void);			/* since 1970, ms */
 
-/* The thread: box is set up by boxes_create(), which holds a reference. */
-void	*box_live(void *box);
+/* The thread: set up by sandboxes_create(), which holds a reference. */
+void	*sandbox_live(void *sandbox);
 
-void	 box_ref(struct box *);
-void	 box_put(struct box *);
+void	 sandbox_ref(struct sandbox *);
+void	 sandbox_put(struct sandbox *);
 /* Ask for its end; outcome is a literal, the first one counts. */
-void	 box_end(struct box *, const char *outcome);
+void	 sandbox_end(struct sandbox *, const char *outcome);
 /* Wait for a change of status away from this one, at most so long. */
-enum box_status box_await(struct box *, enum box_status, int wait_ms);
+enum sandbox_status sandbox_await(struct sandbox *, enum sandbox_status,
+	    int wait_ms);
 /* Wait until nothing of it is left. */
-void	 box_wait_end(struct box *);
+void	 sandbox_wait_end(struct sandbox *);
 
 /*
  * Around each use of its root: false if it is not running.  The end of a
  * sandbox waits for those inside, so stay briefly.
  */
-bool	 box_enter(struct box *);
-void	 box_leave(struct box *);
+bool	 sandbox_enter(struct sandbox *);
+void	 sandbox_leave(struct sandbox *);
 /* Hand a descriptor over, so that it is closed when the sandbox ends. */
-void	 box_file_add(struct box *, struct box_file *, int fd);
-void	 box_file_done(struct box_file *);
+void	 sandbox_file_add(struct sandbox *, struct sandbox_file *, int fd);
+void	 sandbox_file_done(struct sandbox_file *);
 
 /*
  * Start a process: 0 and a reference, or -1 with EX_USAGE where the request
  * is at fault, EX_TEMPFAIL where the sandbox is ending, EX_OSERR.
  */
-int	 proc_start(struct box *, const struct proc_spec *, struct proc **,
+int	 proc_start(struct sandbox *, const struct proc_spec *, struct proc **,
 	    struct fail *);
-struct proc *proc_find(struct box *, pid_t);
-void	 proc_put(struct box *, struct proc *);
+struct proc *proc_find(struct sandbox *, pid_t);
+void	 proc_put(struct sandbox *, struct proc *);
 /* A signal for its group; false if it has ended. */
-bool	 proc_kill(struct box *, struct proc *, int sig);
+bool	 proc_kill(struct sandbox *, struct proc *, int sig);
 /* WIRE.md 9.1's object.  Under the lock. */
 void	 proc_describe(const struct proc *, struct jout *);
 
 /* The thread's part: what the sandbox's init says, what processes print. */
-void	 proc_started(struct box *, uint32_t tag, pid_t);
-void	 proc_refused(struct box *, uint32_t tag, int error, const char *of);
-void	 proc_ended(struct box *, pid_t, int result);
+void	 proc_started(struct sandbox *, uint32_t tag, pid_t);
+void	 proc_refused(struct sandbox *, uint32_t tag, int error,
+	    const char *of);
+void	 proc_ended(struct sandbox *, pid_t, int result);
 /* Read what is there; false if the stream is at its end. */
-bool	 proc_read(struct box *, struct proc *, enum outlog_stream);
+bool	 proc_read(struct sandbox *, struct proc *, enum outlog_stream);
 /* With the sandbox all of them end, and are forgotten. */
-void	 proc_end_all(struct box *);
+void	 proc_end_all(struct sandbox *);
 
 #endif

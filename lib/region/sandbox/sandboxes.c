@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "region/box/boxes.h"
-#include "region/cell/loop.h"
-#include "region/cell/root.h"
+#include "region/runtime/loop.h"
+#include "region/runtime/root.h"
+#include "region/sandbox/sandboxes.h"
 
 /* How long an ended sandbox is remembered, and how many of them. */
 #define REMEMBER_MS	(10LL * 60 * 1000)
@@ -28,38 +28,38 @@
 /* Living ones; a machine for development is full long before. */
 #define LIVING_MAX	256U
 
-struct boxes {
-	struct boxes_options	 options;
+struct sandboxes {
+	struct sandboxes_options	 options;
 	struct cgroup_host	 cgroups;
 	struct releases		*releases;
 	_Atomic(const struct serve *) serve;	/* or NULL: no log yet */
 	int			 lock_fd;
 	pthread_mutex_t		 lock;
-	struct box		*list;	/* newest first; holds references */
+	struct sandbox		*list;	/* newest first; holds references */
 	bool			 used[ROOT_SLOTS];
 	bool			 closing;
 };
 
-const struct boxes_options *
-boxes_options(const struct boxes *s)
+const struct sandboxes_options *
+sandboxes_options(const struct sandboxes *s)
 {
 	return &s->options;
 }
 
 const struct cgroup_host *
-boxes_cgroups(const struct boxes *s)
+sandboxes_cgroups(const struct sandboxes *s)
 {
 	return &s->cgroups;
 }
 
 struct releases *
-boxes_releases(const struct boxes *s)
+sandboxes_releases(const struct sandboxes *s)
 {
 	return s->releases;
 }
 
 void
-boxes_log(const struct boxes *s, const char *fmt, ...)
+sandboxes_log(const struct sandboxes *s, const char *fmt, ...)
 {
 	const struct serve *serve = atomic_load(&s->serve);
 	char line[768];
@@ -75,22 +75,22 @@ boxes_log(const struct boxes *s, const char *fmt, ...)
 }
 
 void
-boxes_serve(struct boxes *s, const struct serve *serve)
+sandboxes_serve(struct sandboxes *s, const struct serve *serve)
 {
 	atomic_store(&s->serve, serve);
 	if (serve == NULL)
 		return;
 	if (s->cgroups.memory[0] == '\0')
-		boxes_log(s, "no memory cgroup on this machine: memory_mb is "
-		    "not enforced");
+		sandboxes_log(s, "no memory cgroup on this machine: memory_mb "
+		    "is not enforced");
 	if (s->cgroups.cpu[0] == '\0')
-		boxes_log(s, "no cpu cgroup on this machine: cpus is not "
+		sandboxes_log(s, "no cpu cgroup on this machine: cpus is not "
 		    "enforced");
 	if (s->cgroups.pids[0] == '\0')
-		boxes_log(s, "no pids cgroup on this machine: how many "
+		sandboxes_log(s, "no pids cgroup on this machine: how many "
 		    "processes there are is not limited");
 	if (s->cgroups.why[0] != '\0')
-		boxes_log(s, "cgroup %s", s->cgroups.why);
+		sandboxes_log(s, "cgroup %s", s->cgroups.why);
 }
 
 static void
@@ -114,20 +114,20 @@ empty(const char *folder, bool all)
 }
 
 void
-boxes_remove(const char *folder)
+sandboxes_remove(const char *folder)
 {
 	empty(folder, true);
 	rmdir(folder);
 }
 
 void
-boxes_strip(const char *folder)
+sandboxes_strip(const char *folder)
 {
 	empty(folder, false);
 }
 
 void
-boxes_owner_ended(const char *folder)
+sandboxes_owner_ended(const char *folder)
 {
 	char owner[PATH_MAX], ended[PATH_MAX];
 
@@ -143,7 +143,8 @@ is_id(const char *s)
 {
 	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-");
 
-	return strncmp(s, "sbx-", 4) == 0 && s[n] == '\0' && n <= BOX_ID_MAX;
+	return strncmp(s, "sbx-", 4) == 0 && s[n] == '\0' &&
+	    n <= SANDBOX_ID_MAX;
 }
 
 /*
@@ -151,7 +152,7 @@ is_id(const char *s)
  * folders and cgroups stay, and what did not end at once is made to.
  */
 static void
-clean(struct boxes *s)
+clean(struct sandboxes *s)
 {
 	char path[PATH_MAX];
 	struct cgroup g;
@@ -166,27 +167,28 @@ clean(struct boxes *s)
 		cgroup_name(&g, &s->cgroups, e->d_name);
 		cgroup_kill(&g);
 		if (cgroup_remove(&g, 5000) == -1)
-			boxes_log(s, "%s: its cgroup cannot be removed",
+			sandboxes_log(s, "%s: its cgroup cannot be removed",
 			    e->d_name);
 		snprintf(path, sizeof(path), "%s/%.100s", s->options.state,
 		    e->d_name);
 		loop_clear_below(path);
-		boxes_owner_ended(path);
-		boxes_strip(path);
+		sandboxes_owner_ended(path);
+		sandboxes_strip(path);
 		if (release_load(s->releases, e->d_name)) {
-			boxes_log(s, "%s: its uploads are to be given back",
+			sandboxes_log(s, "%s: its uploads are to be given "
+			    "back",
 			    e->d_name);
 			continue;
 		}
-		boxes_remove(path);
-		boxes_log(s, "%s: removed what a crashed daemon left",
+		sandboxes_remove(path);
+		sandboxes_log(s, "%s: removed what a crashed daemon left",
 		    e->d_name);
 	}
 	closedir(d);
 }
 
 static void
-boxes_free(struct boxes *s)
+sandboxes_free(struct sandboxes *s)
 {
 	releases_close(s->releases);
 	cgroup_leave(&s->cgroups);
@@ -195,7 +197,7 @@ boxes_free(struct boxes *s)
 	pthread_mutex_destroy(&s->lock);
 	free((void *)(uintptr_t)s->options.state);
 	free((void *)(uintptr_t)s->options.tools);
-	free((void *)(uintptr_t)s->options.cell);
+	free((void *)(uintptr_t)s->options.runtime);
 	free(s);
 }
 
@@ -210,10 +212,10 @@ absolute(const char *path, struct fail *f)
 	return s;
 }
 
-struct boxes *
-boxes_open(const struct boxes_options *o, struct fail *f)
+struct sandboxes *
+sandboxes_open(const struct sandboxes_options *o, struct fail *f)
 {
-	struct boxes *s = calloc(1, sizeof(*s));
+	struct sandboxes *s = calloc(1, sizeof(*s));
 	char path[PATH_MAX], name[48];
 	struct stat st;
 
@@ -228,8 +230,8 @@ boxes_open(const struct boxes_options *o, struct fail *f)
 		goto fail;
 	}
 	s->options.state = absolute(o->state, f);
-	s->options.cell = absolute(o->cell, f);
-	if (s->options.state == NULL || s->options.cell == NULL)
+	s->options.runtime = absolute(o->runtime, f);
+	if (s->options.state == NULL || s->options.runtime == NULL)
 		goto fail;
 	s->options.dataplane = o->dataplane;
 	if (o->tools != NULL) {
@@ -261,37 +263,37 @@ boxes_open(const struct boxes_options *o, struct fail *f)
 	clean(s);
 	return s;
 fail:
-	boxes_free(s);
+	sandboxes_free(s);
 	return NULL;
 }
 
 void
-boxes_end(struct boxes *s)
+sandboxes_end(struct sandboxes *s)
 {
-	struct box *b;
+	struct sandbox *b;
 
 	pthread_mutex_lock(&s->lock);
 	s->closing = true;
 	/* All at once, then wait for each. */
 	for (b = s->list; b != NULL; b = b->next)
-		box_end(b, "shutdown");
+		sandbox_end(b, "shutdown");
 	for (b = s->list; b != NULL; b = b->next)
-		box_wait_end(b);
+		sandbox_wait_end(b);
 	pthread_mutex_unlock(&s->lock);
 }
 
 void
-boxes_close(struct boxes *s)
+sandboxes_close(struct sandboxes *s)
 {
-	struct box *b;
+	struct sandbox *b;
 
 	if (s == NULL)
 		return;
 	while ((b = s->list) != NULL) {
 		s->list = b->next;
-		box_put(b);
+		sandbox_put(b);
 	}
-	boxes_free(s);
+	sandboxes_free(s);
 }
 
 static int
@@ -311,10 +313,11 @@ new_id(char *id, struct fail *f)
 	return 0;
 }
 
-static struct box *
-box_new(struct boxes *s, const struct box_spec *spec, struct fail *f)
+static struct sandbox *
+sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec,
+    struct fail *f)
 {
-	struct box *b = calloc(1, sizeof(*b));
+	struct sandbox *b = calloc(1, sizeof(*b));
 	pthread_condattr_t attr;
 
 	if (b == NULL) {
@@ -328,7 +331,7 @@ box_new(struct boxes *s, const struct box_spec *spec, struct fail *f)
 	pthread_condattr_destroy(&attr);
 	b->set = s;
 	b->refs = 1;
-	b->cell = b->init = -1;
+	b->runtime = b->init = -1;
 	b->rootfd = b->sock = b->loop = -1;
 	b->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	b->owner = spec->owner;
@@ -336,7 +339,7 @@ box_new(struct boxes *s, const struct box_spec *spec, struct fail *f)
 	b->memory_mb = spec->memory_mb;
 	b->disk_mb = spec->disk_mb;
 	b->timeout_s = spec->timeout_s;
-	b->created_ms = box_date();
+	b->created_ms = sandbox_date();
 	b->renewed_ms = clock_ms();
 	b->ns = strdup(spec->ns);
 	b->image = strdup(spec->image);
@@ -348,7 +351,7 @@ box_new(struct boxes *s, const struct box_spec *spec, struct fail *f)
 	    asprintf(&b->folder, "%s/%s", s->options.state, b->id) == -1) {
 		fail_set(f, EX_OSERR, "no memory or descriptors for a "
 		    "sandbox");
-		box_put(b);
+		sandbox_put(b);
 		return NULL;
 	}
 	return b;
@@ -362,7 +365,7 @@ same_owner(const struct key *a, const struct key *b)
 }
 
 static bool
-same_spec(const struct box *b, const struct box_spec *spec)
+same_spec(const struct sandbox *b, const struct sandbox_spec *spec)
 {
 	return strcmp(b->ns, spec->ns) == 0 &&
 	    strcmp(b->image, spec->image) == 0 && !(b->cpus < spec->cpus) &&
@@ -375,16 +378,16 @@ same_spec(const struct box *b, const struct box_spec *spec)
  * Under the set's lock.
  */
 static unsigned
-sweep(struct boxes *s)
+sweep(struct sandboxes *s)
 {
-	struct box **at, *b;
+	struct sandbox **at, *b;
 	unsigned living = 0, ended = 0;
 	bool over;
 
 	memset(s->used, 0, sizeof(s->used));
 	for (at = &s->list; (b = *at) != NULL;) {
 		pthread_mutex_lock(&b->lock);
-		over = b->status == BOX_ENDED;
+		over = b->status == SANDBOX_ENDED;
 		if (!over) {
 			living++;
 			s->used[b->slot] = true;
@@ -394,7 +397,7 @@ sweep(struct boxes *s)
 		pthread_mutex_unlock(&b->lock);
 		if (over) {
 			*at = b->next;
-			box_put(b);
+			sandbox_put(b);
 		} else
 			at = &b->next;
 	}
@@ -403,10 +406,10 @@ sweep(struct boxes *s)
 
 /* Under the set's lock. */
 static int
-add(struct boxes *s, const struct box_spec *spec, struct box **out,
+add(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
     struct fail *f)
 {
-	struct box *b;
+	struct sandbox *b;
 	int error;
 
 	if (s->closing)
@@ -414,30 +417,30 @@ add(struct boxes *s, const struct box_spec *spec, struct box **out,
 	if (sweep(s) >= LIVING_MAX)
 		return fail_set(f, EX_TEMPFAIL, "%u sandboxes are there "
 		    "already; delete some", LIVING_MAX);
-	b = box_new(s, spec, f);
+	b = sandbox_new(s, spec, f);
 	if (b == NULL)
 		return -1;
 	while (s->used[b->slot])
 		b->slot++;
-	error = pthread_create(&b->thread, NULL, box_live, b);
+	error = pthread_create(&b->thread, NULL, sandbox_live, b);
 	if (error != 0) {
-		box_put(b);
+		sandbox_put(b);
 		errno = error;
 		return fail_sys(f, EX_OSERR, "thread");
 	}
 	b->threaded = true;
 	b->next = s->list;
 	s->list = b;
-	box_ref(b);
+	sandbox_ref(b);
 	*out = b;
 	return 1;
 }
 
 int
-boxes_create(struct boxes *s, const struct box_spec *spec, struct box **out,
-    struct fail *f)
+sandboxes_create(struct sandboxes *s, const struct sandbox_spec *spec,
+    struct sandbox **out, struct fail *f)
 {
-	struct box *b;
+	struct sandbox *b;
 	int status;
 
 	pthread_mutex_lock(&s->lock);
@@ -453,7 +456,7 @@ boxes_create(struct boxes *s, const struct box_spec *spec, struct box **out,
 		status = fail_set(f, EX_DATAERR, "this Idempotency-Key was "
 		    "used for another request");
 	else {
-		box_ref(b);
+		sandbox_ref(b);
 		*out = b;
 		status = 0;
 	}
@@ -461,15 +464,15 @@ boxes_create(struct boxes *s, const struct box_spec *spec, struct box **out,
 	return status;
 }
 
-struct box *
-boxes_find(struct boxes *s, const char *id, const struct key *owner)
+struct sandbox *
+sandboxes_find(struct sandboxes *s, const char *id, const struct key *owner)
 {
-	struct box *b;
+	struct sandbox *b;
 
 	pthread_mutex_lock(&s->lock);
 	for (b = s->list; b != NULL; b = b->next)
 		if (strcmp(b->id, id) == 0 && same_owner(&b->owner, owner)) {
-			box_ref(b);
+			sandbox_ref(b);
 			break;
 		}
 	pthread_mutex_unlock(&s->lock);
@@ -477,10 +480,10 @@ boxes_find(struct boxes *s, const char *id, const struct key *owner)
 }
 
 void
-boxes_each(struct boxes *s, const struct key *owner,
-    void (*each)(void *, struct box *), void *arg)
+sandboxes_each(struct sandboxes *s, const struct key *owner,
+    void (*each)(void *, struct sandbox *), void *arg)
 {
-	struct box *b;
+	struct sandbox *b;
 
 	pthread_mutex_lock(&s->lock);
 	sweep(s);

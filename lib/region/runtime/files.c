@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "region/cell/files.h"
+#include "region/runtime/files.h"
 
 int
 files_check(const char *path)

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "core/utf8.h"
-#include "region/box/outlog.h"
+#include "region/sandbox/outlog.h"
 
 /* Before each line in the file. */
 struct record {

@@ -6,9 +6,9 @@
 #include "core/fail.h"
 
 /*
- * The root file system of a sandbox, built by tl-cell in a mount namespace of
- * its own, so that nothing of it is ever seen on the host and all of it goes
- * when the last process does.
+ * The root file system of a sandbox, built by tl-runtime in a mount namespace
+ * of its own, so that nothing of it is ever seen on the host and all of it
+ * goes when the last process does.
  *
  * It is an ext4 disk of the wanted size in a sparse file: that is the real
  * limit.  On it lie a small generated skeleton and, as an overlay, the host's

@@ -5,8 +5,8 @@
 
 #include "core/json.h"
 #include "core/span.h"
-#include "region/box/lifecycle.h"
-#include "region/cell/root.h"
+#include "region/runtime/root.h"
+#include "region/sandbox/lifecycle.h"
 
 /* What a request that says nothing gets. */
 #define CPUS_DEFAULT	1.0
@@ -37,15 +37,15 @@ lifecycle_path(const struct serve_request *r)
 }
 
 static const char *
-status_word(enum box_status status)
+status_word(enum sandbox_status status)
 {
-	return status == BOX_PENDING ? "pending" :
-	    status == BOX_RUNNING ? "running" : "terminated";
+	return status == SANDBOX_PENDING ? "pending" :
+	    status == SANDBOX_RUNNING ? "running" : "terminated";
 }
 
 /* WIRE.md 7: id, and never sandbox_id beside it. */
 static void
-describe(struct box *b, const char *url, struct jout *j)
+describe(struct sandbox *b, const char *url, struct jout *j)
 {
 	pthread_mutex_lock(&b->lock);
 	jout_object(j);
@@ -68,9 +68,9 @@ describe(struct box *b, const char *url, struct jout *j)
 	jout_i64(j, b->created_ms);
 	jout_member(j, "sandbox_url", url);
 	jout_member(j, "routing_hint", "local");
-	if (b->status == BOX_PENDING)
+	if (b->status == SANDBOX_PENDING)
 		jout_member(j, "pending_reason", "being made");
-	if (b->status == BOX_ENDED) {
+	if (b->status == SANDBOX_ENDED) {
 		jout_member(j, "outcome", b->outcome);
 		if (b->reason[0] != '\0')
 			jout_member(j, "error_details", b->reason);
@@ -93,7 +93,7 @@ number(const struct span *obj, const char *name, uint64_t min, uint64_t max,
 }
 
 static int
-read_spec(const struct buf *body, struct box_spec *spec, char **image,
+read_spec(const struct buf *body, struct sandbox_spec *spec, char **image,
     struct fail *f)
 {
 	struct span doc, resources, network;
@@ -139,10 +139,10 @@ read_spec(const struct buf *body, struct box_spec *spec, char **image,
 }
 
 static void
-create(struct serve_request *r, struct boxes *s, const struct key *caller,
+create(struct serve_request *r, struct sandboxes *s, const struct key *caller,
     const char *ns)
 {
-	struct box_spec spec = {
+	struct sandbox_spec spec = {
 		.ns = ns,
 		.cpus = CPUS_DEFAULT,
 		.memory_mb = MEMORY_DEFAULT,
@@ -153,9 +153,9 @@ create(struct serve_request *r, struct boxes *s, const struct key *caller,
 	};
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&out);
-	enum box_status status;
+	enum sandbox_status status;
 	char *image = NULL;
-	struct box *b;
+	struct sandbox *b;
 	struct fail f;
 	int made;
 
@@ -172,7 +172,7 @@ create(struct serve_request *r, struct boxes *s, const struct key *caller,
 		return;
 	}
 	spec.image = image == NULL ? "" : image;
-	made = boxes_create(s, &spec, &b, &f);
+	made = sandboxes_create(s, &spec, &b, &f);
 	free(image);
 	if (made == -1) {
 		serve_error(r, f.status == EX_DATAERR ? 409 :
@@ -181,18 +181,18 @@ create(struct serve_request *r, struct boxes *s, const struct key *caller,
 		    f.msg);
 		return;
 	}
-	status = box_await(b, BOX_PENDING, CREATE_WAIT_MS);
+	status = sandbox_await(b, SANDBOX_PENDING, CREATE_WAIT_MS);
 	jout_object(&j);
 	jout_member(&j, "sandbox_id", b->id);
 	jout_member(&j, "status", status_word(status));
 	jout_member(&j, "routing_hint", "local");
 	jout_member(&j, "sandbox_url", serve_url(r->serve));
-	if (status == BOX_ENDED) {
+	if (status == SANDBOX_ENDED) {
 		jout_member(&j, "termination_reason", b->outcome);
 		jout_member(&j, "error_details", b->reason);
 	}
 	jout_close(&j);
-	box_put(b);
+	sandbox_put(b);
 	serve_reply_json(r, made == 1 ? 201 : 200, &j);
 }
 
@@ -202,7 +202,7 @@ struct listing {
 };
 
 static void
-list_one(void *arg, struct box *b)
+list_one(void *arg, struct sandbox *b)
 {
 	struct listing *l = arg;
 
@@ -211,7 +211,7 @@ list_one(void *arg, struct box *b)
 }
 
 static void
-list(struct serve_request *r, struct boxes *s, const struct key *caller,
+list(struct serve_request *r, struct sandboxes *s, const struct key *caller,
     const char *ns)
 {
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
@@ -220,14 +220,14 @@ list(struct serve_request *r, struct boxes *s, const struct key *caller,
 	jout_object(&l.j);
 	jout_key(&l.j, "sandboxes");
 	jout_array(&l.j);
-	boxes_each(s, caller, list_one, &l);
+	sandboxes_each(s, caller, list_one, &l);
 	jout_close(&l.j);
 	jout_close(&l.j);
 	serve_reply_json(r, 200, &l.j);
 }
 
 static void
-show(struct serve_request *r, struct box *b)
+show(struct serve_request *r, struct sandbox *b)
 {
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&out);
@@ -238,20 +238,20 @@ show(struct serve_request *r, struct box *b)
 
 /* Answers when nothing of it is left. */
 static void
-delete(struct serve_request *r, struct box *b)
+delete(struct serve_request *r, struct sandbox *b)
 {
-	box_end(b, "deleted");
-	box_wait_end(b);
+	sandbox_end(b, "deleted");
+	sandbox_wait_end(b);
 	show(r, b);
 }
 
 void
-lifecycle_done(struct serve_request *r, struct boxes *s,
+lifecycle_done(struct serve_request *r, struct sandboxes *s,
     const struct key *caller)
 {
 	char seg[2][256];
 	const char *ns = NULL, *id = NULL;
-	struct box *b;
+	struct sandbox *b;
 
 	if (serve_match(r, "/v1/namespaces/{}/sandboxes", seg, 2) == 1)
 		ns = seg[0];
@@ -272,7 +272,7 @@ lifecycle_done(struct serve_request *r, struct boxes *s,
 	else if (id == NULL) {
 		serve_add_header(r, "Allow", "GET, POST");
 		serve_error(r, 405, "METHOD_NOT_ALLOWED", "GET or POST");
-	} else if ((b = boxes_find(s, id, caller)) == NULL)
+	} else if ((b = sandboxes_find(s, id, caller)) == NULL)
 		serve_error(r, 404, "SANDBOX_NOT_FOUND",
 		    "there is no such sandbox");
 	else {
@@ -288,6 +288,6 @@ lifecycle_done(struct serve_request *r, struct boxes *s,
 			serve_error(r, 405, "METHOD_NOT_ALLOWED",
 			    "GET or DELETE");
 		}
-		box_put(b);
+		sandbox_put(b);
 	}
 }

@@ -15,8 +15,8 @@
 #include "core/clock.h"
 #include "core/http.h"
 #include "core/json.h"
-#include "region/box/boxes.h"
-#include "region/box/release.h"
+#include "region/sandbox/release.h"
+#include "region/sandbox/sandboxes.h"
 
 /* A build asks for one; more than a few are a mistake. */
 #define KEYS_MAX	256U
@@ -30,7 +30,7 @@
 
 struct entry {
 	struct entry	*next;
-	char		 id[BOX_ID_MAX + 1];
+	char		 id[SANDBOX_ID_MAX + 1];
 	char		*keys[KEYS_MAX];
 	unsigned	 n;
 	unsigned	 signing;	/* requests under way */
@@ -39,7 +39,7 @@ struct entry {
 };
 
 struct releases {
-	const struct boxes	*boxes;
+	const struct sandboxes	*sandboxes;
 	pthread_t		 thread;
 	pthread_mutex_t		 lock;
 	pthread_cond_t		 changed;
@@ -120,8 +120,8 @@ static void
 path_of(const struct releases *s, const char *id, const char *name,
     char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/%s/%s", boxes_options(s->boxes)->state,
-	    id, name);
+	snprintf(path, PATH_MAX, "%s/%s/%s",
+	    sandboxes_options(s->sandboxes)->state, id, name);
 }
 
 /* The files. */
@@ -199,7 +199,7 @@ forget_files(const struct releases *s, const char *id)
 	char path[PATH_MAX];
 
 	path_of(s, id, "", path);
-	boxes_remove(path);
+	sandboxes_remove(path);
 }
 
 /* Asking. */
@@ -223,7 +223,7 @@ static int
 ask(const struct releases *s, const char *id, const char *key, uint64_t *n,
     struct fail *f)
 {
-	char header[sizeof("X-Tensorlake-Sandbox-Id: ") + BOX_ID_MAX];
+	char header[sizeof("X-Tensorlake-Sandbox-Id: ") + SANDBOX_ID_MAX];
 	const char *headers[] = { header, NULL };
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&body);
@@ -231,7 +231,7 @@ ask(const struct releases *s, const char *id, const char *key, uint64_t *n,
 	struct http_request q = {
 		.method = "POST",
 		.url = "http://dataplane/api/v1/blob/release",
-		.unix_path = boxes_options(s->boxes)->dataplane,
+		.unix_path = sandboxes_options(s->sandboxes)->dataplane,
 		.headers = headers,
 		.timeout_ms = ASK_MS,
 		.no_redirect = true,
@@ -303,8 +303,9 @@ give_back(struct releases *s, struct entry *e, struct fail *f)
 			continue;
 		}
 		if (n > 0)
-			boxes_log(s->boxes, "%s: gave back %ju uploads of %s",
-			    e->id, (uintmax_t)n, e->keys[i]);
+			sandboxes_log(s->sandboxes,
+			    "%s: gave back %ju uploads of %s", e->id,
+			    (uintmax_t)n, e->keys[i]);
 		free(e->keys[i]);
 		e->keys[i] = e->keys[--e->n];
 	}
@@ -345,12 +346,13 @@ work(struct releases *s, struct entry *e)
 		s->again_ms = clock_ms();
 	} else if (rc == -1 && too_old(s, e)) {
 		for (i = 0; i < e->n; i++)
-			boxes_log(s->boxes, "%s: given up, uploads may be "
-			    "left open: %s: %s", e->id, e->keys[i], f.msg);
+			sandboxes_log(s->sandboxes, "%s: given up, uploads "
+			    "may be left open: %s: %s", e->id, e->keys[i],
+			    f.msg);
 		gone(s, e);
 	} else if (rc == -1) {
-		boxes_log(s->boxes, "%s: uploads are still to be given back, "
-		    "of %s%s: %s", e->id, e->keys[0],
+		sandboxes_log(s->sandboxes, "%s: uploads are still to be "
+		    "given back, of %s%s: %s", e->id, e->keys[0],
 		    e->n > 1 ? " and others" : "", f.msg);
 		e->tried = true;
 		unlink_entry(s, e);
@@ -414,7 +416,7 @@ live(void *arg)
 }
 
 struct releases *
-releases_open(const struct boxes *boxes, struct fail *f)
+releases_open(const struct sandboxes *sandboxes, struct fail *f)
 {
 	struct releases *s = calloc(1, sizeof(*s));
 	pthread_condattr_t attr;
@@ -424,7 +426,7 @@ releases_open(const struct boxes *boxes, struct fail *f)
 		fail_set(f, EX_OSERR, "out of memory");
 		return NULL;
 	}
-	s->boxes = boxes;
+	s->sandboxes = sandboxes;
 	s->wait_ms = AGAIN_MIN_MS;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -554,8 +556,8 @@ release_load(struct releases *s, const char *id)
 	if (rc == 0 && ((e = entry_new(id, &f)) == NULL ||
 	    buf_load(&text, path, &f) == -1 || (text.len > 0 &&
 	    read_keys(e, text.data, &f) == -1))) {
-		boxes_log(s->boxes, "%s: uploads may be left open: %s", id,
-		    f.msg);
+		sandboxes_log(s->sandboxes, "%s: uploads may be left open: %s",
+		    id, f.msg);
 		rc = -1;
 	}
 	buf_free(&text);

@@ -1,4 +1,4 @@
-/* tl-cell: the inside of a sandbox; tl-sandboxd runs it, nobody else. */
+/* tl-runtime: the inside of a sandbox; tl-sandboxd runs it, nobody else. */
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,13 +20,13 @@
 #include <unistd.h>
 
 #include "core/opt.h"
-#include "region/cell/cellmsg.h"
-#include "region/cell/init.h"
-#include "region/cell/root.h"
+#include "region/runtime/init.h"
+#include "region/runtime/message.h"
+#include "region/runtime/root.h"
 
 static const char usage[] =
-"usage: tl-cell [-b id] [-d mb] [-g cgroup] [-n name] [-t tools] folder\n"
-"       tl-cell -c [-b id]\n"
+"usage: tl-runtime [-b id] [-d mb] [-g cgroup] [-n name] [-t tools] folder\n"
+"       tl-runtime -c [-b id]\n"
 "  -b, --base ID        first of the 65,536 user and group ids\n"
 "  -c, --check          can sandboxes be made here?  0, or a line why not\n"
 "  -d, --disk-mb N      size of the disk, in MiB\n"
@@ -79,14 +79,14 @@ check(uint32_t base)
 static _Noreturn void
 failed(const struct fail *f)
 {
-	struct cell_head h = { .kind = CELL_FAILED };
+	struct message_head h = { .kind = MESSAGE_FAILED };
 	struct iovec iov[2] = {
 		{ &h, sizeof(h) },
 		{ (void *)(uintptr_t)f->msg, strlen(f->msg) },
 	};
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
 
-	sendmsg(CELL_FD, &m, MSG_NOSIGNAL);
+	sendmsg(MESSAGE_FD, &m, MSG_NOSIGNAL);
 	exit(f->status);
 }
 
@@ -94,7 +94,7 @@ failed(const struct fail *f)
 static _Noreturn void
 run(struct root *r)
 {
-	struct cell_head born = { .kind = CELL_BORN };
+	struct message_head born = { .kind = MESSAGE_BORN };
 	struct fail f;
 	pid_t pid;
 
@@ -114,13 +114,13 @@ run(struct root *r)
 	}
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		init_run(CELL_FD, r);
+		init_run(MESSAGE_FD, r);
 		_exit(0);
 	}
 	born.pid = pid;
-	if (send(CELL_FD, &born, sizeof(born), MSG_NOSIGNAL) == -1)
+	if (send(MESSAGE_FD, &born, sizeof(born), MSG_NOSIGNAL) == -1)
 		kill(pid, SIGKILL);
-	close(CELL_FD);
+	close(MESSAGE_FD);
 	/* Its end is that of all its processes: the kernel waits for them. */
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		;
@@ -174,7 +174,7 @@ main(int argc, char *argv[])
 			r.tools = optarg;
 			break;
 		case 'V':
-			opt_version("tl-cell");
+			opt_version("tl-runtime");
 		case 'v':
 			break;
 		default:
@@ -188,10 +188,10 @@ main(int argc, char *argv[])
 		opt_usage(usage);
 	r.folder = argv[0];
 	len = sizeof(type);
-	if (getsockopt(CELL_FD, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
+	if (getsockopt(MESSAGE_FD, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
 	    type != SOCK_SEQPACKET)
 		errx(EX_USAGE, "descriptor 3 is not the socket that "
 		    "tl-sandboxd runs me with");
-	fcntl(CELL_FD, F_SETFD, FD_CLOEXEC);
+	fcntl(MESSAGE_FD, F_SETFD, FD_CLOEXEC);
 	run(&r);
 }

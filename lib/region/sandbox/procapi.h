@@ -1,7 +1,7 @@
 #ifndef TL_REGION_PROCAPI_H
 #define TL_REGION_PROCAPI_H
 
-#include "region/box/box.h"
+#include "region/sandbox/sandbox.h"
 #include "region/serve/serve.h"
 
 /*
@@ -11,6 +11,6 @@
 #define PROCAPI_BODY_MAX	(1U << 20)
 
 /* Answer a whole request; false if the path is none of its. */
-bool	procapi_done(struct serve_request *, struct box *);
+bool	procapi_done(struct serve_request *, struct sandbox *);
 
 #endif

@@ -8,10 +8,10 @@
 
 #include "core/clock.h"
 #include "core/http.h"
-#include "region/box/procapi.h"
-#include "region/box/proxy.h"
-#include "region/cell/files.h"
-#include "region/cell/root.h"
+#include "region/runtime/files.h"
+#include "region/runtime/root.h"
+#include "region/sandbox/procapi.h"
+#include "region/sandbox/proxy.h"
 #include "region/serve/id.h"
 #include "region/sign/sign.h"
 
@@ -24,8 +24,8 @@ static const char id_header[] = "X-Tensorlake-Sandbox-Id";
 
 /* What a request under way holds. */
 struct passage {
-	struct box	*box;
-	struct box_file	*file;		/* a PUT's */
+	struct sandbox	*sandbox;
+	struct sandbox_file	*file;		/* a PUT's */
 };
 
 bool
@@ -35,7 +35,7 @@ proxy_path(const struct serve_request *r)
 }
 
 int
-proxy_id(struct serve_request *r, char id[BOX_ID_MAX + 1])
+proxy_id(struct serve_request *r, char id[SANDBOX_ID_MAX + 1])
 {
 	unsigned n = serve_header_count(r, id_header);
 	const char *named = serve_header(r, id_header);
@@ -63,7 +63,7 @@ proxy_id(struct serve_request *r, char id[BOX_ID_MAX + 1])
 			    "%s and Host name different sandboxes", id_header);
 			return -1;
 		}
-		snprintf(id, BOX_ID_MAX + 1, "%.*s", (int)len, host);
+		snprintf(id, SANDBOX_ID_MAX + 1, "%.*s", (int)len, host);
 		return 0;
 	}
 	if (named == NULL) {
@@ -72,7 +72,7 @@ proxy_id(struct serve_request *r, char id[BOX_ID_MAX + 1])
 		    id_header);
 		return -1;
 	}
-	snprintf(id, BOX_ID_MAX + 1, "%s", named);
+	snprintf(id, SANDBOX_ID_MAX + 1, "%s", named);
 	return 0;
 }
 
@@ -122,8 +122,8 @@ file_error(struct serve_request *r, int error)
 enum file_op { FILE_READ, FILE_WRITE, FILE_REMOVE };
 
 static int
-file_op(struct serve_request *r, struct box *b, enum file_op op,
-    struct box_file **file)
+file_op(struct serve_request *r, struct sandbox *b, enum file_op op,
+    struct sandbox_file **file)
 {
 	struct files in = {
 		.uid = ROOT_BASE + b->slot * ROOT_IDS + ROOT_UID,
@@ -136,7 +136,7 @@ file_op(struct serve_request *r, struct box *b, enum file_op op,
 
 	if (serve_query(r, "path", &path, &f) != 1 || path.len == 0)
 		error = EBADMSG;
-	else if (!box_enter(b)) {
+	else if (!sandbox_enter(b)) {
 		serve_error(r, 503, "SANDBOX_NOT_RUNNING",
 		    "the sandbox is ending");
 		buf_free(&path);
@@ -153,9 +153,9 @@ file_op(struct serve_request *r, struct box *b, enum file_op op,
 				close(fd);
 				error = ENOMEM;
 			} else
-				box_file_add(b, *file, fd);
+				sandbox_file_add(b, *file, fd);
 		}
-		box_leave(b);
+		sandbox_leave(b);
 	}
 	buf_free(&path);
 	if (error == 0)
@@ -167,21 +167,21 @@ file_op(struct serve_request *r, struct box *b, enum file_op op,
 static ssize_t
 read_next(void *arg, char *p, size_t n)
 {
-	struct box_file *file = arg;
+	struct sandbox_file *file = arg;
 	ssize_t got;
 
 	/* The end of a sandbox takes its files away. */
-	if (!box_enter(file->box))
+	if (!sandbox_enter(file->sandbox))
 		return SERVE_CUT;
 	got = read(file->fd, p, n);
-	box_leave(file->box);
+	sandbox_leave(file->sandbox);
 	return got > 0 ? got : got == 0 ? -1 : SERVE_CUT;
 }
 
 static void
 file_free(void *arg)
 {
-	box_file_done(arg);
+	sandbox_file_done(arg);
 	free(arg);
 }
 
@@ -191,7 +191,7 @@ write_some(struct serve_request *r, struct passage *o, const char *p, size_t n)
 	int error = 0;
 	ssize_t put;
 
-	if (!box_enter(o->box)) {
+	if (!sandbox_enter(o->sandbox)) {
 		serve_error(r, 503, "SANDBOX_NOT_RUNNING",
 		    "the sandbox is ending");
 		return;
@@ -205,7 +205,7 @@ write_some(struct serve_request *r, struct passage *o, const char *p, size_t n)
 			n -= (size_t)put;
 		}
 	}
-	box_leave(o->box);
+	sandbox_leave(o->sandbox);
 	if (error != 0)
 		file_error(r, error);
 }
@@ -213,16 +213,16 @@ write_some(struct serve_request *r, struct passage *o, const char *p, size_t n)
 static void
 files_done(struct serve_request *r, struct passage *o)
 {
-	struct box_file *file;
+	struct sandbox_file *file;
 
 	if (o->file != NULL)
 		serve_reply(r, 204, NULL, "", 0);
 	else if (strcmp(r->method, "GET") == 0) {
-		if (file_op(r, o->box, FILE_READ, &file) == 0)
+		if (file_op(r, o->sandbox, FILE_READ, &file) == 0)
 			serve_reply_stream(r, 200, "application/octet-stream",
 			    read_next, file_free, file);
 	} else if (strcmp(r->method, "DELETE") == 0) {
-		if (file_op(r, o->box, FILE_REMOVE, &file) == 0)
+		if (file_op(r, o->sandbox, FILE_REMOVE, &file) == 0)
 			serve_reply(r, 204, NULL, "", 0);
 	} else {
 		serve_add_header(r, "Allow", "GET, PUT, DELETE");
@@ -236,9 +236,10 @@ files_done(struct serve_request *r, struct passage *o)
  * none is copied, and whose sandbox it is says the one we authenticated.
  */
 static void
-pass_on(struct serve_request *r, const struct proxy *x, const struct box *b)
+pass_on(struct serve_request *r, const struct proxy *x,
+    const struct sandbox *b)
 {
-	char id[sizeof(id_header) + BOX_ID_MAX + 3];
+	char id[sizeof(id_header) + SANDBOX_ID_MAX + 3];
 	const char *headers[] = { id, NULL };
 	struct http_request req = {
 		.method = "POST",
@@ -269,24 +270,24 @@ pass_on(struct serve_request *r, const struct proxy *x, const struct box *b)
 
 /* Write down what it opens: 1, 0 if it opens nothing, -1 and answered. */
 static int
-hold(struct serve_request *r, struct box *b)
+hold(struct serve_request *r, struct sandbox *b)
 {
 	struct buf key = BUF_INIT(BUF_SMALL_MAX);
 	struct fail f;
 	int rc = sign_opens(r->body.data == NULL ? "" : r->body.data,
 	    r->body.len, b->owner.project, &key, &f);
 
-	if (rc == 1 && !box_enter(b)) {
+	if (rc == 1 && !sandbox_enter(b)) {
 		serve_error(r, 503, "SANDBOX_NOT_RUNNING",
 		    "the sandbox is ending");
 		buf_free(&key);
 		return -1;
 	}
 	if (rc == 1) {
-		if (release_hold(boxes_releases(b->set), b->id, key.data,
+		if (release_hold(sandboxes_releases(b->set), b->id, key.data,
 		    &f) == -1)
 			rc = -1;
-		box_leave(b);
+		sandbox_leave(b);
 	}
 	buf_free(&key);
 	if (rc == -1) {
@@ -301,7 +302,7 @@ hold(struct serve_request *r, struct box *b)
 }
 
 static void
-sign(struct serve_request *r, const struct proxy *x, struct box *b)
+sign(struct serve_request *r, const struct proxy *x, struct sandbox *b)
 {
 	int held;
 
@@ -314,7 +315,7 @@ sign(struct serve_request *r, const struct proxy *x, struct box *b)
 	else if ((held = hold(r, b)) != -1) {
 		pass_on(r, x, b);
 		if (held)
-			release_signed(boxes_releases(b->set), b->id);
+			release_signed(sandboxes_releases(b->set), b->id);
 	}
 }
 
@@ -322,33 +323,33 @@ void
 proxy_begin(struct serve_request *r, const struct proxy *x,
     const struct key *caller)
 {
-	char id[BOX_ID_MAX + 1];
-	enum box_status status;
+	char id[SANDBOX_ID_MAX + 1];
+	enum sandbox_status status;
 	struct passage *o;
-	struct box *b;
+	struct sandbox *b;
 
 	if (proxy_id(r, id) == -1)
 		return;
-	b = boxes_find(x->boxes, id, caller);
+	b = sandboxes_find(x->sandboxes, id, caller);
 	if (b == NULL) {
 		serve_error(r, 404, "SANDBOX_NOT_FOUND",
 		    "there is no such sandbox");
 		return;
 	}
 	pthread_mutex_lock(&b->lock);
-	status = b->ending ? BOX_ENDED : b->status;
-	if (status == BOX_RUNNING)
+	status = b->ending ? SANDBOX_ENDED : b->status;
+	if (status == SANDBOX_RUNNING)
 		b->renewed_ms = clock_ms();
 	pthread_mutex_unlock(&b->lock);
-	o = status == BOX_RUNNING ? calloc(1, sizeof(*o)) : NULL;
+	o = status == SANDBOX_RUNNING ? calloc(1, sizeof(*o)) : NULL;
 	if (o == NULL) {
 		serve_error(r, 503, "SANDBOX_NOT_RUNNING", "the sandbox %s",
-		    status == BOX_PENDING ? "is being made, not running" :
+		    status == SANDBOX_PENDING ? "is being made, not running" :
 		    "has ended, it is not running");
-		box_put(b);
+		sandbox_put(b);
 		return;
 	}
-	o->box = b;
+	o->sandbox = b;
 	r->own = o;
 	if (strcmp(r->path, "/api/v1/files") != 0)
 		r->keep_body = strcmp(r->path, "/api/v1/blob/sign") == 0 ?
@@ -381,8 +382,8 @@ proxy_done(struct serve_request *r, const struct proxy *x)
 		    16);
 	else if (strcmp(r->path, "/api/v1/blob/sign") == 0 &&
 	    strcmp(r->method, "POST") == 0)
-		sign(r, x, o->box);
-	else if (!procapi_done(r, o->box))
+		sign(r, x, o->sandbox);
+	else if (!procapi_done(r, o->sandbox))
 		serve_error(r, 404, "NOT_FOUND", "no such address");
 }
 
@@ -396,7 +397,7 @@ proxy_gone(struct serve_request *r)
 	r->own = NULL;
 	if (o->file != NULL)
 		file_free(o->file);
-	box_put(o->box);
+	sandbox_put(o->sandbox);
 	free(o);
 }
 
