@@ -12,7 +12,7 @@
 #	TL_NAME		the image's name: the target's, without its folder;
 #			for one image as above
 #	tl-context	the files of a context, so that a change is noticed (but
-#			for names with blanks, which make cannot have)
+#			for names that mean something to make or a shell)
 
 TL_BUILD       ?= tl-build
 TL_CONTEXT     ?= tl-context
@@ -20,8 +20,11 @@ TL_BUILD_FLAGS ?=
 TL_WORK        ?= .tl
 TL_NAME        ?= $(notdir $*)
 
+# In a rule, a name with ";" is a command, one with "=" a variable, and so on:
+# only names of letters, digits, these few marks and what is not ASCII are in it.
 tl-context = $(shell $(TL_CONTEXT) --list -0 $(1) 2>/dev/null | \
-	tr '\0' '\n' | sed -n '/ /d;s,^[0-9]*	-	,$(1)/,p')
+	tr '\n\0' ' \n' | LC_ALL=C sed -n 's,^[0-9]*	-	,,;T; \
+	\,[^A-Za-z0-9_./+@\o200-\o377-],d;s,^,$(1)/,p')
 
 %.plan.json:
 	tl-plan -n $(notdir $*) -f $< $(<D) >$@.part

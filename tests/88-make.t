@@ -48,6 +48,32 @@ exits 0
 says 'the plan has changed'
 nothing_left 'taken up again'
 
+# --- a name in a context is never code
+
+mkdir -p names/web
+echo 'FROM busybox' >names/web/Dockerfile
+: >names/web/a
+# shellcheck disable=SC2016
+printf 'include %s\nweb.template.json: web/Dockerfile $(call tl-context,web)\n' \
+    "$here/../scripts/tl.mk" >names/Makefile
+cd names || exit 1
+# shellcheck disable=SC2016,SC1003
+for mark in ';id>pwned' ':;id>pwned' '$(shell id>pwned)' '`id>pwned`' '|id>pwned' \
+    '
+	id>pwned' '=$(shell id>pwned)' '&id>pwned' "'id>pwned'" '#' '%' '*' '?' \
+    '\' ' '; do
+	: >"web/a$mark"
+	make_ TL_BUILD=false -n web.template.json
+	is "a name stops nothing: a$mark" "$status" 0
+	make_ TL_BUILD=false web.template.json
+	is 'and is not code' "$(ls)" 'Makefile
+web'
+	rm "web/a$mark"
+	rm -rf .tl
+done
+cd "$T" || exit 1
+rm -rf names
+
 # --- two targets of one name, and another build for a target
 
 mkdir -p two/a two/b
