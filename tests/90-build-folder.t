@@ -61,7 +61,7 @@ try 'a build that fails' tl-build fails/Dockerfile
 exits 1
 says "again: tl-build --resume $state/build."
 is 'a build that fails: its folder stays, without a ledger' \
-    "$(find "$state" -mindepth 1 -maxdepth 1 | sed 's,.*/build[.][^.]*$,build,')" \
+    "$(find "$state" -mindepth 1 -maxdepth 1 ! -name .tl-private | sed 's,.*/build[.][^.]*$,build,')" \
     build
 is 'a build that fails: nothing signed stays' \
     "$(grep -rl -e X-Amz-Signature "$state")" ''
