@@ -8,6 +8,7 @@
 #include "client/begin.h"
 #include "client/diagnose.h"
 #include "client/retry.h"
+#include "client/session.h"
 #include "core/opt.h"
 #include "core/stop.h"
 
@@ -88,11 +89,8 @@ int
 main(int argc, char *argv[])
 {
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
-	struct cloud cloud = CLOUD_INIT;
-	struct sandbox sandbox = SANDBOX_INIT;
 	struct diagnosis d = { .memory = false };
-	struct exchange x;
-	struct http *http;
+	struct session session;
 	struct fail f;
 
 	parse(argc, argv);
@@ -101,16 +99,14 @@ main(int argc, char *argv[])
 	    diagnose_log(&d, opt.log, opt.from, &f) == -1) ||
 	    (opt.status_file != NULL &&
 	    diagnose_status(&d, opt.status_file, &f) == -1) ||
-	    sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
-	    (http = cloud_http(&cloud, &opt.settings, opt.verbose,
-	    &f)) == NULL)
+	    session_open(&session, &opt.settings, opt.sandbox, 0,
+	    opt.verbose, &f) == -1)
 		opt_fail(&f);
-	exchange_init(&x, http, &cloud);
 	stop_catch();
 	stop_after("tl-diagnose", opt.timeout_s);
 
 	/* A sandbox that is gone is nothing to add to the build's failure. */
-	if (diagnose_ask(&d, &x, &sandbox, retry_second_ms(), &f) == -1 &&
+	if (diagnose_ask(&d, &session.reach, retry_second_ms(), &f) == -1 &&
 	    opt.verbose)
 		warnx("%s", f.msg);
 	if (stop_signal == 0 || stop_signal == SIGALRM) {
@@ -121,10 +117,7 @@ main(int argc, char *argv[])
 	}
 
 	buf_free(&out);
-	exchange_free(&x);
-	http_free(http);
-	sandbox_free(&sandbox);
-	cloud_free(&cloud);
+	session_close(&session);
 	settings_free(&opt.settings);
 	return stop_status();
 }

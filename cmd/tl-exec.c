@@ -17,6 +17,7 @@
 #include "client/prepared.h"
 #include "client/process.h"
 #include "client/retry.h"
+#include "client/session.h"
 #include "core/json.h"
 #include "core/opt.h"
 #include "core/stop.h"
@@ -56,7 +57,7 @@ static struct options {
 	unsigned	 keepalive_s;
 	struct settings	 settings;
 	bool		 verbose;
-} opt = { .settings = SETTINGS_INIT, .keepalive_s = EXCHANGE_KEEPALIVE_S };
+} opt = { .settings = SETTINGS_INIT, .keepalive_s = REACH_PING_S };
 
 /* Where lines go: two streams, of which a terminal gets no control bytes. */
 static struct output {
@@ -270,40 +271,32 @@ parse(int argc, char *argv[])
 }
 
 static int
-run(struct http *http, const struct process *p, const struct sandbox *sandbox,
-    const struct cloud *cloud, struct process_end *end, struct fail *f)
+run(struct reach *reach, const struct process *p, struct process_end *end,
+    struct fail *f)
 {
-	struct exchange x;
 	struct process_link link = {
-		.x = &x, .sandbox = sandbox, .line = line, .flush = flush,
-		.note = note, .arg = &output, .second_ms = retry_second_ms()
+		.reach = reach, .line = line, .flush = flush, .note = note,
+		.arg = &output, .second_ms = retry_second_ms()
 	};
-	int r;
 
-	exchange_init(&x, http, cloud);
-	exchange_keepalive(&x, sandbox, opt.keepalive_s);
 	if (opt.kill != 0) {
 		*end = (struct process_end){ 0, 0, false };
-		r = process_kill(&link, opt.kill, f);
-	} else if (opt.attach != 0)
-		r = process_follow(&link, opt.attach, end, f);
-	else
-		r = process_run(&link, p, end, f);
-	exchange_free(&x);
-	return r;
+		return process_kill(&link, opt.kill, f);
+	}
+	if (opt.attach != 0)
+		return process_follow(&link, opt.attach, end, f);
+	return process_run(&link, p, end, f);
 }
 
 int
 main(int argc, char *argv[])
 {
-	struct cloud cloud = CLOUD_INIT;
-	struct sandbox sandbox = SANDBOX_INIT;
+	struct session session;
 	struct process p = { .command = NULL };
 	const char *const *words;
 	const char **built = NULL;
 	char **split = NULL;
 	struct process_end end;
-	struct http *http;
 	struct fail f;
 	int status;
 
@@ -318,9 +311,8 @@ main(int argc, char *argv[])
 	p.cwd = opt.cwd;
 	p.user = opt.root ? "root" : NULL;
 
-	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
-	    (http = cloud_http(&cloud, &opt.settings, opt.verbose,
-	    &f)) == NULL)
+	if (session_open(&session, &opt.settings, opt.sandbox,
+	    opt.keepalive_s, opt.verbose, &f) == -1)
 		opt_fail(&f);
 	output.to[PROCESS_STDOUT] = stdout;
 	output.to[PROCESS_STDERR] = stderr;
@@ -334,14 +326,14 @@ main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN);
 	stop_catch();
 
-	if (run(http, &p, &sandbox, &cloud, &end, &f) == -1) {
+	if (run(&session.reach, &p, &end, &f) == -1) {
 		if (stop_signal == 0)
 			opt_fail(&f);
 		if (stop_signal == SIGALRM && end.pid != 0)
 			warnx("%s; process %" PRId64 " still runs in sandbox "
 			    "%s: see it with --attach %" PRId64 ", end it with "
-			    "--kill %" PRId64, f.msg, end.pid, sandbox.id,
-			    end.pid, end.pid);
+			    "--kill %" PRId64, f.msg, end.pid,
+			    session.sandbox.id, end.pid, end.pid);
 		else
 			warnx("%s", f.msg);
 		status = stop_status();
@@ -361,9 +353,7 @@ main(int argc, char *argv[])
 	free(built);
 	builder_free(split);
 	free(opt.env);
-	http_free(http);
-	sandbox_free(&sandbox);
-	cloud_free(&cloud);
+	session_close(&session);
 	settings_free(&opt.settings);
 	return status;
 }

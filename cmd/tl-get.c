@@ -13,6 +13,7 @@
 
 #include "client/begin.h"
 #include "client/files.h"
+#include "client/session.h"
 #include "core/opt.h"
 #include "core/stop.h"
 
@@ -98,11 +99,8 @@ end(int fd, char *part, int r, struct fail *f)
 int
 main(int argc, char *argv[])
 {
-	struct cloud cloud = CLOUD_INIT;
-	struct sandbox sandbox = SANDBOX_INIT;
-	struct exchange x;
-	struct files files = { .x = &x, .sandbox = &sandbox };
-	struct http *http;
+	struct session session;
+	struct files files = { .reach = &session.reach };
 	char *part = NULL;
 	int fd = STDOUT_FILENO, r;
 	uint64_t size;
@@ -110,15 +108,12 @@ main(int argc, char *argv[])
 
 	parse(argc, argv);
 	begin_settings(&opt.settings, "tl-get");
-	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1 ||
-	    (http = cloud_http(&cloud, &opt.settings, opt.verbose,
-	    &f)) == NULL)
+	/* A long file may take longer than the sandbox would live. */
+	if (session_open(&session, &opt.settings, opt.sandbox, REACH_PING_S,
+	    opt.verbose, &f) == -1)
 		opt_fail(&f);
 	if (opt.verbose)
 		files.note = opt_note;
-	exchange_init(&x, http, &cloud);
-	/* A long file may take longer than the sandbox would live. */
-	exchange_keepalive(&x, &sandbox, EXCHANGE_KEEPALIVE_S);
 	/* Said like any other write that failed, not by a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	stop_catch();
@@ -135,10 +130,7 @@ main(int argc, char *argv[])
 	if (r == 0 && opt.verbose)
 		warnx("%s: %" PRIu64 " bytes", argv[optind], size);
 
-	exchange_free(&x);
-	http_free(http);
-	sandbox_free(&sandbox);
-	cloud_free(&cloud);
+	session_close(&session);
 	settings_free(&opt.settings);
 	return r == 0 ? 0 : opt_stopped();
 }

@@ -15,6 +15,7 @@
 #include "client/lifecycle.h"
 #include "client/prepared.h"
 #include "client/reach.h"
+#include "client/ready.h"
 #include "client/retry.h"
 #include "core/opt.h"
 #include "core/stop.h"
@@ -50,12 +51,12 @@ static struct options {
 	struct settings	 settings;
 	bool		 verbose;
 } opt = { .settings = SETTINGS_INIT, .file = "-",
-	  .every_s = EXCHANGE_KEEPALIVE_S };
+	  .every_s = REACH_PING_S };
 
 static struct http *http;
 static struct cloud cloud = CLOUD_INIT;
 static struct exchange exchange;
-static struct lifecycle box = LIFECYCLE_INIT;
+static struct lifecycle life = LIFECYCLE_INIT;
 static struct ledger ledger = LEDGER_INIT;
 
 /* Out, with the status of the signal if one came. */
@@ -83,7 +84,7 @@ load(void)
 		errx(EX_DATAERR, "%s: empty, expected a sandbox document",
 		    name);
 	if (span_parse(&doc, text.data, text.len, &f) == -1 ||
-	    lifecycle_read(&box, &doc, &f) == -1) {
+	    lifecycle_read(&life, &doc, &f) == -1) {
 		fail_in(&f, name);
 		opt_fail(&f);
 	}
@@ -96,7 +97,7 @@ print(void)
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct fail f;
 
-	if (lifecycle_write(&box, &out, &f) == -1)
+	if (lifecycle_write(&life, &out, &f) == -1)
 		opt_fail(&f);
 	opt_output(&out);
 	buf_free(&out);
@@ -119,11 +120,11 @@ size(const struct prepared *p)
 	root = disk_mb(bytes);
 	disk = opt.builder_disk_mb != 0 ? opt.builder_disk_mb :
 	    p->builder.disk_mb;
-	box.disk_mb = disk > root ? disk : root;
-	box.cpus = opt.cpus > 0 ? opt.cpus : p->builder.cpus;
+	life.disk_mb = disk > root ? disk : root;
+	life.cpus = opt.cpus > 0 ? opt.cpus : p->builder.cpus;
 	if (p->builder.memory_mb < 0 && opt.memory_mb == 0)
 		errx(EX_DATAERR, "stdin: builder.memoryMb: below zero");
-	box.memory_mb = opt.memory_mb != 0 ? opt.memory_mb :
+	life.memory_mb = opt.memory_mb != 0 ? opt.memory_mb :
 	    (uint64_t)p->builder.memory_mb;
 }
 
@@ -143,9 +144,9 @@ enter(const char *key)
 {
 	struct fail f;
 
-	if ((box.id != NULL ?
-	    ledger_made(&ledger, LEDGER_SANDBOX, key, box.id, &f) :
-	    box.maybe ? 0 : ledger_none(&ledger, LEDGER_SANDBOX, key, &f))
+	if ((life.id != NULL ?
+	    ledger_made(&ledger, LEDGER_SANDBOX, key, life.id, &f) :
+	    life.maybe ? 0 : ledger_none(&ledger, LEDGER_SANDBOX, key, &f))
 	    == -1)
 		warnx("%s", f.msg);
 }
@@ -155,7 +156,7 @@ gone(void)
 {
 	struct fail f;
 
-	if (ledger_gone(&ledger, LEDGER_SANDBOX, box.id, &f) == -1)
+	if (ledger_gone(&ledger, LEDGER_SANDBOX, life.id, &f) == -1)
 		warnx("%s", f.msg);
 }
 
@@ -165,10 +166,10 @@ undo(const struct fail *f)
 {
 	struct fail second;
 
-	if (box.id != NULL && lifecycle_delete(&exchange, box.id,
+	if (life.id != NULL && lifecycle_delete(&exchange, life.id,
 	    RM_TIMEOUT_S, &second) == -1)
-		warnx("sandbox %s: left, %s", box.id, second.msg);
-	else if (box.id != NULL)
+		warnx("sandbox %s: left, %s", life.id, second.msg);
+	else if (life.id != NULL)
 		gone();
 	failed(f);
 }
@@ -193,13 +194,13 @@ create(void)
 	if (prepared_load(&p, &text, "-", &f) == -1)
 		opt_fail(&f);
 	size(&p);
-	box.image = copy(p.builder.image);
-	box.build_id = copy(p.build_id);
-	box.ns = copy(cloud.ns);
+	life.image = copy(p.builder.image);
+	life.build_id = copy(p.build_id);
+	life.ns = copy(cloud.ns);
 	prepared_free(&p);
 	buf_free(&text);
 
-	if (lifecycle_body(&box, &body, &f) == -1 ||
+	if (lifecycle_body(&life, &body, &f) == -1 ||
 	    ledger_intent(&ledger, LEDGER_SANDBOX, key, &cloud, body.data,
 	    &f) == -1)
 		opt_fail(&f);
@@ -207,14 +208,14 @@ create(void)
 
 	/* A reader that is gone is a write that fails, not our end. */
 	signal(SIGPIPE, SIG_IGN);
-	r = lifecycle_create(&exchange, &box, key, &f);
+	r = lifecycle_create(&exchange, &life, key, &f);
 	enter(key);
 	if (r == -1)
 		undo(&f);
 	if (opt.verbose)
-		warnx("sandbox %s: %s", box.id, box.status);
+		warnx("sandbox %s: %s", life.id, life.status);
 	/* Whoever stopped it needs the id all the more. */
-	if (lifecycle_write(&box, &out, &f) == -1 ||
+	if (lifecycle_write(&life, &out, &f) == -1 ||
 	    buf_write(&out, STDOUT_FILENO, "stdout", &f) == -1)
 		undo(&f);
 	if (close(STDOUT_FILENO) == -1) {
@@ -227,17 +228,17 @@ create(void)
 static void
 wait_for(void)
 {
-	struct lifecycle_wait w = {
+	struct ready w = {
 		.timeout_s = opt.timeout_s != 0 ? opt.timeout_s :
-		    LIFECYCLE_TIMEOUT_S,
+		    READY_TIMEOUT_S,
 		.second_ms = retry_second_ms(),
 		.note = opt.verbose ? opt_note : NULL
 	};
 	struct fail f;
 
 	load();
-	if (lifecycle_wait(&exchange, &box, &w, &f) == -1 ||
-	    lifecycle_ready(&exchange, &box, &w, &f) == -1)
+	if (ready_running(&exchange, &life, &w, &f) == -1 ||
+	    ready_answering(&exchange, &life, &w, &f) == -1)
 		failed(&f);
 	print();
 }
@@ -248,7 +249,7 @@ show(void)
 	struct fail f;
 
 	load();
-	if (lifecycle_get(&exchange, &box, &f) == -1)
+	if (lifecycle_get(&exchange, &life, &f) == -1)
 		failed(&f);
 	print();
 }
@@ -259,24 +260,26 @@ keepalive(void)
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct sandbox sandbox;
 	struct sandbox_call call;
+	struct reach reach;
 	struct fail f;
 	int r;
 
 	load();
-	sandbox = (struct sandbox){ box.id, box.proxy_url, box.route_hint };
+	sandbox = (struct sandbox){ life.id, life.proxy_url, life.route_hint };
+	reach_init(&reach, &exchange, &sandbox);
 	while (exchange_pause(&exchange, (long)opt.every_s * 1000, &f) == 0) {
-		if (sandbox_call(&call, &sandbox, &cloud, "GET",
-		    "/api/v1/health", NULL, &f) == -1)
+		if (reach_call(&reach, &call, "GET", "/api/v1/health", NULL,
+		    &f) == -1)
 			opt_fail(&f);
 		call.req.timeout_ms = 10000;
-		r = reach_do(&exchange, &sandbox, &call.req, &reply, 0, &f);
+		r = reach_do(&reach, &call.req, &reply, 0, &f);
 		sandbox_call_free(&call);
 		/* A lost ping is made up for by the next one. */
 		if (r == 0 && reply.status == 404) {
-			http_refused(&reply, box.id, &f);
+			http_refused(&reply, life.id, &f);
 			opt_fail(&f);
 		}
-		if (exchange.told == EXCHANGE_GONE)
+		if (reach.told == REACH_GONE)
 			opt_fail(&f);
 		if (opt.verbose && r == -1)
 			warnx("%s", f.msg);
@@ -290,7 +293,7 @@ delete(void)
 	struct fail f;
 
 	load();
-	if (lifecycle_delete(&exchange, box.id, opt.timeout_s != 0 ?
+	if (lifecycle_delete(&exchange, life.id, opt.timeout_s != 0 ?
 	    opt.timeout_s : RM_TIMEOUT_S, &f) == -1)
 		failed(&f);
 	gone();
@@ -416,7 +419,7 @@ main(int argc, char *argv[])
 
 	command->run();
 
-	lifecycle_free(&box);
+	lifecycle_free(&life);
 	exchange_free(&exchange);
 	ledger_close(&ledger);
 	http_free(http);

@@ -136,8 +136,8 @@ on_line(void *arg, enum process_stream stream, const char *s, size_t n,
 }
 
 int
-diagnose_ask(struct diagnosis *d, struct exchange *x,
-    const struct sandbox *sandbox, long second_ms, struct fail *f)
+diagnose_ask(struct diagnosis *d, struct reach *reach, long second_ms,
+    struct fail *f)
 {
 	static const char *const args[] = { "-lc",
 	    "for d do [ ! -e \"$d\" ] || df -P \"$d\" 2>/dev/null; done\n"
@@ -148,7 +148,7 @@ diagnose_ask(struct diagnosis *d, struct exchange *x,
 		.command = "/bin/sh", .args = args, .user = "root"
 	};
 	struct process_link link = {
-		.x = x, .sandbox = sandbox, .line = on_line, .arg = d,
+		.reach = reach, .line = on_line, .arg = d,
 		.second_ms = second_ms
 	};
 	struct process_end end;

@@ -31,8 +31,8 @@ int	diagnose_status(struct diagnosis *, const char *path, struct fail *);
 /*
  * Ask the sandbox.  -1: it did not answer to the end; what it did say counts.
  */
-int	diagnose_ask(struct diagnosis *, struct exchange *,
-	    const struct sandbox *, long second_ms, struct fail *);
+int	diagnose_ask(struct diagnosis *, struct reach *, long second_ms,
+	    struct fail *);
 
 /* Append what to do about it, a line each; nothing if nothing was found. */
 int	diagnose_advice(const struct diagnosis *, struct buf *, struct fail *);

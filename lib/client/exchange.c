@@ -8,7 +8,7 @@
 #include "core/stop.h"
 
 #define SLICE_MS	200	/* a signal is noticed within so long */
-#define PING_MS		10000L
+#define SECOND_MS	1000L
 
 void
 exchange_init(struct exchange *x, struct http *http, const struct cloud *cloud)
@@ -16,51 +16,50 @@ exchange_init(struct exchange *x, struct http *http, const struct cloud *cloud)
 	memset(x, 0, sizeof(*x));
 	x->http = http;
 	x->cloud = cloud;
-	x->pong = (struct http_reply)HTTP_REPLY_INIT;
+	x->unread = (struct http_reply)HTTP_REPLY_INIT;
 }
 
 static void
-ping_end(struct exchange *x)
+beat_end(struct exchange *x)
 {
-	if (x->pinging)
-		sandbox_call_free(&x->ping);
-	x->pinging = false;
+	if (x->beating)
+		x->beat.end(x->beat.arg);
+	x->beating = false;
 }
 
 void
 exchange_free(struct exchange *x)
 {
-	if (x->pinging)
-		http_cancel(x->http, &x->pong);
-	ping_end(x);
-	http_reply_free(&x->pong);
+	if (x->beating)
+		http_cancel(x->http, &x->unread);
+	beat_end(x);
+	http_reply_free(&x->unread);
 }
 
 void
-exchange_keepalive(struct exchange *x, const struct sandbox *s,
+exchange_beat(struct exchange *x, const struct exchange_beat *beat,
     unsigned every_s)
 {
-	x->sandbox = s;
+	x->beat = *beat;
 	x->every_ms = (long)every_s * 1000;
 	x->next_ms = clock_ms() + x->every_ms;
 }
 
-/* A ping that cannot be sent is like one without an answer: the next helps. */
+/* One that cannot be sent is like one without an answer: the next helps. */
 static void
-ping(struct exchange *x, int64_t now)
+beat(struct exchange *x, int64_t now)
 {
+	const struct http_request *req;
 	struct fail f;
 
-	if (x->sandbox == NULL || x->pinging || now < x->next_ms)
+	if (x->every_ms == 0 || x->beating || now < x->next_ms)
 		return;
 	x->next_ms = now + x->every_ms;
-	if (sandbox_call(&x->ping, x->sandbox, x->cloud, "GET",
-	    "/api/v1/health", NULL, &f) == -1)
+	if ((req = x->beat.begin(x->beat.arg)) == NULL)
 		return;
-	x->ping.req.timeout_ms = PING_MS;
-	x->pinging = true;
-	if (http_start(x->http, &x->ping.req, &x->pong, &f) == -1)
-		ping_end(x);
+	x->beating = true;
+	if (http_start(x->http, req, &x->unread, &f) == -1)
+		beat_end(x);
 }
 
 /* Let what is under way go on for so long: 1 and a reply, 0, or -1. */
@@ -71,12 +70,13 @@ slice(struct exchange *x, int64_t until, struct http_reply **done,
 	int64_t now = clock_ms();
 	int ms, r;
 
-	ping(x, now);
+	beat(x, now);
 	ms = until - now < SLICE_MS ? (int)(until - now) : SLICE_MS;
 	if (ms < 0)
 		ms = 0;
-	if ((r = http_wait(x->http, ms, done, f)) == 1 && *done == &x->pong) {
-		ping_end(x);
+	r = http_wait(x->http, ms, done, f);
+	if (r == 1 && *done == &x->unread) {
+		beat_end(x);
 		return 0;
 	}
 	return r;
@@ -125,8 +125,8 @@ exchange_pause(struct exchange *x, long ms, struct fail *f)
 	struct http_reply *done;
 
 	while (stop_signal == 0 && (now = clock_ms()) < end) {
-		ping(x, now);
-		if (x->pinging) {
+		beat(x, now);
+		if (x->beating) {
 			if (slice(x, end, &done, f) == -1)
 				return -1;
 		} else
@@ -135,5 +135,18 @@ exchange_pause(struct exchange *x, long ms, struct fail *f)
 	}
 	if (stop_signal != 0)
 		return fail_set(f, EX_TEMPFAIL, "%s", stop_reason());
+	return 0;
+}
+
+int
+exchange_pause_grow(struct exchange *x, long *ms, long second_ms,
+    struct fail *f)
+{
+	long pause = second_ms == 0 ? *ms : *ms * second_ms / SECOND_MS;
+
+	if (exchange_pause(x, pause, f) == -1)
+		return -1;
+	if ((*ms += *ms / 2) > SECOND_MS)
+		*ms = SECOND_MS;
 	return 0;
 }

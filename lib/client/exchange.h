@@ -4,44 +4,39 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/sandbox.h"
+#include "client/cloud.h"
 #include "core/http.h"
 
 /*
  * Exchanges in a row, with two things going on beside them: a signal
- * (core/stop.h) ends what is under way, and a sandbox is kept alive by a ping
- * now and then, since its life budget is shorter than a long build
- * (WIRE.md sections 7 and 11).  No thread: the pings go out while an exchange
- * or a pause is waited for.
+ * (core/stop.h) ends what is under way, and another request, the beat, goes
+ * out now and then.  No thread: the beat goes out while an exchange or a pause
+ * is waited for.
  */
-enum exchange_told {
-	EXCHANGE_UNTOLD,	/* not asked, or no answer */
-	EXCHANGE_RUNS,
-	EXCHANGE_SLEEPS,	/* neither: pending, suspended */
-	EXCHANGE_GONE,
+
+/* What goes out beside them.  Its answer is not looked at. */
+struct exchange_beat {
+	/* The request, which stays until end(); NULL: not this time. */
+	const struct http_request *(*begin)(void *arg);
+	void	(*end)(void *arg);
+	void	*arg;
 };
 
 struct exchange {
 	struct http		*http;
 	const struct cloud	*cloud;
-	/* What the lifecycle last said of the sandbox: client/reach.h. */
-	enum exchange_told	 told;
 	/* Private. */
-	int64_t			 ask_ms;	/* not before, CLOCK_MONOTONIC */
-	const struct sandbox	*sandbox;	/* kept alive, or NULL */
-	long			 every_ms;
+	struct exchange_beat	 beat;
+	long			 every_ms;	/* 0: there is none */
 	int64_t			 next_ms;	/* CLOCK_MONOTONIC */
-	bool			 pinging;
-	struct sandbox_call	 ping;
-	struct http_reply	 pong;
+	bool			 beating;
+	struct http_reply	 unread;
 };
-
-#define EXCHANGE_KEEPALIVE_S	120
 
 void	exchange_init(struct exchange *, struct http *, const struct cloud *);
 void	exchange_free(struct exchange *);
-/* Ping from now on, first in so many seconds.  The sandbox must outlive it. */
-void	exchange_keepalive(struct exchange *, const struct sandbox *,
+/* Begin with the beat, first in so many seconds; beat->arg must outlive it. */
+void	exchange_beat(struct exchange *, const struct exchange_beat *,
 	    unsigned every_s);
 
 /*
@@ -53,6 +48,11 @@ int	exchange_do(struct exchange *, const struct http_request *,
 	    struct http_reply *, long grace_ms, struct fail *);
 /* Wait; -1 with EX_TEMPFAIL if a signal came. */
 int	exchange_pause(struct exchange *, long ms, struct fail *);
-
+/*
+ * The same, for pauses between questions: the next one is half as long again,
+ * up to a second.  second_ms: how long that lasts; 0: 1000.
+ */
+int	exchange_pause_grow(struct exchange *, long *ms, long second_ms,
+	    struct fail *);
 
 #endif

@@ -8,7 +8,6 @@
 
 #include "client/answer.h"
 #include "client/files.h"
-#include "client/reach.h"
 #include "client/retry.h"
 #include "core/stop.h"
 
@@ -43,8 +42,7 @@ call(const struct files *s, struct sandbox_call *c, const char *method,
 		return fail_set(f, EX_USAGE, "%.200s: not an absolute path",
 		    path);
 	if ((r = target(&b, path, f)) == 0)
-		r = sandbox_call(c, s->sandbox, s->x->cloud, method, b.data,
-		    NULL, f);
+		r = reach_call(s->reach, c, method, b.data, NULL, f);
 	buf_free(&b);
 	return r;
 }
@@ -206,7 +204,7 @@ files_put(const struct files *s, const char *path, int fd, bool empty_is_fine,
 		c.req.arg = &from;
 		c.req.read_size = !known ? HTTP_LEN_UNKNOWN :
 		    from.regular ? from.size : from.held.len;
-		r = reach_do(s->x, s->sandbox, &c.req, &reply, 0, f);
+		r = reach_do(s->reach, &c.req, &reply, 0, f);
 		sandbox_call_free(&c);
 		if (!known || !retry_again(&again, r, &reply, f))
 			break;
@@ -280,7 +278,7 @@ files_get(const struct files *s, const char *path, int fd, uint64_t *size,
 			break;
 		c.req.sink = receive;
 		c.req.arg = &to;
-		r = reach_do(s->x, s->sandbox, &c.req, &reply, 0, f);
+		r = reach_do(s->reach, &c.req, &reply, 0, f);
 		sandbox_call_free(&c);
 	} while (!to.flowing && retry_again(&again, r, &reply, f));
 	if (r == 0 && reply.status / 100 != 2)

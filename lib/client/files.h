@@ -4,15 +4,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/exchange.h"
+#include "client/reach.h"
 
 /*
  * Files of a sandbox, through its proxy (WIRE.md section 13.4): whole files,
  * written and read by absolute path.
  */
 struct files {
-	struct exchange		*x;
-	const struct sandbox	*sandbox;
+	struct reach	*reach;
 	/* Told in a line why it is tried again.  Or NULL. */
 	void			(*note)(const char *);
 	/*

@@ -5,16 +5,13 @@
 
 #include "client/answer.h"
 #include "client/lifecycle.h"
-#include "client/process.h"
 #include "client/retry.h"
+#include "client/sandbox.h"
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/stop.h"
 
 #define GRACE_MS	8000L	/* for the answer to create after a signal */
-#define SECOND_MS	1000L
-#define WAIT_FIRST_MS	30L
-#define READY_FIRST_MS	50L
 #define DELETE_FIRST_MS	50L
 #define REQUEST_MS	60000L	/* a poll without an answer is asked again */
 #define DELETE_MS	5000L
@@ -439,148 +436,6 @@ out:
 	return r;
 }
 
-static long
-scaled(const struct lifecycle_wait *w, long ms)
-{
-	return w->second_ms == 0 ? ms : ms * w->second_ms / SECOND_MS;
-}
-
-/* Pause and let the pause grow, up to a second. */
-static int
-pause_grow(struct exchange *x, const struct lifecycle_wait *w, long *ms,
-    struct fail *f)
-{
-	if (exchange_pause(x, scaled(w, *ms), f) == -1)
-		return -1;
-	if ((*ms += *ms / 2) > SECOND_MS)
-		*ms = SECOND_MS;
-	return 0;
-}
-
-/* Say what is waited for whenever that changes. */
-static void
-news(const struct lifecycle_wait *w, char *last, const struct fail *f)
-{
-	if (w->note == NULL || strcmp(last, f->msg) == 0)
-		return;
-	memcpy(last, f->msg, sizeof(f->msg));
-	w->note(f->msg);
-}
-
-/* Once it runs: the address in the order of WIRE.md 8.1. */
-static int
-settle(struct lifecycle *s, const struct cloud *cloud, struct fail *f)
-{
-	const char *env = getenv("TENSORLAKE_SANDBOX_PROXY_URL");
-
-	if (s->proxy_url == NULL) {
-		s->proxy_url = s->ingress;
-		s->ingress = NULL;
-	}
-	free(s->ingress);
-	s->ingress = NULL;
-	if (s->proxy_url != NULL)
-		return 0;
-	if (env == NULL || env[strspn(env, " \t")] == '\0')
-		return fail_set(f, EX_CONFIG, "sandbox %s: the server names "
-		    "no sandbox_url; set TENSORLAKE_SANDBOX_PROXY_URL", s->id);
-	/* client/cloud.h: what one place says is not sent where another says. */
-	if (cloud->own_file)
-		return fail_set(f, EX_CONFIG, "TENSORLAKE_SANDBOX_PROXY_URL: "
-		    "out of the environment, and the credential of the user's "
-		    "file is not sent there");
-	env += strspn(env, " \t");
-	if ((s->proxy_url = strdup(env)) == NULL)
-		return fail_set(f, EX_OSERR, "out of memory");
-	s->proxy_url[strcspn(s->proxy_url, " \t")] = '\0';
-	if (sandbox_check_url(s->proxy_url, "TENSORLAKE_SANDBOX_PROXY_URL",
-	    f) == -1) {
-		f->status = EX_CONFIG;
-		return -1;
-	}
-	return 0;
-}
-
-int
-lifecycle_wait(struct exchange *x, struct lifecycle *s,
-    const struct lifecycle_wait *w, struct fail *f)
-{
-	int64_t end = clock_ms() + (int64_t)w->timeout_s * 1000;
-	char line[sizeof(f->msg) + 80], last[sizeof(f->msg)] = "";
-	long ms = WAIT_FIRST_MS;
-
-	for (;;) {
-		if (lifecycle_get(x, s, f) == 0) {
-			if (strcmp(s->status, "running") == 0)
-				return settle(s, x->cloud, f);
-			snprintf(f->msg, sizeof(f->msg), "sandbox %s: %.100s",
-			    s->id, s->status);
-			f->status = EX_TEMPFAIL;
-		} else if (f->status != EX_TEMPFAIL || stop_signal != 0)
-			return -1;
-		news(w, last, f);
-		if (clock_ms() + scaled(w, ms) >= end) {
-			snprintf(line, sizeof(line), "%s (after %u s)", f->msg,
-			    w->timeout_s);
-			return fail_set(f, EX_TEMPFAIL, "%s", line);
-		}
-		if (pause_grow(x, w, &ms, f) == -1)
-			return -1;
-	}
-}
-
-static int
-no_line(void *arg, enum process_stream stream, const char *p, size_t n,
-    struct fail *f)
-{
-	(void)arg;
-	(void)stream;
-	(void)p;
-	(void)n;
-	(void)f;
-	return 0;
-}
-
-int
-lifecycle_ready(struct exchange *x, const struct lifecycle *s,
-    const struct lifecycle_wait *w, struct fail *f)
-{
-	static const struct process nothing = { .command = "/bin/true" };
-	int64_t end = clock_ms() + (int64_t)w->timeout_s * 1000;
-	struct sandbox sandbox = { s->id, s->proxy_url, s->route_hint };
-	struct process_link link = {
-		.x = x, .sandbox = &sandbox, .line = no_line,
-		.second_ms = w->second_ms
-	};
-	char line[sizeof(f->msg) + 80], last[sizeof(f->msg)] = "";
-	struct process_end how;
-	long ms = READY_FIRST_MS;
-	int r;
-
-	for (;;) {
-		/* Started anew each time, no list between: WIRE.md 8.3. */
-		r = process_start_once(&link, &nothing, &how.pid, f);
-		if (r == 0)
-			r = process_follow(&link, how.pid, &how, f);
-		if (r == 0 && process_status(&how) == 0)
-			return 0;
-		if (r == 0)
-			return fail_set(f, EX_UNAVAILABLE, "sandbox %s: "
-			    "/bin/true ended with %d", s->id,
-			    process_status(&how));
-		if (f->status != EX_TEMPFAIL || stop_signal != 0)
-			return -1;
-		news(w, last, f);
-		if (clock_ms() + scaled(w, ms) >= end) {
-			snprintf(line, sizeof(line), "%s (after %u s)", f->msg,
-			    w->timeout_s);
-			return fail_set(f, EX_TEMPFAIL, "%s", line);
-		}
-		if (pause_grow(x, w, &ms, f) == -1)
-			return -1;
-	}
-}
-
 /*
  * Whether a sandbox that cannot be deleted, since nobody knows it, runs all
  * the same: what is on the way to a server may say 404, too.
@@ -588,14 +443,14 @@ lifecycle_ready(struct exchange *x, const struct lifecycle *s,
 static bool
 alive(struct exchange *x, const char *id)
 {
-	struct lifecycle box = LIFECYCLE_INIT;
+	struct lifecycle life = LIFECYCLE_INIT;
 	struct fail f;
 	bool yes;
 
-	if ((box.id = strdup(id)) == NULL)
+	if ((life.id = strdup(id)) == NULL)
 		return false;
-	yes = lifecycle_ask(x, &box, DELETE_MS, &f) == 0;
-	lifecycle_free(&box);
+	yes = lifecycle_ask(x, &life, DELETE_MS, &f) == 0;
+	lifecycle_free(&life);
 	return yes;
 }
 
@@ -604,7 +459,6 @@ lifecycle_delete(struct exchange *x, const char *id, unsigned timeout_s,
     struct fail *f)
 {
 	int64_t end = clock_ms() + (int64_t)timeout_s * 1000;
-	const struct lifecycle_wait w = { .second_ms = 0 };
 	struct http_reply reply = HTTP_REPLY_INIT;
 	long ms = DELETE_FIRST_MS;
 	char what[300];
@@ -633,7 +487,7 @@ lifecycle_delete(struct exchange *x, const char *id, unsigned timeout_s,
 			f->status = EX_TEMPFAIL;
 		if (r == 0 || f->status != EX_TEMPFAIL ||
 		    clock_ms() + ms >= end ||
-		    pause_grow(x, &w, &ms, f) == -1)
+		    exchange_pause_grow(x, &ms, 0, f) == -1)
 			break;
 	}
 	if (r == 0 && reply.status == 404)

@@ -37,7 +37,6 @@ struct lifecycle {
 
 #define LIFECYCLE_INIT	{ .id = NULL }
 
-#define LIFECYCLE_TIMEOUT_S	120	/* for each of the two waits */
 #define LIFECYCLE_CPUS_MAX	4096
 #define LIFECYCLE_BUDGET_S	300	/* its life, renewed by a ping */
 
@@ -72,20 +71,6 @@ int	lifecycle_get(struct exchange *, struct lifecycle *, struct fail *);
 /* The same for whoever waits for the answer only so long. */
 int	lifecycle_ask(struct exchange *, struct lifecycle *, long timeout_ms,
 	    struct fail *);
-
-struct lifecycle_wait {
-	unsigned	timeout_s;
-	long		second_ms;	/* of the pauses; 0: 1000 */
-	/* Told what is waited for, in a line.  Or NULL. */
-	void		(*note)(const char *);
-};
-
-/* Until it runs; the proxy's address is known then. */
-int	lifecycle_wait(struct exchange *, struct lifecycle *,
-	    const struct lifecycle_wait *, struct fail *);
-/* Until its proxy has run a command: WIRE.md 8.3. */
-int	lifecycle_ready(struct exchange *, const struct lifecycle *,
-	    const struct lifecycle_wait *, struct fail *);
 
 /*
  * Delete it, trying for some seconds: 0, or 1 if it is not there, which is

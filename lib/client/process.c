@@ -6,7 +6,6 @@
 
 #include "client/events.h"
 #include "client/process.h"
-#include "client/reach.h"
 #include "client/retry.h"
 #include "core/clock.h"
 #include "core/json.h"
@@ -37,7 +36,7 @@ scaled(const struct process_link *l, long ms)
 static int
 pause_ms(const struct process_link *l, long ms, struct fail *f)
 {
-	return exchange_pause(l->x, scaled(l, ms), f);
+	return exchange_pause(l->reach->x, scaled(l, ms), f);
 }
 
 static void
@@ -230,11 +229,10 @@ get(const struct process_link *l, const char *path, struct http_reply *reply,
 	struct sandbox_call call;
 	int r;
 
-	if (sandbox_call(&call, l->sandbox, l->x->cloud, "GET", path, NULL,
-	    f) == -1)
+	if (reach_call(l->reach, &call, "GET", path, NULL, f) == -1)
 		return -1;
 	call.req.timeout_ms = GET_MS;
-	r = reach_do(l->x, l->sandbox, &call.req, reply, 0, f);
+	r = reach_do(l->reach, &call.req, reply, 0, f);
 	sandbox_call_free(&call);
 	if (r == -1)
 		return -1;
@@ -253,7 +251,7 @@ get(const struct process_link *l, const char *path, struct http_reply *reply,
 static bool
 gone(const struct process_link *l)
 {
-	return l->x->told == EXCHANGE_GONE;
+	return l->reach->told == REACH_GONE;
 }
 
 static bool	listed(const struct span *, int64_t);
@@ -275,7 +273,7 @@ lost(const struct process_link *l, int64_t pid, struct fail *f)
 	    !listed(&all, pid)) {
 		fail_set(f, EX_TEMPFAIL, "process %" PRId64 " is not there any "
 		    "more, though its sandbox %s is; how it ended is not known",
-		    pid, l->sandbox->id);
+		    pid, l->reach->sandbox->id);
 		r = 1;
 	} else if (gone(l))
 		*f = why;
@@ -369,14 +367,14 @@ start_once(const struct process_link *l, const struct buf *body, int64_t *pid,
 	struct span doc;
 	enum fate fate;
 
-	if (sandbox_call(&call, l->sandbox, l->x->cloud, "POST",
-	    "/api/v1/processes", NULL, f) == -1)
+	if (reach_call(l->reach, &call, "POST", "/api/v1/processes", NULL,
+	    f) == -1)
 		return REFUSED;
 	call.req.json = body->data;
 	call.req.fresh = true;
-	if (reach_do(l->x, l->sandbox, &call.req, &reply, GRACE_MS, f) == -1) {
-		fate = gone(l) ? REFUSED : reply.sent ? OPEN : f->status == EX_TEMPFAIL ?
-		    NOT_STARTED : REFUSED;
+	if (reach_do(l->reach, &call.req, &reply, GRACE_MS, f) == -1) {
+		fate = gone(l) ? REFUSED : reply.sent ? OPEN :
+		    f->status == EX_TEMPFAIL ? NOT_STARTED : REFUSED;
 	} else if (reply.status / 100 == 2) {
 		fate = OPEN;
 		if (span_parse(&doc, reply.body.len == 0 ? "" :
@@ -628,8 +626,7 @@ follow_once(struct follow *w, int64_t pid, struct fail *f)
 
 	snprintf(path, sizeof(path),
 	    "/api/v1/processes/%" PRId64 "/output/follow", pid);
-	if (sandbox_call(&call, w->l->sandbox, w->l->x->cloud, "GET", path,
-	    accept, f) == -1)
+	if (reach_call(w->l->reach, &call, "GET", path, accept, f) == -1)
 		return -1;
 	call.req.sink = on_bytes;
 	call.req.arg = w;
@@ -637,7 +634,7 @@ follow_once(struct follow *w, int64_t pid, struct fail *f)
 	events_reset(&w->events);
 	memset(w->seen, 0, sizeof(w->seen));
 	w->news = w->answered = false;
-	r = reach_do(w->l->x, w->l->sandbox, &call.req, &reply, 0, f);
+	r = reach_do(w->l->reach, &call.req, &reply, 0, f);
 	w->answered = reply.status / 100 == 2 && !reply.bad_type;
 	if (r == 0 && reply.status / 100 != 2)
 		r = http_refused(&reply, path, f);
@@ -655,7 +652,7 @@ follow_once(struct follow *w, int64_t pid, struct fail *f)
 static bool
 asleep(const struct process_link *l, int64_t *until)
 {
-	if (l->x->told != EXCHANGE_SLEEPS) {
+	if (l->reach->told != REACH_SLEEPS) {
 		*until = 0;
 		return false;
 	}
@@ -756,11 +753,10 @@ process_kill(const struct process_link *l, int64_t pid, struct fail *f)
 	int r;
 
 	snprintf(path, sizeof(path), "/api/v1/processes/%" PRId64, pid);
-	if (sandbox_call(&call, l->sandbox, l->x->cloud, "DELETE", path, NULL,
-	    f) == -1)
+	if (reach_call(l->reach, &call, "DELETE", path, NULL, f) == -1)
 		return -1;
 	call.req.timeout_ms = KILL_MS;
-	r = exchange_do(l->x, &call.req, &reply, KILL_MS, f);
+	r = exchange_do(l->reach->x, &call.req, &reply, KILL_MS, f);
 	/* Without its sandbox no process goes on (WIRE.md 10.1). */
 	if (r == 0 && reply.status / 100 != 2 && reply.status != 404 &&
 	    (reply.body.len == 0 ||

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/exchange.h"
+#include "client/reach.h"
 #include "core/span.h"
 
 /*
@@ -35,8 +35,7 @@ struct process_end {
 
 /* The way there, and where the output goes. */
 struct process_link {
-	struct exchange		*x;
-	const struct sandbox	*sandbox;
+	struct reach		*reach;
 	/* A line, without its end.  -1 ends the run, with the fail filled. */
 	int			(*line)(void *arg, enum process_stream,
 				    const char *, size_t, struct fail *);

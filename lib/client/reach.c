@@ -10,6 +10,52 @@
 
 #define ASK_MS		5000L	/* for the answer of the lifecycle */
 #define UNKNOWN_S	5	/* one that did not answer has a rest */
+#define PING_MS		10000L
+
+void
+reach_init(struct reach *r, struct exchange *x, const struct sandbox *s)
+{
+	memset(r, 0, sizeof(*r));
+	r->x = x;
+	r->sandbox = s;
+}
+
+static const struct http_request *
+ping(void *arg)
+{
+	struct reach *r = arg;
+	struct fail f;
+
+	if (reach_call(r, &r->ping, "GET", "/api/v1/health", NULL, &f) == -1)
+		return NULL;
+	r->ping.req.timeout_ms = PING_MS;
+	return &r->ping.req;
+}
+
+static void
+ping_end(void *arg)
+{
+	struct reach *r = arg;
+
+	sandbox_call_free(&r->ping);
+}
+
+void
+reach_keepalive(struct reach *r, unsigned every_s)
+{
+	struct exchange_beat beat = { ping, ping_end, r };
+
+	exchange_beat(r->x, &beat, every_s);
+}
+
+int
+reach_call(const struct reach *r, struct sandbox_call *call,
+    const char *method, const char *path, const char *const *extra,
+    struct fail *f)
+{
+	return sandbox_call(call, r->sandbox, r->x->cloud, method, path, extra,
+	    f);
+}
 
 /* Whether what came of an exchange may be the sandbox's end. */
 static bool
@@ -25,56 +71,55 @@ suspicious(int r, const struct http_reply *reply, const struct fail *f)
 }
 
 static int
-gone(const struct lifecycle *box, struct fail *f)
+gone(const struct lifecycle *life, struct fail *f)
 {
 	struct fail why = *f;
 
 	return fail_set(f, EX_UNAVAILABLE, "%.300s; nothing of it is left: "
 	    "create another, or tl-build --resume the build%s", why.msg,
-	    box->status == NULL ? " (is it of this server and namespace?)" :
+	    life->status == NULL ? " (is it of this server and namespace?)" :
 	    "");
 }
 
-static enum exchange_told
+static enum reach_told
 ask(struct exchange *x, const struct sandbox *s, struct fail *f)
 {
-	struct lifecycle box = LIFECYCLE_INIT;
-	enum exchange_told told = EXCHANGE_UNTOLD;
+	struct lifecycle life = LIFECYCLE_INIT;
+	enum reach_told told = REACH_UNTOLD;
 
-	if ((box.id = strdup(s->id)) == NULL)
+	if ((life.id = strdup(s->id)) == NULL)
 		return told;
-	if (lifecycle_ask(x, &box, ASK_MS, f) == 0)
-		told = strcmp(box.status, "running") == 0 ? EXCHANGE_RUNS :
-		    EXCHANGE_SLEEPS;
-	else if (box.gone) {
-		told = EXCHANGE_GONE;
-		gone(&box, f);
+	if (lifecycle_ask(x, &life, ASK_MS, f) == 0)
+		told = strcmp(life.status, "running") == 0 ? REACH_RUNS :
+		    REACH_SLEEPS;
+	else if (life.gone) {
+		told = REACH_GONE;
+		gone(&life, f);
 	}
-	lifecycle_free(&box);
+	lifecycle_free(&life);
 	return told;
 }
 
 int
-reach_do(struct exchange *x, const struct sandbox *s,
-    const struct http_request *req, struct http_reply *reply, long grace_ms,
-    struct fail *f)
+reach_do(struct reach *r, const struct http_request *req,
+    struct http_reply *reply, long grace_ms, struct fail *f)
 {
-	int r = exchange_do(x, req, reply, grace_ms, f);
+	int rc = exchange_do(r->x, req, reply, grace_ms, f);
 	struct fail why;
 
 	if (stop_signal != 0)
-		return r;
-	if (!suspicious(r, reply, f)) {
-		x->told = EXCHANGE_UNTOLD;
-		return r;
+		return rc;
+	if (!suspicious(rc, reply, f)) {
+		r->told = REACH_UNTOLD;
+		return rc;
 	}
-	if (x->cloud == NULL || clock_ms() < x->ask_ms)
-		return r;
-	x->told = ask(x, s, &why);
-	x->ask_ms = clock_ms() + retry_second_ms() *
-	    (x->told == EXCHANGE_UNTOLD ? UNKNOWN_S : 1);
-	if (x->told != EXCHANGE_GONE)
-		return r;
+	if (r->x->cloud == NULL || clock_ms() < r->ask_ms)
+		return rc;
+	r->told = ask(r->x, r->sandbox, &why);
+	r->ask_ms = clock_ms() + retry_second_ms() *
+	    (r->told == REACH_UNTOLD ? UNKNOWN_S : 1);
+	if (r->told != REACH_GONE)
+		return rc;
 	*f = why;
 	return -1;
 }

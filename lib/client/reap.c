@@ -151,24 +151,24 @@ static int
 name_it(struct work *w, struct ledger_entry *e, struct exchange *x,
     struct fail *f)
 {
-	struct lifecycle box = LIFECYCLE_INIT;
+	struct lifecycle life = LIFECYCLE_INIT;
 	int r;
 
-	if (e->detail == NULL || lifecycle_unbody(&box, e->detail, f) == -1) {
-		lifecycle_free(&box);
+	if (e->detail == NULL || lifecycle_unbody(&life, e->detail, f) == -1) {
+		lifecycle_free(&life);
 		return fail_set(f, EX_DATAERR, "%s: the request for sandbox "
 		    "%.40s is not legible", w->path, e->key);
 	}
-	r = lifecycle_create(x, &box, e->key, f);
-	if (box.id != NULL && ledger_made(&w->ledger, LEDGER_SANDBOX, e->key,
-	    box.id, f) == 0) {
+	r = lifecycle_create(x, &life, e->key, f);
+	if (life.id != NULL && ledger_made(&w->ledger, LEDGER_SANDBOX, e->key,
+	    life.id, f) == 0) {
 		free(e->id);
-		e->id = box.id;
+		e->id = life.id;
 		e->state = LEDGER_MADE;
-		box.id = NULL;
+		life.id = NULL;
 		r = 0;
 	}
-	lifecycle_free(&box);
+	lifecycle_free(&life);
 	return r;
 }
 

@@ -140,9 +140,11 @@ ask(struct sign *s, struct target *t, enum sign_dialect d,
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct sandbox_call call;
 	struct exchange x;
+	struct reach reach;
 	int r;
 
 	exchange_init(&x, s->http, s->cloud);
+	reach_init(&reach, &x, s->sandbox);
 	r = t->rel_path != NULL ?
 	    sign_put_body(&body, d, t->rel_path, t->parts, t->part_bytes, f) :
 	    sign_get_body(&body, d, t->uri, f);
@@ -150,13 +152,12 @@ ask(struct sign *s, struct target *t, enum sign_dialect d,
 		goto out;
 	do {
 		/* A fresh trace id each time. */
-		if ((r = sandbox_call(&call, s->sandbox, s->cloud, "POST",
-		    SIGN_PATH, NULL, f)) == -1)
+		if ((r = reach_call(&reach, &call, "POST", SIGN_PATH, NULL,
+		    f)) == -1)
 			goto out;
 		call.req.json = body.data;
 		call.req.reply_max = BUF_DOC_MAX;
-		r = reach_do(&x, s->sandbox, &call.req, reply, again.grace_ms,
-		    f);
+		r = reach_do(&reach, &call.req, reply, again.grace_ms, f);
 		sandbox_call_free(&call);
 		t->lost |= reply->sent && (r == -1 || reply->status >= 500);
 	} while (retry_again(&again, r, reply, f));
