@@ -2,9 +2,9 @@
 
 #include <getopt.h>
 
-#include "client/abort.h"
-#include "client/ledger.h"
-#include "client/settings.h"
+#include "client/cloud/settings.h"
+#include "client/ledger/abort.h"
+#include "client/ledger/ledger.h"
 #include "core/opt.h"
 
 static const char usage[] =

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#include "client/begin.h"
-#include "client/complete.h"
-#include "client/disk.h"
-#include "client/prepared.h"
+#include "client/cloud/begin.h"
+#include "client/stages/complete.h"
+#include "client/stages/disk.h"
+#include "client/stages/prepared.h"
 #include "core/opt.h"
 
 static const char usage[] =

@@ -5,10 +5,10 @@
 #include <signal.h>
 #include <stdint.h>
 
-#include "client/begin.h"
-#include "client/diagnose.h"
-#include "client/retry.h"
-#include "client/session.h"
+#include "client/cloud/begin.h"
+#include "client/cloud/retry.h"
+#include "client/sandbox/diagnose.h"
+#include "client/sandbox/session.h"
 #include "core/opt.h"
 #include "core/stop.h"
 

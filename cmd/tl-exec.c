@@ -11,13 +11,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "client/begin.h"
-#include "client/builder.h"
-#include "client/mask.h"
-#include "client/prepared.h"
-#include "client/process.h"
-#include "client/retry.h"
-#include "client/session.h"
+#include "client/cloud/begin.h"
+#include "client/cloud/retry.h"
+#include "client/display/mask.h"
+#include "client/sandbox/builder.h"
+#include "client/sandbox/process.h"
+#include "client/sandbox/session.h"
+#include "client/stages/prepared.h"
 #include "core/json.h"
 #include "core/opt.h"
 #include "core/stop.h"

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "client/expiry.h"
+#include "client/ledger/expiry.h"
 #include "core/date.h"
 #include "core/opt.h"
 

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/begin.h"
-#include "client/idempotency.h"
-#include "client/ledger.h"
-#include "client/prepare.h"
-#include "client/prepared.h"
+#include "client/cloud/begin.h"
+#include "client/cloud/idempotency.h"
+#include "client/ledger/ledger.h"
+#include "client/stages/prepare.h"
+#include "client/stages/prepared.h"
 #include "core/opt.h"
 
 static const char usage[] =

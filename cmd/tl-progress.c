@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/progress.h"
+#include "client/display/progress.h"
 #include "core/opt.h"
 
 static const char usage[] =

@@ -7,9 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/begin.h"
-#include "client/files.h"
-#include "client/session.h"
+#include "client/cloud/begin.h"
+#include "client/sandbox/files.h"
+#include "client/sandbox/session.h"
 #include "core/opt.h"
 #include "core/stop.h"
 

@@ -8,8 +8,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "client/begin.h"
-#include "client/reap.h"
+#include "client/cloud/begin.h"
+#include "client/ledger/reap.h"
 #include "core/opt.h"
 
 static const char usage[] =

@@ -9,13 +9,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "client/begin.h"
-#include "client/builder.h"
-#include "client/cloud.h"
-#include "client/disk.h"
-#include "client/lifecycle.h"
-#include "client/prepare.h"
-#include "client/sign.h"
+#include "client/cloud/begin.h"
+#include "client/cloud/cloud.h"
+#include "client/sandbox/builder.h"
+#include "client/sandbox/lifecycle.h"
+#include "client/stages/disk.h"
+#include "client/stages/prepare.h"
+#include "client/stages/sign.h"
 #include "core/hex.h"
 #include "core/opt.h"
 

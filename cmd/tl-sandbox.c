@@ -9,14 +9,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "client/begin.h"
-#include "client/disk.h"
-#include "client/ledger.h"
-#include "client/lifecycle.h"
-#include "client/prepared.h"
-#include "client/reach.h"
-#include "client/ready.h"
-#include "client/retry.h"
+#include "client/cloud/begin.h"
+#include "client/cloud/retry.h"
+#include "client/ledger/ledger.h"
+#include "client/sandbox/lifecycle.h"
+#include "client/sandbox/reach.h"
+#include "client/sandbox/ready.h"
+#include "client/stages/disk.h"
+#include "client/stages/prepared.h"
 #include "core/opt.h"
 #include "core/stop.h"
 

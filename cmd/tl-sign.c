@@ -8,10 +8,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "client/begin.h"
-#include "client/disk.h"
-#include "client/ledger.h"
-#include "client/sign.h"
+#include "client/cloud/begin.h"
+#include "client/ledger/ledger.h"
+#include "client/stages/disk.h"
+#include "client/stages/sign.h"
 #include "core/opt.h"
 #include "core/stop.h"
 

@@ -7,8 +7,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "client/disk.h"
-#include "client/spec.h"
+#include "client/stages/disk.h"
+#include "client/stages/spec.h"
 #include "core/opt.h"
 
 static const char usage[] =

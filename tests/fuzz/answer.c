@@ -7,9 +7,9 @@
 
 #include <sysexits.h>
 
-#include "client/events.h"
-#include "client/metadata.h"
 #include "builder/upload/s3.h"
+#include "client/sandbox/events.h"
+#include "client/stages/metadata.h"
 #include "core/json.h"
 #include "region/store/s3_impl.h"
 

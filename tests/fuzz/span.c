@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/spec.h"
+#include "client/stages/spec.h"
 #include "core/span.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);

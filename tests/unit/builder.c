@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/builder.h"
+#include "client/sandbox/builder.h"
 #include "unit.h"
 
 static void

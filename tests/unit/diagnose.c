@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "client/diagnose.h"
+#include "client/sandbox/diagnose.h"
 #include "unit.h"
 
 static const char larger[] = "try more with --builder-disk-mb or --disk-mb\n";

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/disk.h"
+#include "client/stages/disk.h"
 #include "unit.h"
 
 static struct fail f;

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/events.h"
+#include "client/sandbox/events.h"
 #include "unit.h"
 
 static struct buf got = BUF_INIT(1 << 20);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/metadata.h"
+#include "client/stages/metadata.h"
 #include "unit.h"
 
 #define PREPARED(rest)							\

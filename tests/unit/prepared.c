@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/prepared.h"
+#include "client/stages/prepared.h"
 #include "unit.h"
 
 #define BUILDER	"\"builder\":{\"image\":\"i\",\"command\":\"c\"," \

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/process.h"
+#include "client/sandbox/process.h"
 #include "unit.h"
 
 static struct span

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/sandbox.h"
+#include "client/sandbox/sandbox.h"
 #include "unit.h"
 
 #define PATH	"/api/v1/files?path=%2Fx"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "client/sign.h"
+#include "client/stages/sign.h"
 #include "unit.h"
 
 static void

@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "region/sandbox/sandbox.h"
 #include "region/runtime/message.h"
+#include "region/sandbox/sandbox.h"
 
 /* An exec takes milliseconds, but the machine may be busy. */
 #define START_MS	20000

@@ -1,0 +1,120 @@
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "client/cloud/answer.h"
+#include "client/cloud/idempotency.h"
+#include "client/cloud/retry.h"
+#include "client/stages/complete.h"
+#include "core/json.h"
+
+#define MAYBE	"the image may be registered: look it up, or complete again"
+
+int
+complete_signed_uri(const struct prepared *p, const struct span *doc,
+    char **uri, struct fail *f)
+{
+	struct span upload;
+	int r;
+
+	*uri = NULL;
+	if (!span_is_object(doc))
+		return fail_set(f, EX_DATAERR,
+		    "not a JSON object, expected a signed document");
+	if ((r = span_get(doc, "upload", &upload, f)) == -1)
+		return -1;
+	if (r == 0 && p->rel_path != NULL)
+		return fail_set(f, EX_DATAERR, "no upload, though the "
+		    "prepared build has a snapshotRelPath: documents of two "
+		    "builds?");
+	if (r == 1 && p->rel_path == NULL)
+		return fail_set(f, EX_DATAERR, "an upload, though the "
+		    "prepared build has no snapshotRelPath: documents of two "
+		    "builds?");
+	if (r == 0)
+		return 0;
+	if (json_string(&upload, "uri", JSON_MAY, uri, f) == -1)
+		return fail_in(f, "upload");
+	return 0;
+}
+
+/* A 2xx: bytes as they came, if they are JSON. */
+static int
+take(const struct http_reply *reply, struct buf *out, struct fail *f)
+{
+	struct span value;
+
+	if (reply->body.len == 0)
+		return fail_set(f, EX_PROTOCOL, "complete: the answer (%ld) "
+		    "is empty; " MAYBE, reply->status);
+	if (span_parse(&value, reply->body.data, reply->body.len, f) == -1)
+		return fail_set(f, EX_PROTOCOL, "complete: the answer (%ld) "
+		    "is not JSON; " MAYBE, reply->status);
+	if (answer_check(reply, "complete", f) == -1)
+		return -1;
+	return buf_add(out, reply->body.data, reply->body.len, f);
+}
+
+int
+complete_post(const struct completion *c, const char *build_id,
+    struct http *http, const struct cloud *cloud, struct ledger *ledger,
+    void (*note)(const char *), struct buf *out, struct fail *f)
+{
+	struct retry again = { .policy = RETRY_UNSENT, .what = "complete",
+	    .note = note };
+	struct buf url = BUF_INIT(BUF_SMALL_MAX);
+	struct buf rest = BUF_INIT(BUF_SMALL_MAX);
+	struct buf body = BUF_INIT(BUF_SMALL_MAX);
+	struct http_reply reply = HTTP_REPLY_INIT;
+	struct http_request request = { .method = "POST", .fresh = true };
+	char key[IDEMPOTENCY_HEADER];
+	const char *const extra[] = { key, NULL };
+	struct cloud_headers head;
+	struct fail past;	/* of notes on what is over: not worth one */
+	int r = -1;
+
+	if (completion_body(c, &body, f) == -1 ||
+	    buf_addf(&rest, f, "sandbox-template-builds/%s/complete",
+	    build_id) == -1 ||
+	    cloud_platform_url(cloud, &url, rest.data, f) == -1 ||
+	    ledger_intent(ledger, LEDGER_TEMPLATE, build_id, cloud, NULL,
+	    f) == -1)
+		goto out;
+	idempotency_of(key, build_id, body.data, body.len);
+	request.url = url.data;
+	request.bearer = cloud->token;
+	request.json = body.data;
+	do {
+		if ((r = cloud_headers(cloud, &head, extra, f)) == -1)
+			goto out;
+		request.headers = head.list;
+		r = retry_exchange(&again, http, &request, &reply, f);
+		cloud_headers_free(&head);
+	} while (retry_again(&again, r, &reply, f));
+	if (r == -1) {
+		/* Lost on the way back, or an answer too long to read. */
+		if (reply.sent && (reply.status == 0 ||
+		    reply.status / 100 == 2)) {
+			char why[sizeof(f->msg)];
+
+			memcpy(why, f->msg, sizeof(why));
+			fail_set(f, f->status, "complete: %.300s; " MAYBE,
+			    why);
+		} else {
+			ledger_none(ledger, LEDGER_TEMPLATE, build_id, &past);
+			fail_in(f, "complete");
+		}
+	} else if (reply.status / 100 != 2) {
+		if (reply.status < 500)
+			ledger_none(ledger, LEDGER_TEMPLATE, build_id, &past);
+		r = http_refused(&reply, "complete", f);
+	} else if ((r = take(&reply, out, f)) == 0)
+		ledger_made(ledger, LEDGER_TEMPLATE, build_id, build_id,
+		    &past);
+out:
+	http_reply_free(&reply);
+	buf_free(&body);
+	buf_free(&rest);
+	buf_free(&url);
+	return r;
+}

@@ -1,0 +1,50 @@
+#ifndef TL_CLIENT_METADATA_H
+#define TL_CLIENT_METADATA_H
+
+#include <stdint.h>
+
+#include "client/stages/prepared.h"
+#include "core/buf.h"
+#include "core/fail.h"
+#include "core/span.h"
+
+/*
+ * From the builder's metadata.json to the request that completes the build
+ * (WIRE.md section 17).
+ *
+ * The strings are the struct's own.  Start with COMPLETION_INIT, end with
+ * completion_free().
+ */
+struct completion {
+	char		*snapshot_id;
+	char		*snapshot_uri;
+	char		*format_version;
+	uint64_t	 snapshot_bytes;
+	uint64_t	 disk_bytes;
+	char		*node_kind;
+	char		*parent_uri;	/* or NULL */
+	char		*rootfs_format;	/* or NULL */
+};
+
+#define COMPLETION_INIT	{ .snapshot_id = NULL }
+
+/*
+ * Read metadata, with the prepared answer for what it leaves out.
+ *
+ * signed_uri is the upload block's uri, or NULL if nothing was signed or the
+ * answer had none.  With it metadata may leave the snapshot's URI out but not
+ * differ; without it metadata's counts, then the prepared one.  disk_mb is
+ * --disk-mb or NULL, for a format whose metadata does not tell the disk's
+ * size.  What is wrong is EX_DATAERR.
+ */
+int	metadata_read(struct completion *, const struct span *metadata,
+	    const struct prepared *, const char *signed_uri,
+	    const uint64_t *disk_mb, struct fail *);
+
+/* The request's body, members in upstream's order. */
+int	completion_body(const struct completion *, struct buf *,
+	    struct fail *);
+
+void	completion_free(struct completion *);
+
+#endif
