@@ -251,6 +251,27 @@ try 'old enough' tl-reap --all --older-than 1h
 exits 0
 is 'old enough: all is gone' "$(ls -A -I .tl-private "$state")" ''
 
+# A clock was set back, or a file server's is ahead.
+dead "$created" "$block" "$fine" "$fine"
+touch -d '+1 day' "$TL_LEDGER"
+try 'a time to come' tl-reap --older-than 1h
+exits 0
+is 'a time to come: all is gone' "$(ls -A -I .tl-private "$state")" ''
+
+# A damaged line means nothing and stops nothing.
+dead "$created" "$block" "$fine" "$fine"
+for line in ' a b c' '2026-11-24T12:00:00Z' '2026-11-24T12:00:00Z  x y' \
+    '2026-11-24T12:00:00Z intent sandbox k  http://h ns' \
+    '2026-11-24T12:00:00Z intent sandbox k as  ns {}' \
+    '2026-11-24T12:00:00Z made sandbox ' '2026-11-24T12:00:00Z gone'; do
+	printf '%s\n' "$line"
+done >"$state/a.ledger"
+touch -d '1 hour ago' "$state/a.ledger"
+try 'damaged lines' tl-reap
+exits 0
+holds 'undone	sandbox'
+is 'damaged lines: all is gone' "$(ls -A -I .tl-private "$state")" ''
+
 # --- answers that were lost
 
 dead '{"drop":true},'"$created" "$block" "$fine" "$fine"

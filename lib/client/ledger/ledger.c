@@ -323,7 +323,8 @@ intent(struct ledger_list *l, enum ledger_kind kind, time_t at, char *key,
 	char *as = word(&rest), *api = word(&rest), *ns = word(&rest);
 	struct ledger_entry *e, *more;
 
-	if (ns == NULL)
+	/* A blank too many is no word: a damaged line means nothing. */
+	if (as == NULL || api == NULL || ns == NULL)
 		return 0;
 	if ((more = reallocarray(l->list, l->n + 1, sizeof(*more))) == NULL)
 		return fail_set(f, EX_OSERR, "out of memory");
@@ -364,7 +365,8 @@ line(struct ledger_list *l, char *rest, struct fail *f)
 	enum ledger_kind k;
 	time_t at;
 
-	if (verb == NULL || rest == NULL || date_rfc3339(stamp, &at) == -1)
+	if (stamp == NULL || verb == NULL || rest == NULL ||
+	    date_rfc3339(stamp, &at) == -1)
 		return 0;
 	if (strcmp(verb, "folder") == 0) {
 		free(l->folder);

@@ -380,9 +380,10 @@ take(const struct reap *r, const char *path, int fd, struct fail *f)
 	if (stat(path, &there) == -1 || here.st_ino != there.st_ino ||
 	    here.st_dev != there.st_dev)
 		return 1;
+	/* A time to come says that a clock was set, not that it is young. */
 	age = time(NULL) - here.st_mtime;
-	return age < r->min_age_s || (!r->held && here.st_size == 0 &&
-	    age < YOUNG_S);
+	return !r->held && age >= 0 && (age < r->min_age_s ||
+	    (here.st_size == 0 && age < YOUNG_S));
 }
 
 int

@@ -50,6 +50,7 @@ static int
 one(const struct reap *r, int state, const char *name, struct fail *f)
 {
 	struct stat st;
+	int64_t age;
 	char *ledger;
 	int fd, rc;
 
@@ -66,8 +67,8 @@ one(const struct reap *r, int state, const char *name, struct fail *f)
 		return 1;
 	if (fd == -1 || fstat(fd, &st) == -1)
 		rc = fail_sys(f, EX_NOINPUT, "%s", name);
-	else if (time(NULL) - st.st_mtime < YOUNG_S ||
-	    time(NULL) - st.st_mtime < r->min_age_s)
+	else if ((age = time(NULL) - st.st_mtime) >= 0 &&
+	    (age < YOUNG_S || age < r->min_age_s))
 		rc = 1;
 	else if (r->dry)
 		rc = 0;
