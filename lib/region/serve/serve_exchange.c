@@ -28,15 +28,6 @@
 #define LINGER_MS	10000
 #define LINGER_IDLE_MS	2000
 
-int
-serve_fd(struct MHD_Connection *conn)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn,
-	    MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	return info == NULL ? -1 : info->connect_fd;
-}
-
 /*
  * What libmicrohttpd has to say.  Its arguments may be lines of a request,
  * with a token in them, so only the text around them is logged.

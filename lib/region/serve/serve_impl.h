@@ -14,15 +14,17 @@
 #include "region/serve/serve.h"
 
 /*
- * What the files of the server share; see serve.h for how to use it.
+ * What the files of the server share; see serve.h for how to use it.  Each
+ * stands on those below it only:
  *
- *	serve.c			one server, from its start to its end
+ *	serve_run.c		one server, from its start to its end
  *	serve_listen.c		its address
- *	serve_guest.c		who may be connected, and how often
  *	serve_exchange.c	a request's way through libmicrohttpd
- *	serve_request.c		what was asked
- *	serve_answer.c		what is answered
+ *	serve_guest.c		who may be connected, and how often
  *	serve_fault.c		what goes wrong on purpose
+ *	serve_answer.c		what is answered
+ *	serve_request.c		what was asked, and by whom
+ *	serve_log.c		a line of the log
  */
 struct MHD_Connection;
 struct MHD_Daemon;
@@ -102,8 +104,9 @@ void	serve_guest_went(struct serve *, struct guest *);
 
 /* Start to take requests: NULL if libmicrohttpd cannot. */
 struct MHD_Daemon *serve_daemon(struct serve *);
-int	serve_fd(struct MHD_Connection *);
 
+/* The connection's descriptor, or -1. */
+int	serve_fd(struct MHD_Connection *);
 /* Copy the request's headers; broken or malformed says if they are not so. */
 void	serve_take_headers(struct exchange *);
 

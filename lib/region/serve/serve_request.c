@@ -181,6 +181,15 @@ no:
 }
 
 int
+serve_fd(struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn,
+	    MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info == NULL ? -1 : info->connect_fd;
+}
+
+int
 serve_peer(const struct serve_request *r, uid_t *uid, pid_t *pid)
 {
 	struct ucred cred;
