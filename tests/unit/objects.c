@@ -48,7 +48,7 @@ holds(const char *key, const char *text)
 	while (off < sizeof(got) - 1 &&
 	    (n = objects_read(&b, off, got + off, 3, &f)) > 0)
 		off += (uint64_t)n;
-	objects_release(&b);
+	object_close(&b);
 	return strcmp(got, text) == 0;
 }
 
@@ -138,7 +138,7 @@ test_objects(void)
 	UNIT_CHECK(objects_read(&b, 0, etag, 2, &f) == 2 &&
 	    memcmp(etag, "..", 2) == 0,
 	    "replaced and deleted while open: still read");
-	objects_release(&b);
+	object_close(&b);
 	UNIT_CHECK(files() == 9, "and gone with the last reader");
 	reopen();
 	UNIT_CHECK(holds("data", "data") && files() == 9, "opened again");

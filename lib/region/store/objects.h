@@ -77,7 +77,7 @@ struct object {
 	size_t		 nextents;
 	size_t		 at;		/* extent of fd */
 	int		 fd;
-	bool		 leased;
+	bool		 held;
 };
 
 enum objects_result	objects_get(struct objects *, const char *bucket,
@@ -85,7 +85,7 @@ enum objects_result	objects_get(struct objects *, const char *bucket,
 /* Up to n bytes from off on; 0 only at the end, -1 with *f filled. */
 ssize_t	objects_read(struct object *, uint64_t off, char *, size_t n,
 	    struct fail *);
-void	objects_release(struct object *);
+void	object_close(struct object *);
 
 /* Gone afterwards, whether it was there or not. */
 enum objects_result	objects_delete(struct objects *, const char *bucket,

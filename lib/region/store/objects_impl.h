@@ -1,7 +1,19 @@
 #ifndef TL_REGION_OBJECTS_IMPL_H
 #define TL_REGION_OBJECTS_IMPL_H
 
-/* What the files of region/objects share; for nobody else. */
+/*
+ * What the files behind objects.h share; for nobody else.  Each stands on
+ * those below it only:
+ *
+ *	objects_open.c		a store, from its start to its end
+ *	objects_sweep.c		what a crash left behind
+ *	objects_list.c		all that is in a bucket
+ *	objects_write.c		an object's or a part's bytes, coming in
+ *	objects_read.c		an object's bytes, going out; deleting it
+ *	objects_upload.c	multipart uploads
+ *	objects_data.c		the files with bytes, and who reads them
+ *	objects_manifest.c	what an object is; where things are
+ */
 
 #include <pthread.h>
 
@@ -10,8 +22,8 @@
 #define PATH_SIZE	256
 
 /* An object's bytes that somebody reads, to be removed when nobody does. */
-struct lease {
-	struct lease	*next;
+struct hold {
+	struct hold	*next;
 	char		 bucket[64];
 	char		 id[OBJECTS_ID + 1];
 	unsigned	 refs;
@@ -25,7 +37,7 @@ struct objects {
 	size_t		 nbuckets;
 	uint64_t	 part_min;
 	pthread_mutex_t	 mutex;		/* of all below and of what counts */
-	struct lease	*leases;
+	struct hold	*holds;
 };
 
 int64_t	objects_now_ms(void);
@@ -53,11 +65,19 @@ int	manifest_write(const struct objects *, const char *path,
 void	manifest_clear(struct object *);
 
 /* All that follows with the mutex held. */
-int	objects_make_data(struct objects *, const char *bucket,
+int	objects_data_make(struct objects *, const char *bucket,
 	    const char *id, struct fail *);
 int	objects_data_open(struct objects *, const char *bucket,
 	    const char *id, struct fail *);
-void	objects_remove_data(const struct objects *, const char *bucket,
+void	objects_data_remove(const struct objects *, const char *bucket,
+	    const char *id);
+/* Somebody reads it, until objects_data_let(). */
+int	objects_data_hold(struct objects *, const char *bucket,
+	    const char *id, struct fail *);
+void	objects_data_let(struct objects *, const char *bucket,
+	    const char *id);
+/* Remove it, as soon as nobody reads it. */
+void	objects_data_doom(struct objects *, const char *bucket,
 	    const char *id);
 /* Make an object count, and its forerunner not. */
 int	objects_install(struct objects *, const struct object *,
@@ -67,7 +87,27 @@ enum objects_result	objects_upload_find(struct objects *,
 	    const char *bucket, const char *key, const char *id,
 	    struct object *, struct fail *);
 /* Remove links and parts that did not become extents; closes fd. */
-void	objects_tidy(int fd, struct extent *, size_t n);
+void	objects_upload_tidy(int fd, struct extent *, size_t n);
+
+/* A look at all objects, or all open uploads, of a bucket. */
+struct objects_walk {
+	struct objects	*o;
+	const char	*bucket;
+	/* b is the callee's to keep; it clears what it was given. */
+	int		(*each)(struct objects_walk *, const char *path,
+			    struct object *b, struct fail *);
+	bool		 sweep;		/* unlink what is half written */
+	const char	*prefix;
+	struct objects_entry *entries;
+	size_t		 n, room;
+};
+
+/* what: "objects" or "uploads". */
+int	objects_walk(struct objects_walk *, const char *what, struct fail *);
+/* For each: those whose key has the prefix become entries. */
+int	objects_walk_keep(struct objects_walk *, const char *path,
+	    struct object *, struct fail *);
+
 /* Remove what a crash left behind. */
 int	objects_sweep(struct objects *, const char *bucket, struct fail *);
 

@@ -56,9 +56,9 @@ objects_upload_create(struct objects *o, const char *bucket,
 	memcpy(b.data, id, sizeof(b.data));
 	objects_upload_path(path, bucket, id);
 	pthread_mutex_lock(&o->mutex);
-	if (objects_make_data(o, bucket, id, f) == 0 &&
+	if (objects_data_make(o, bucket, id, f) == 0 &&
 	    (rc = manifest_write(o, path, &b, f)) == -1)
-		objects_remove_data(o, bucket, id);
+		objects_data_remove(o, bucket, id);
 	pthread_mutex_unlock(&o->mutex);
 	return rc == -1 ? OBJECTS_FAILED : OBJECTS_OK;
 }
@@ -217,7 +217,7 @@ name_order(const void *a, const void *b)
 
 /* Remove links and parts that did not become extents. */
 void
-objects_tidy(int fd, struct extent *extents, size_t n)
+objects_upload_tidy(int fd, struct extent *extents, size_t n)
 {
 	struct dirent *d;
 	struct extent key;
@@ -297,7 +297,7 @@ objects_upload_complete(struct objects *o, const char *bucket,
 			memcpy(etag, b.etag, OBJECTS_ETAG);
 			objects_upload_path(path, bucket, id);
 			unlinkat(o->root, path, 0);
-			objects_tidy(fd, b.extents, b.nextents);
+			objects_upload_tidy(fd, b.extents, b.nextents);
 			fd = -1;
 		}
 	}
@@ -327,7 +327,7 @@ objects_upload_abort(struct objects *o, const char *bucket, const char *key,
 			fail_sys(f, EX_IOERR, "%s", path);
 			r = OBJECTS_FAILED;
 		} else {
-			objects_remove_data(o, bucket, id);
+			objects_data_remove(o, bucket, id);
 		}
 	}
 	pthread_mutex_unlock(&o->mutex);

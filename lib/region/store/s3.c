@@ -519,7 +519,7 @@ open_object_free(void *arg)
 {
 	struct open_object *o = arg;
 
-	objects_release(&o->object);
+	object_close(&o->object);
 	free(o);
 }
 
