@@ -1,6 +1,4 @@
-#include <ctype.h>
-#include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/hex.h"
@@ -38,7 +36,6 @@ s3_refuse(struct serve_request *r, unsigned status, const char *code,
 	buf_free(&b);
 }
 
-/* What went wrong below, in S3's words. */
 void
 s3_result(struct serve_request *r, enum objects_result why,
     const struct fail *f)
@@ -96,41 +93,11 @@ s3_xml_key(struct buf *b, const char *tag, const char *key, bool url,
 	return buf_addf(b, f, "</%s>", tag);
 }
 
-/* A parameter onto a buf: 1 there, 0 not, -1 answered. */
-int
-s3_param(struct serve_request *r, const char *name, struct buf *b)
+void
+s3_etag(struct serve_request *r, const char *etag)
 {
-	struct fail f;
-	int rc = serve_query(r, name, b, &f);
+	char quoted[OBJECTS_ETAG + 2];
 
-	if (rc == -1)
-		s3_refuse(r, 400, "InvalidURI",
-		    "The path or the query cannot be read.");
-	return rc;
-}
-
-/* A number within bounds: 1 there, 0 not, -1 answered. */
-int
-s3_param_number(struct serve_request *r, const char *name, unsigned min,
-    unsigned max, unsigned *out)
-{
-	struct buf b = BUF_INIT(64UL << 10);
-	int rc = s3_param(r, name, &b);
-	unsigned long n;
-	char *end;
-
-	if (rc == 1) {
-		errno = 0;
-		n = strtoul(b.data, &end, 10);
-		if (!isdigit((unsigned char)b.data[0]) || *end != '\0' ||
-		    errno != 0 || n < min || n > max) {
-			s3_refuse(r, 400, "InvalidArgument",
-			    "A number in the query is out of bounds.");
-			rc = -1;
-		} else {
-			*out = (unsigned)n;
-		}
-	}
-	buf_free(&b);
-	return rc;
+	snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
+	serve_add_header(r, "ETag", quoted);
 }

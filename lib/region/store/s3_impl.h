@@ -1,7 +1,21 @@
 #ifndef TL_REGION_S3_IMPL_H
 #define TL_REGION_S3_IMPL_H
 
-/* What the files of region/s3 share; for nobody else. */
+/*
+ * What the files behind s3.h share; for nobody else.  Each stands on those
+ * below it only:
+ *
+ *	s3_ops.c	a request, from its head to its end
+ *	s3_put.c	the bytes of an object or a part, coming in
+ *	s3_get.c	an object going out
+ *	s3_upload.c	multipart uploads: create and complete
+ *	s3_list.c	objects, open uploads, parts
+ *	s3_parts.c	the list that completes an upload
+ *	s3_headers.c	what is kept with an object
+ *	s3_request.c	who asks, for what, and where it is
+ *	s3_answer.c	S3's words and its XML
+ *	s3_keys.c	whose keys there are
+ */
 
 #include <stdint.h>
 
@@ -52,6 +66,8 @@ void	s3_refuse(struct serve_request *, unsigned status, const char *code,
 	    const char *message);
 void	s3_result(struct serve_request *, enum objects_result,
 	    const struct fail *);
+/* The ETag header, in its quotes. */
+void	s3_etag(struct serve_request *, const char *etag);
 
 /* Text, and a key in its element; url asks for percent escapes. */
 int	s3_xml_text(struct buf *, const char *, struct fail *);
@@ -61,10 +77,27 @@ int	s3_xml_key(struct buf *, const char *tag, const char *key, bool url,
 void	s3_reply_xml(struct serve_request *, struct buf *, int rc,
 	    const struct fail *);
 
-/* A query parameter: 1 there, 0 not, -1 answered. */
+/* Who asks, and for what: 0 with the state's op set, or -1 answered. */
+int	s3_request_read(struct serve_request *, struct s3 *,
+	    struct op_state *);
+/* Answer 501: what S3 has and this has not; -1. */
+int	s3_unsupported(struct serve_request *);
+bool	s3_is_method(const struct serve_request *, const char *);
+/* A query parameter onto a buf: 1 there, 0 not, -1 answered. */
 int	s3_param(struct serve_request *, const char *name, struct buf *);
+/* A number within bounds: 1 there, 0 not, -1 answered. */
 int	s3_param_number(struct serve_request *, const char *name,
 	    unsigned min, unsigned max, unsigned *);
+bool	s3_has_param(const struct serve_request *, const char *name);
+/* The body against the SHA-256 that was signed: 0, or -1 answered. */
+int	s3_payload_check(struct serve_request *, const struct op_state *,
+	    const uint8_t digest[SHA256_DIGEST_SIZE]);
+
+/* The headers that are kept with an object: 0, or -1 answered. */
+int	s3_headers_keep(struct serve_request *, struct op_state *);
+/* What an object's answer says in its head; *type NULL if that is in it. */
+void	s3_headers_give(struct serve_request *, const struct object *,
+	    const char **type);
 
 /*
  * The list of a completion: <CompleteMultipartUpload> with a <Part> each,
@@ -75,6 +108,16 @@ int	s3_param_number(struct serve_request *, const char *name,
 int	s3_parts_parse(const char *xml, size_t len, struct objects_part **,
 	    size_t *n);
 
+/* Each operation; all answer. */
+void	s3_put_begin(struct serve_request *, struct s3 *, struct op_state *);
+void	s3_put_body(struct serve_request *, struct op_state *, const char *,
+	    size_t);
+void	s3_put_done(struct serve_request *, struct op_state *);
+void	s3_get(struct serve_request *, struct s3 *, struct op_state *);
+void	s3_upload_create(struct serve_request *, struct s3 *,
+	    struct op_state *);
+void	s3_upload_complete(struct serve_request *, struct s3 *,
+	    struct op_state *);
 void	s3_list_objects(struct serve_request *, struct s3 *,
 	    struct op_state *);
 void	s3_list_uploads(struct serve_request *, struct s3 *,
