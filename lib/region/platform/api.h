@@ -42,25 +42,4 @@ extern const struct serve_ops api_ops;
  */
 int	api_seed(struct api *, const char *dir, struct fail *);
 
-/* One request, routed, its caller known. */
-struct api_call {
-	const struct api_route	*route;
-	struct key		 key;
-	size_t			 prefix;	/* before what is routed */
-	char			 seg[1][256];	/* the path's {} */
-};
-
-/* The handlers that are in a file of their own: prepare and complete. */
-void	api_prepare(struct api *, struct serve_request *, struct api_call *);
-void	api_complete(struct api *, struct serve_request *, struct api_call *);
-
-/* Answer for a failure: what is wrong with the request, or that we are. */
-void	api_refuse(struct serve_request *, const struct fail *);
-
-/*
- * Whether the object of a URI is there and so long: 0, or -1 having answered.
- */
-int	api_object(struct api *, struct serve_request *, const char *bucket,
-	    const char *key, uint64_t bytes);
-
 #endif

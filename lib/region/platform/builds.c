@@ -3,7 +3,7 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "region/platform/platform_impl.h"
+#include "region/platform/database.h"
 
 /* Answers given before. */
 

@@ -1,9 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <time.h>
 
-#include "region/platform/platform_impl.h"
+#include "region/platform/database.h"
 
 static int
 template_row(sqlite3_stmt *st, struct platform_template *t, struct fail *f)

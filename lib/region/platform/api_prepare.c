@@ -4,16 +4,11 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include <nettle/sha2.h>
-
-#include "core/hex.h"
-#include "region/platform/api.h"
+#include "region/platform/api_impl.h"
 #include "region/platform/chain.h"
 #include "region/sign/multipart.h"
 #include "region/sign/sign.h"
 
-#define PRINT_SIZE	(2 * SHA256_DIGEST_SIZE + 1)
-#define ONCE_KEY_MAX	255
 #define IMAGES_MAX	256
 /*
  * An upload of the legacy path is signed before anybody has said how large it
@@ -21,64 +16,6 @@
  */
 #define LEGACY_PARTS	1024
 #define LEGACY_PART	(100ULL << 20)
-#define ANSWER_MAX	(16UL << 20)
-
-/*
- * The request's Idempotency-Key and what it stands for: the operation and the
- * body.  0, or -1 having answered.
- */
-static int
-once_read(struct serve_request *r, const char *operation,
-    struct platform_once *once, char print[PRINT_SIZE])
-{
-	const char *key = serve_header(r, "Idempotency-Key");
-	uint8_t hash[SHA256_DIGEST_SIZE];
-	struct sha256_ctx sha;
-	size_t i;
-
-	*once = (struct platform_once){ NULL, print };
-	if (key == NULL)
-		return 0;
-	for (i = 0; key[i] > ' ' && key[i] < 0x7f; i++)
-		;
-	if (key[i] != '\0' || i == 0 || i > ONCE_KEY_MAX ||
-	    serve_header_count(r, "Idempotency-Key") > 1) {
-		serve_error(r, 400, "bad_request", "Idempotency-Key: not one "
-		    "of 1 to %d visible characters", ONCE_KEY_MAX);
-		return -1;
-	}
-	sha256_init(&sha);
-	sha256_update(&sha, strlen(operation) + 1, (const uint8_t *)operation);
-	sha256_update(&sha, r->body.len, (const uint8_t *)r->body.data);
-	sha256_digest(&sha, sizeof(hash), hash);
-	hex_encode(print, hash, sizeof(hash));
-	once->key = key;
-	return 0;
-}
-
-/* Answer as before, if this was asked before: 1 done, 0 it was not. */
-static int
-again(struct api *a, struct serve_request *r, const struct api_call *c,
-    const struct platform_once *once)
-{
-	struct buf answer = BUF_INIT(ANSWER_MAX);
-	struct fail f;
-	int found = platform_again(a->platform, c->key.project, once, &answer,
-	    &f);
-
-	if (found == 1)
-		serve_reply(r, 200, "application/json", answer.data,
-		    answer.len);
-	else if (found == PLATFORM_OTHER)
-		serve_error(r, 422, "idempotency_key_reused",
-		    "Idempotency-Key: was used for another request");
-	else if (found == -1)
-		api_refuse(r, &f);
-	buf_free(&answer);
-	return found != 0;
-}
-
-/* Prepare. */
 
 /* A template that the build reads. */
 struct source {
@@ -311,7 +248,7 @@ static int
 block_json(struct jout *j, const char *key, const struct sign_request *what,
     const struct config *signer, const char *upload_id, struct fail *f)
 {
-	struct buf block = BUF_INIT(ANSWER_MAX);
+	struct buf block = BUF_INIT(API_ANSWER_MAX);
 	struct span text;
 	int r = sign_block(&block, what, signer, upload_id, time(NULL), f);
 
@@ -575,14 +512,14 @@ api_prepare(struct api *a, struct serve_request *r, struct api_call *c)
 {
 	struct prepare p = { .build = BUILD_INIT, .parent = {
 	    .t = PLATFORM_TEMPLATE_INIT, .below = CHAIN_INIT } };
-	struct buf answer = BUF_INIT(ANSWER_MAX);
+	struct buf answer = BUF_INIT(API_ANSWER_MAX);
 	struct platform_once once;
-	char print[PRINT_SIZE];
+	char print[API_PRINT_SIZE];
 	struct fail f;
 	int kept = -1;
 
-	if (once_read(r, "prepare", &once, print) == -1 ||
-	    again(a, r, c, &once) == 1)
+	if (api_once_read(r, "prepare", &once, print) == -1 ||
+	    api_again(a, r, c, &once) == 1)
 		return;
 	if (expire(a, r->serve, &f) == -1) {
 		api_refuse(r, &f);
@@ -596,7 +533,7 @@ api_prepare(struct api *a, struct serve_request *r, struct api_call *c)
 		else if (kept == 1)
 			serve_reply(r, 200, "application/json", answer.data,
 			    answer.len);
-		else if (again(a, r, c, &once) == 0)
+		else if (api_again(a, r, c, &once) == 0)
 			/* Its twin was faster, and then expired. */
 			serve_error(r, 503, "unavailable", "try again");
 	}
@@ -604,226 +541,4 @@ api_prepare(struct api *a, struct serve_request *r, struct api_call *c)
 		upload_abort(a, r->serve, &p.build);
 	prepare_free(&p);
 	buf_free(&answer);
-}
-
-/* Complete. */
-
-/* What completes a build, WIRE.md section 17.2. */
-struct completion {
-	struct platform_template	t;	/* of the snapshot */
-	struct buf			text;	/* in one spelling */
-};
-
-static int
-completion_read(struct completion *k, const struct buf *body, struct fail *f)
-{
-	struct jout j = JOUT_INIT(&k->text);
-	struct platform_template *t = &k->t;
-	struct span doc;
-
-	if (span_parse(&doc, body->data, body->len, f) == -1)
-		return -1;
-	if (!span_is_object(&doc))
-		return fail_set(f, EX_DATAERR, "not an object");
-	if (json_string(&doc, "snapshotId", JSON_NEED, &t->snapshot_id,
-	    f) == -1 ||
-	    json_string(&doc, "snapshotUri", JSON_NEED, &t->snapshot_uri,
-	    f) == -1 ||
-	    json_string(&doc, "snapshotFormatVersion", JSON_NEED,
-	    &t->snapshot_format, f) == -1 ||
-	    json_u64(&doc, "snapshotSizeBytes", JSON_NEED, &t->snapshot_bytes,
-	    f) == -1 ||
-	    json_u64(&doc, "rootfsDiskBytes", JSON_NEED, &t->rootfs_bytes,
-	    f) == -1 ||
-	    json_string(&doc, "rootfsNodeKind", JSON_NEED, &t->node_kind,
-	    f) == -1 ||
-	    json_string(&doc, "parentManifestUri", JSON_MAY, &t->parent_uri,
-	    f) == -1 ||
-	    json_string(&doc, "rootfsFormat", JSON_MAY, &t->rootfs_format,
-	    f) == -1)
-		return -1;
-	jout_object(&j);
-	jout_member(&j, "snapshotId", t->snapshot_id);
-	jout_member(&j, "snapshotUri", t->snapshot_uri);
-	jout_member(&j, "snapshotFormatVersion", t->snapshot_format);
-	jout_key(&j, "snapshotSizeBytes");
-	jout_u64(&j, t->snapshot_bytes);
-	jout_key(&j, "rootfsDiskBytes");
-	jout_u64(&j, t->rootfs_bytes);
-	jout_member(&j, "rootfsNodeKind", t->node_kind);
-	jout_member(&j, "parentManifestUri", t->parent_uri);
-	jout_member(&j, "rootfsFormat", t->rootfs_format);
-	jout_close(&j);
-	return jout_end(&j, f);
-}
-
-/* The completion against what prepare gave out. */
-static int
-completion_check(const struct completion *k, const struct build *b,
-    struct fail *f)
-{
-	const struct platform_template *t = &k->t;
-
-	if (strcmp(t->snapshot_id, b->snapshot_id) != 0)
-		return fail_set(f, EX_DATAERR,
-		    "snapshotId: not the one of this build");
-	if (strcmp(t->node_kind, b->node_kind) != 0)
-		return fail_set(f, EX_DATAERR, "rootfsNodeKind: prepared as "
-		    "%s", b->node_kind);
-	if (t->parent_uri != NULL && (b->parent_uri == NULL ||
-	    strcmp(t->parent_uri, b->parent_uri) != 0))
-		return fail_set(f, EX_DATAERR, b->parent_uri == NULL ?
-		    "parentManifestUri: prepared without a parent" :
-		    "parentManifestUri: not the prepared parent's");
-	if (t->parent_uri == NULL && strcmp(b->node_kind, "diff") == 0)
-		return fail_set(f, EX_DATAERR,
-		    "parentManifestUri: missing, the build is a diff");
-	if (t->snapshot_format[0] == '\0')
-		return fail_set(f, EX_DATAERR, "snapshotFormatVersion: empty");
-	if (t->snapshot_bytes == 0 ||
-	    t->snapshot_bytes > PLATFORM_TEMPLATE_SIZE_MAX)
-		return fail_set(f, EX_DATAERR,
-		    "snapshotSizeBytes: 0 or too large");
-	if (t->rootfs_bytes == 0 ||
-	    t->rootfs_bytes > PLATFORM_TEMPLATE_SIZE_MAX)
-		return fail_set(f, EX_DATAERR,
-		    "rootfsDiskBytes: 0 or too large");
-	return 0;
-}
-
-/*
- * The URI: in an allowed bucket, its path the build's own to the byte, and the
- * object there.  0, or -1 having answered.
- */
-static int
-uri_check(struct api *a, struct serve_request *r, const struct completion *k,
-    const struct build *b)
-{
-	char *bucket = NULL, *key = NULL;
-	struct fail f;
-	int result = -1;
-
-	if (sign_uri_split(k->t.snapshot_uri, &bucket, &key, &f) == -1)
-		serve_error(r, 400, "bad_request", "snapshotUri: %s", f.msg);
-	else if (strcmp(key, b->rel_path) != 0)
-		serve_error(r, 400, "uri_not_allowed",
-		    "snapshotUri: its path is not %s", b->rel_path);
-	else if (!sign_readable(a->reader, bucket, key))
-		serve_error(r, 400, "uri_not_allowed",
-		    "snapshotUri: not in a bucket of this region");
-	else
-		result = api_object(a, r, bucket, key, k->t.snapshot_bytes);
-	free(bucket);
-	free(key);
-	return result;
-}
-
-/* Take over from the build what a template is besides its snapshot. */
-static int
-named(struct completion *k, const struct build *b, struct fail *f)
-{
-	struct platform_template *t = &k->t;
-
-	t->public = b->public;
-	t->project = strdup(b->project);
-	t->name = strdup(b->name);
-	t->dockerfile = strdup(b->dockerfile);
-	if (b->base_image != NULL)
-		t->base_image = strdup(b->base_image);
-	if (t->project == NULL || t->name == NULL || t->dockerfile == NULL ||
-	    (t->base_image == NULL && b->base_image != NULL))
-		return fail_set(f, EX_OSERR, "out of memory");
-	return 0;
-}
-
-/* A build that is completed: by this very request, or by another. */
-static void
-completed(struct serve_request *r, const struct completion *k,
-    const struct build *b)
-{
-	if (strcmp(k->text.data, b->request) == 0)
-		serve_reply(r, 200, "application/json", b->answer,
-		    strlen(b->answer));
-	else
-		serve_error(r, 409, "already_completed",
-		    "build %s was completed with other values", b->id);
-}
-
-static void
-complete_build(struct api *a, struct serve_request *r,
-    const struct platform_once *once, struct completion *k, struct build *b)
-{
-	struct buf answer = BUF_INIT(ANSWER_MAX);
-	char *project = NULL, *id = NULL;
-	struct fail f;
-
-	if (b->answer != NULL) {
-		completed(r, k, b);
-		return;
-	}
-	if (completion_check(k, b, &f) == -1 || named(k, b, &f) == -1) {
-		api_refuse(r, &f);
-		return;
-	}
-	if (uri_check(a, r, k, b) == -1)
-		return;
-	switch (platform_build_complete(a->platform, b->id, k->text.data,
-	    &k->t, once, &answer, &f)) {
-	case 1:
-		serve_log(r->serve, "%s: registered as %s of %s", b->id,
-		    k->t.id, b->project);
-		serve_reply(r, 200, "application/json", answer.data,
-		    answer.len);
-		break;
-	case 0:
-		/* Somebody was faster, perhaps with the same request. */
-		project = strdup(b->project);
-		id = strdup(b->id);
-		build_free(b);
-		if (project != NULL && id != NULL &&
-		    platform_build_get(a->platform, project, id, b, &f) == 1 &&
-		    b->answer != NULL)
-			completed(r, k, b);
-		else
-			serve_error(r, 404, "build_not_found",
-			    "the build has expired");
-		break;
-	default:
-		api_refuse(r, &f);
-	}
-	free(project);
-	free(id);
-	buf_free(&answer);
-}
-
-/* POST sandbox-template-builds/{}/complete */
-void
-api_complete(struct api *a, struct serve_request *r, struct api_call *c)
-{
-	struct completion k = { .t = PLATFORM_TEMPLATE_INIT,
-	    .text = BUF_INIT(BUF_DOC_MAX) };
-	struct build b = BUILD_INIT;
-	struct platform_once once;
-	char print[PRINT_SIZE], operation[320];
-	struct fail f;
-	int found;
-
-	snprintf(operation, sizeof(operation), "complete %s", c->seg[0]);
-	if (once_read(r, operation, &once, print) == -1 ||
-	    again(a, r, c, &once) == 1)
-		return;
-	found = platform_build_get(a->platform, c->key.project, c->seg[0], &b,
-	    &f);
-	/* Past its time it is gone, whether it was swept up already or not. */
-	if (found == 0 || (found == 1 && b.answer == NULL &&
-	    b.created_at < time(NULL) - a->expire_s))
-		serve_error(r, 404, "build_not_found",
-		    "no build %s, or it has expired", c->seg[0]);
-	else if (found == -1 || completion_read(&k, &r->body, &f) == -1)
-		api_refuse(r, &f);
-	else
-		complete_build(a, r, &once, &k, &b);
-	platform_template_free(&k.t);
-	buf_free(&k.text);
-	build_free(&b);
 }

@@ -1,13 +1,12 @@
 #include <sys/stat.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "region/platform/platform_impl.h"
+#include "region/platform/database.h"
 
 #define BUSY_MS		5000
 #define APPLICATION_ID	0x746c7066	/* "tlpf": not somebody else's file */

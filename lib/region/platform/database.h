@@ -1,5 +1,5 @@
-#ifndef TL_REGION_PLATFORM_IMPL_H
-#define TL_REGION_PLATFORM_IMPL_H
+#ifndef TL_REGION_DATABASE_H
+#define TL_REGION_DATABASE_H
 
 #include <pthread.h>
 #include <stdint.h>
@@ -27,8 +27,8 @@ struct platform {
 };
 
 /*
- * All of these are called with the lock held.  A failure says what SQLite does;
- * EX_TEMPFAIL if another process has the database.
+ * All of these are called with the lock held.  A failure says what SQLite
+ * does; EX_TEMPFAIL if another process has the database.
  */
 int	db_fail(const struct platform *, struct fail *);
 /* Run a statement, stepping over what has no rows of interest; it is reset. */
