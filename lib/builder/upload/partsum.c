@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "builder/upload/partsum.h"
+#include "core/clock.h"
 
 #define AHEAD	4		/* parts beyond the highest one asked for */
 #define STEP	(128UL << 10)	/* bytes read at a time: they fit a cache */
@@ -118,7 +118,6 @@ struct partsum *
 partsum_start(int fd, uint64_t size, uint64_t part, struct fail *f)
 {
 	struct partsum *s = calloc(1, sizeof(*s));
-	pthread_condattr_t mono;
 	sigset_t all, old;
 	int r;
 
@@ -132,10 +131,7 @@ partsum_start(int fd, uint64_t size, uint64_t part, struct fail *f)
 	if ((s->sums = calloc(s->count, sizeof(*s->sums))) == NULL)
 		goto memory;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&mono);
-	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->moved, &mono);
-	pthread_condattr_destroy(&mono);
+	clock_cond_init(&s->moved);
 
 	/* Signals are for the thread that can act on them. */
 	sigfillset(&all);
@@ -158,23 +154,16 @@ int
 partsum_get(struct partsum *s, uint64_t k, int wait_ms,
     unsigned char md5[PARTSUM_LEN], struct fail *f)
 {
-	struct timespec until;
+	int64_t until = clock_ms() + wait_ms;
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += wait_ms / 1000;
-	until.tv_nsec += wait_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
 	pthread_mutex_lock(&s->lock);
 	if (k + AHEAD > s->wanted) {
 		s->wanted = k + AHEAD;
 		pthread_cond_broadcast(&s->moved);
 	}
 	while (s->done <= k && !s->failed && wait_ms > 0 &&
-	    pthread_cond_timedwait(&s->moved, &s->lock, &until) == 0)
+	    clock_cond_wait(&s->moved, &s->lock, until))
 		;
 	if (s->done > k) {
 		memcpy(md5, s->sums[k], PARTSUM_LEN);

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "region/runtime/message.h"
 #include "region/sandbox/sandbox.h"
 
@@ -151,28 +151,15 @@ proc_new(struct sandbox *b, const struct proc_spec *spec, struct fail *f)
 	return p;
 }
 
-static void
-until(struct timespec *t, int ms)
-{
-	clock_gettime(CLOCK_MONOTONIC, t);
-	t->tv_sec += ms / 1000;
-	t->tv_nsec += (ms % 1000) * 1000000L;
-	if (t->tv_nsec >= 1000000000L) {
-		t->tv_nsec -= 1000000000L;
-		t->tv_sec++;
-	}
-}
-
 /* What its init answered, or that it did not.  Under the lock. */
 static int
 answered(struct sandbox *b, struct proc *p, struct fail *f)
 {
-	struct timespec t;
+	int64_t end = clock_ms() + START_MS;
 
-	until(&t, START_MS);
-	while (p->state == PROC_STARTING && !b->ending)
-		if (pthread_cond_timedwait(&b->changed, &b->lock, &t) != 0)
-			break;
+	while (p->state == PROC_STARTING && !b->ending &&
+	    clock_cond_wait(&b->changed, &b->lock, end))
+		;
 	if (p->state == PROC_RUNNING || p->state == PROC_ENDED)
 		return 0;
 	if (p->state == PROC_STARTING)
@@ -212,7 +199,7 @@ proc_start(struct sandbox *b, const struct proc_spec *spec, struct proc **out,
 		    SANDBOX_PROCS_MAX);
 	else {
 		p->tag = ++b->tags;
-		p->started_ms = sandbox_date();
+		p->started_ms = clock_date_ms();
 		p->ooms = cgroup_ooms(&b->cgroup);
 		p->refs = 2;
 		p->next = b->procs;
@@ -394,7 +381,8 @@ proc_read(struct sandbox *b, struct proc *p, enum outlog_stream stream)
 		before = p->log.size;
 		if (b->logged >= SANDBOX_LOGS_MAX && !p->log.full)
 			p->log.max = 0;
-		outlog_feed(&p->log, stream, text, (size_t)n, sandbox_date());
+		outlog_feed(&p->log, stream, text, (size_t)n,
+		    clock_date_ms());
 		b->logged += p->log.size - before;
 		if (p->log.size != before)
 			pthread_cond_broadcast(&b->changed);
@@ -427,7 +415,7 @@ finish(struct sandbox *b, struct proc *p, int result)
 {
 	uint64_t before = p->log.size;
 
-	p->ended_ms = sandbox_date();
+	p->ended_ms = clock_date_ms();
 	outlog_end(&p->log, p->ended_ms);
 	b->logged += p->log.size - before;
 	p->result = result;

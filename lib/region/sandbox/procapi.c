@@ -1,11 +1,9 @@
-#include <errno.h>
+#include <sys/wait.h>
+
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "core/clock.h"
 #include "core/json.h"
@@ -378,19 +376,14 @@ static uint64_t
 look(struct follow *w, bool *ended)
 {
 	struct sandbox *b = w->sandbox;
-	struct timespec t;
+	int64_t end = clock_ms() + LOOK_MS;
 	uint64_t upto;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += LOOK_MS * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_nsec -= 1000000000L;
-		t.tv_sec++;
-	}
 	pthread_mutex_lock(&b->lock);
-	while (w->proc->log.size == w->off && w->proc->state == PROC_RUNNING)
-		if (pthread_cond_timedwait(&b->changed, &b->lock, &t) != 0)
-			break;
+	while (w->proc->log.size == w->off &&
+	    w->proc->state == PROC_RUNNING &&
+	    clock_cond_wait(&b->changed, &b->lock, end))
+		;
 	upto = w->proc->log.size;
 	*ended = w->proc->state == PROC_ENDED;
 	pthread_mutex_unlock(&b->lock);

@@ -386,16 +386,6 @@ next(const struct releases *s, int64_t *when)
 	return again;
 }
 
-/* Until it changes or that time of clock_ms() has come: false if it has. */
-static bool
-wait_until(struct releases *s, int64_t when)
-{
-	struct timespec t = { when / 1000, (long)(when % 1000) * 1000000L };
-
-	return pthread_cond_timedwait(&s->changed, &s->lock, &t) == 0 ||
-	    clock_ms() < when;
-}
-
 static void *
 live(void *arg)
 {
@@ -410,7 +400,7 @@ live(void *arg)
 		else if (when == -1)
 			pthread_cond_wait(&s->changed, &s->lock);
 		else
-			wait_until(s, when);
+			clock_cond_wait(&s->changed, &s->lock, when);
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
 }
@@ -419,7 +409,6 @@ struct releases *
 releases_open(const struct sandboxes *sandboxes, struct fail *f)
 {
 	struct releases *s = calloc(1, sizeof(*s));
-	pthread_condattr_t attr;
 	int error;
 
 	if (s == NULL) {
@@ -429,10 +418,7 @@ releases_open(const struct sandboxes *sandboxes, struct fail *f)
 	s->sandboxes = sandboxes;
 	s->wait_ms = AGAIN_MIN_MS;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&s->changed);
 	error = pthread_create(&s->thread, NULL, live, s);
 	if (error == 0)
 		return s;
@@ -509,7 +495,7 @@ release_hold(struct releases *s, const char *id, const char *key,
 
 	pthread_mutex_lock(&s->lock);
 	while (wait && s->asking != NULL && strcmp(s->asking, key) == 0)
-		wait = wait_until(s, end);
+		wait = clock_cond_wait(&s->changed, &s->lock, end);
 	rc = wait ? hold(s, id, key, f) : fail_set(f, EX_TEMPFAIL,
 	    "uploads of this path are being given back");
 	pthread_mutex_unlock(&s->lock);
@@ -582,7 +568,7 @@ release_await(struct releases *s, const char *id, int wait_ms)
 
 	pthread_mutex_lock(&s->lock);
 	while ((e = find(s, id)) != NULL && !e->tried && wait)
-		wait = wait_until(s, end);
+		wait = clock_cond_wait(&s->changed, &s->lock, end);
 	pthread_mutex_unlock(&s->lock);
 	return e == NULL;
 }

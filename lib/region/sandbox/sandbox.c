@@ -1,4 +1,3 @@
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -14,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -32,15 +30,6 @@
 #define RELEASE_MS	3000
 
 extern char **environ;
-
-int64_t
-sandbox_date(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
 
 void
 sandbox_ref(struct sandbox *b)
@@ -99,20 +88,13 @@ sandbox_end(struct sandbox *b, const char *outcome)
 enum sandbox_status
 sandbox_await(struct sandbox *b, enum sandbox_status from, int wait_ms)
 {
+	int64_t end = clock_ms() + wait_ms;
 	enum sandbox_status status;
-	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += wait_ms / 1000;
-	t.tv_nsec += (wait_ms % 1000) * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_nsec -= 1000000000L;
-		t.tv_sec++;
-	}
 	pthread_mutex_lock(&b->lock);
-	while (b->status == from)
-		if (pthread_cond_timedwait(&b->changed, &b->lock, &t) != 0)
-			break;
+	while (b->status == from &&
+	    clock_cond_wait(&b->changed, &b->lock, end))
+		;
 	status = b->status;
 	pthread_mutex_unlock(&b->lock);
 	return status;
@@ -303,7 +285,7 @@ begin(struct sandbox *b, struct fail *f)
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 	sandboxes_log(b->set, "%s: running after %jd ms", b->id,
-	    (intmax_t)(sandbox_date() - b->created_ms));
+	    (intmax_t)(clock_date_ms() - b->created_ms));
 	return 0;
 }
 

@@ -121,8 +121,6 @@ struct proc_spec {
 /* All logs of a sandbox together, in bytes; see OUTLOG_MAX for one. */
 #define SANDBOX_LOGS_MAX	(256ULL << 20)
 
-int64_t	sandbox_date(void);			/* since 1970, ms */
-
 /* The thread: set up by sandboxes_create(), which holds a reference. */
 void	*sandbox_live(void *sandbox);
 

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -318,17 +317,13 @@ sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec,
     struct fail *f)
 {
 	struct sandbox *b = calloc(1, sizeof(*b));
-	pthread_condattr_t attr;
 
 	if (b == NULL) {
 		fail_set(f, EX_OSERR, "out of memory");
 		return NULL;
 	}
 	pthread_mutex_init(&b->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&b->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&b->changed);
 	b->set = s;
 	b->refs = 1;
 	b->runtime = b->init = -1;
@@ -339,7 +334,7 @@ sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec,
 	b->memory_mb = spec->memory_mb;
 	b->disk_mb = spec->disk_mb;
 	b->timeout_s = spec->timeout_s;
-	b->created_ms = sandbox_date();
+	b->created_ms = clock_date_ms();
 	b->renewed_ms = clock_ms();
 	b->ns = strdup(spec->ns);
 	b->image = strdup(spec->image);

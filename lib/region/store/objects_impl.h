@@ -40,7 +40,6 @@ struct objects {
 	struct hold	*holds;
 };
 
-int64_t	objects_now_ms(void);
 int	objects_random(char *, size_t bytes, struct fail *);
 bool	objects_id_ok(const char *);
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/hex.h"
@@ -16,15 +15,6 @@
 #define MAGIC		"tl-object 1\n"
 /* 10,000 extents of 60 bytes, a key and headers. */
 #define MANIFEST_MAX	(2UL << 20)
-
-int64_t
-objects_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 int
 objects_random(char *out, size_t bytes, struct fail *f)

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/hex.h"
 #include "region/store/objects_impl.h"
 
@@ -45,7 +46,7 @@ objects_upload_create(struct objects *o, const char *bucket,
 		.key = (char *)(uintptr_t)key,
 		.key_len = strlen(key),
 		.headers = (char *)(uintptr_t)headers,
-		.modified_ms = objects_now_ms(),
+		.modified_ms = clock_date_ms(),
 		.etag = "-",
 	};
 	char path[PATH_SIZE];
@@ -287,7 +288,7 @@ objects_upload_complete(struct objects *o, const char *bucket,
 		goto out;
 	}
 	r = OBJECTS_FAILED;
-	b.modified_ms = objects_now_ms();
+	b.modified_ms = clock_date_ms();
 	if ((fd = objects_data_open(o, bucket, id, f)) != -1 &&
 	    (r = assemble(o, fd, parts, n, &b, f)) == OBJECTS_OK) {
 		/* Renaming the object's file is what completes it. */

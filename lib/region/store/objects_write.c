@@ -4,6 +4,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/hex.h"
 #include "region/store/objects_impl.h"
 
@@ -127,7 +128,7 @@ objects_commit(struct objects_writer *w, const char *key,
 		.key_len = strlen(key),
 		.headers = (char *)(uintptr_t)headers,
 		.size = w->size,
-		.modified_ms = objects_now_ms(),
+		.modified_ms = clock_date_ms(),
 		.extents = &e,
 		.nextents = 1,
 	};
