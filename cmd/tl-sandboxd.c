@@ -185,7 +185,7 @@ main(int argc, char *argv[])
 	};
 	static const struct serve_ops ops = { begin, body, done, gone, name };
 	struct region g = { .verbose = false };
-	struct sandboxes_options o = { .runtime = NULL };
+	struct host_options o = { .runtime = NULL };
 	struct serve_options so = {
 		.name = "tl-sandboxd", .listen = "127.0.0.1:0", .ops = &ops,
 		.arg = &g,

@@ -14,7 +14,7 @@
 
 #include "core/clock.h"
 #include "region/runtime/message.h"
-#include "region/sandbox/sandbox.h"
+#include "region/sandbox/proc.h"
 
 /* An exec takes milliseconds, but the machine may be busy. */
 #define START_MS	20000

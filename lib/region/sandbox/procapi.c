@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "core/span.h"
 #include "region/runtime/message.h"
+#include "region/sandbox/proc.h"
 #include "region/sandbox/procapi.h"
 
 /* A silent stream is cut by proxies after a minute; WIRE.md 10.1. */

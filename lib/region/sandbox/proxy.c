@@ -35,7 +35,7 @@ proxy_path(const struct serve_request *r)
 }
 
 int
-proxy_id(struct serve_request *r, char id[SANDBOX_ID_MAX + 1])
+proxy_id(struct serve_request *r, char id[ID_MAX + 1])
 {
 	unsigned n = serve_header_count(r, id_header);
 	const char *named = serve_header(r, id_header);
@@ -63,7 +63,7 @@ proxy_id(struct serve_request *r, char id[SANDBOX_ID_MAX + 1])
 			    "%s and Host name different sandboxes", id_header);
 			return -1;
 		}
-		snprintf(id, SANDBOX_ID_MAX + 1, "%.*s", (int)len, host);
+		snprintf(id, ID_MAX + 1, "%.*s", (int)len, host);
 		return 0;
 	}
 	if (named == NULL) {
@@ -72,7 +72,7 @@ proxy_id(struct serve_request *r, char id[SANDBOX_ID_MAX + 1])
 		    id_header);
 		return -1;
 	}
-	snprintf(id, SANDBOX_ID_MAX + 1, "%s", named);
+	snprintf(id, ID_MAX + 1, "%s", named);
 	return 0;
 }
 
@@ -239,7 +239,7 @@ static void
 pass_on(struct serve_request *r, const struct proxy *x,
     const struct sandbox *b)
 {
-	char id[sizeof(id_header) + SANDBOX_ID_MAX + 3];
+	char id[sizeof(id_header) + ID_MAX + 3];
 	const char *headers[] = { id, NULL };
 	struct http_request req = {
 		.method = "POST",
@@ -284,7 +284,7 @@ hold(struct serve_request *r, struct sandbox *b)
 		return -1;
 	}
 	if (rc == 1) {
-		if (release_hold(sandboxes_releases(b->set), b->id, key.data,
+		if (release_hold(b->releases, b->id, key.data,
 		    &f) == -1)
 			rc = -1;
 		sandbox_leave(b);
@@ -315,7 +315,7 @@ sign(struct serve_request *r, const struct proxy *x, struct sandbox *b)
 	else if ((held = hold(r, b)) != -1) {
 		pass_on(r, x, b);
 		if (held)
-			release_signed(sandboxes_releases(b->set), b->id);
+			release_signed(b->releases, b->id);
 	}
 }
 
@@ -323,7 +323,7 @@ void
 proxy_begin(struct serve_request *r, const struct proxy *x,
     const struct key *caller)
 {
-	char id[SANDBOX_ID_MAX + 1];
+	char id[ID_MAX + 1];
 	enum sandbox_status status;
 	struct passage *o;
 	struct sandbox *b;

@@ -33,7 +33,7 @@ void	proxy_gone(struct serve_request *);
  * "{id}.local" as Host; if both name one, the same.  The id, into id, or -1
  * after having answered 400.
  */
-int	proxy_id(struct serve_request *, char id[SANDBOX_ID_MAX + 1]);
+int	proxy_id(struct serve_request *, char id[ID_MAX + 1]);
 
 /* What tl-fault(7) calls it. */
 void	 proxy_name(const struct serve_request *, char *, size_t);

@@ -15,8 +15,10 @@
 #include "core/clock.h"
 #include "core/http.h"
 #include "core/json.h"
+#include "region/sandbox/folder.h"
+#include "region/sandbox/host.h"
 #include "region/sandbox/release.h"
-#include "region/sandbox/sandboxes.h"
+#include "region/serve/id.h"
 
 /* A build asks for one; more than a few are a mistake. */
 #define KEYS_MAX	256U
@@ -30,7 +32,7 @@
 
 struct entry {
 	struct entry	*next;
-	char		 id[SANDBOX_ID_MAX + 1];
+	char		 id[ID_MAX + 1];
 	char		*keys[KEYS_MAX];
 	unsigned	 n;
 	unsigned	 signing;	/* requests under way */
@@ -39,7 +41,7 @@ struct entry {
 };
 
 struct releases {
-	const struct sandboxes	*sandboxes;
+	const struct host	*host;
 	pthread_t		 thread;
 	pthread_mutex_t		 lock;
 	pthread_cond_t		 changed;
@@ -121,7 +123,7 @@ path_of(const struct releases *s, const char *id, const char *name,
     char path[PATH_MAX])
 {
 	snprintf(path, PATH_MAX, "%s/%s/%s",
-	    sandboxes_options(s->sandboxes)->state, id, name);
+	    s->host->options.state, id, name);
 }
 
 /* The files. */
@@ -199,7 +201,7 @@ forget_files(const struct releases *s, const char *id)
 	char path[PATH_MAX];
 
 	path_of(s, id, "", path);
-	sandboxes_remove(path);
+	folder_remove(path);
 }
 
 /* Asking. */
@@ -223,7 +225,7 @@ static int
 ask(const struct releases *s, const char *id, const char *key, uint64_t *n,
     struct fail *f)
 {
-	char header[sizeof("X-Tensorlake-Sandbox-Id: ") + SANDBOX_ID_MAX];
+	char header[sizeof("X-Tensorlake-Sandbox-Id: ") + ID_MAX];
 	const char *headers[] = { header, NULL };
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&body);
@@ -231,7 +233,7 @@ ask(const struct releases *s, const char *id, const char *key, uint64_t *n,
 	struct http_request q = {
 		.method = "POST",
 		.url = "http://dataplane/api/v1/blob/release",
-		.unix_path = sandboxes_options(s->sandboxes)->dataplane,
+		.unix_path = s->host->options.dataplane,
 		.headers = headers,
 		.timeout_ms = ASK_MS,
 		.no_redirect = true,
@@ -303,7 +305,7 @@ give_back(struct releases *s, struct entry *e, struct fail *f)
 			continue;
 		}
 		if (n > 0)
-			sandboxes_log(s->sandboxes,
+			host_log(s->host,
 			    "%s: gave back %ju uploads of %s", e->id,
 			    (uintmax_t)n, e->keys[i]);
 		free(e->keys[i]);
@@ -346,12 +348,12 @@ work(struct releases *s, struct entry *e)
 		s->again_ms = clock_ms();
 	} else if (rc == -1 && too_old(s, e)) {
 		for (i = 0; i < e->n; i++)
-			sandboxes_log(s->sandboxes, "%s: given up, uploads "
+			host_log(s->host, "%s: given up, uploads "
 			    "may be left open: %s: %s", e->id, e->keys[i],
 			    f.msg);
 		gone(s, e);
 	} else if (rc == -1) {
-		sandboxes_log(s->sandboxes, "%s: uploads are still to be "
+		host_log(s->host, "%s: uploads are still to be "
 		    "given back, of %s%s: %s", e->id, e->keys[0],
 		    e->n > 1 ? " and others" : "", f.msg);
 		e->tried = true;
@@ -406,7 +408,7 @@ live(void *arg)
 }
 
 struct releases *
-releases_open(const struct sandboxes *sandboxes, struct fail *f)
+releases_open(const struct host *host, struct fail *f)
 {
 	struct releases *s = calloc(1, sizeof(*s));
 	int error;
@@ -415,7 +417,7 @@ releases_open(const struct sandboxes *sandboxes, struct fail *f)
 		fail_set(f, EX_OSERR, "out of memory");
 		return NULL;
 	}
-	s->sandboxes = sandboxes;
+	s->host = host;
 	s->wait_ms = AGAIN_MIN_MS;
 	pthread_mutex_init(&s->lock, NULL);
 	clock_cond_init(&s->changed);
@@ -542,7 +544,7 @@ release_load(struct releases *s, const char *id)
 	if (rc == 0 && ((e = entry_new(id, &f)) == NULL ||
 	    buf_load(&text, path, &f) == -1 || (text.len > 0 &&
 	    read_keys(e, text.data, &f) == -1))) {
-		sandboxes_log(s->sandboxes, "%s: uploads may be left open: %s",
+		host_log(s->host, "%s: uploads may be left open: %s",
 		    id, f.msg);
 		rc = -1;
 	}

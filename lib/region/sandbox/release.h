@@ -5,7 +5,7 @@
 
 #include "core/fail.h"
 
-struct sandboxes;
+struct host;
 
 /*
  * Multipart uploads that sandboxes have asked for, given back when they end.
@@ -27,7 +27,7 @@ struct sandboxes;
 struct releases;
 
 /* The folder and the dataplane of these; they outlive it. */
-struct releases *releases_open(const struct sandboxes *, struct fail *);
+struct releases *releases_open(const struct host *, struct fail *);
 /* Stop asking; what is left stays for the next daemon. */
 void	releases_close(struct releases *);
 

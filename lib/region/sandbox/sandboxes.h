@@ -2,30 +2,22 @@
 #define TL_REGION_SANDBOXES_H
 
 #include "core/fail.h"
-#include "region/sandbox/release.h"
+#include "region/sandbox/host.h"
 #include "region/sandbox/sandbox.h"
 #include "region/serve/serve.h"
 
 /*
- * All sandboxes of a daemon, in one folder: state/ID/ is a sandbox's, with
- * its disk, and owner.json while it counts as running.  That becomes
- * ended.json, and stays until its uploads are given back, see
- * region/sandbox/release.h.
+ * All sandboxes of a daemon, in one folder: state/ID/ is a sandbox's, see
+ * region/sandbox/folder.h.
  */
-struct sandboxes_options {
-	const char	*state;		/* made if it is not there */
-	const char	*tools;		/* or NULL */
-	const char	*runtime;		/* the program tl-runtime */
-	const char	*dataplane;	/* path of its socket, or NULL */
-};
+struct sandboxes;
 
 /*
  * Take the folder, alone (EX_UNAVAILABLE if another daemon has it), and
  * remove what a crashed daemon left there.  Signals are blocked before: it
  * makes a thread.
  */
-struct sandboxes *sandboxes_open(const struct sandboxes_options *,
-	    struct fail *);
+struct sandboxes *sandboxes_open(const struct host_options *, struct fail *);
 /* For the log, once there is a server. */
 void	sandboxes_serve(struct sandboxes *, const struct serve *);
 /* End all and wait for it; from here on none is made. */
@@ -46,18 +38,5 @@ struct sandbox *sandboxes_find(struct sandboxes *, const char *id,
 /* For each of this project's, newest first. */
 void	sandboxes_each(struct sandboxes *, const struct key *,
 	    void (*)(void *arg, struct sandbox *), void *arg);
-
-/* For sandbox.c and what it is made of. */
-const struct sandboxes_options *sandboxes_options(const struct sandboxes *);
-const struct cgroup_host *sandboxes_cgroups(const struct sandboxes *);
-struct releases *sandboxes_releases(const struct sandboxes *);
-void	sandboxes_log(const struct sandboxes *, const char *fmt, ...)
-	    __attribute__((format(printf, 2, 3)));
-/* Remove a folder with the files and empty folders in it. */
-void	sandboxes_remove(const char *folder);
-/* It is over: owner.json is ended.json from here on. */
-void	sandboxes_owner_ended(const char *folder);
-/* Of a sandbox that ended, remove all but what giving back uploads needs. */
-void	sandboxes_strip(const char *folder);
 
 #endif

@@ -54,7 +54,7 @@ entry_read(struct entry *e, char *line, struct fail *f)
 	for (n = 2; n < 5; n++)
 		if (!id_ok(word[n], strlen(word[n])))
 			return fail_set(f, EX_CONFIG,
-			    "an id is not 1 to %d of A-Z a-z 0-9 - _", KEYS_ID_MAX);
+			    "an id is not 1 to %d of A-Z a-z 0-9 - _", ID_MAX);
 	e->key.pat = word[0][0] == 'p';
 	strcpy(e->key.id, word[2]);
 	strcpy(e->key.org, word[3]);

@@ -19,12 +19,10 @@
  */
 struct keys;
 
-#define KEYS_ID_MAX	ID_MAX
-
 struct key {
-	char	id[KEYS_ID_MAX + 1];
-	char	org[KEYS_ID_MAX + 1];
-	char	project[KEYS_ID_MAX + 1];
+	char	id[ID_MAX + 1];
+	char	org[ID_MAX + 1];
+	char	project[ID_MAX + 1];
 	bool	pat;
 };
 
