@@ -1,6 +1,6 @@
 #!/bin/sh
-# Who includes whom: one way between the parts of lib, and each library that
-# only one of them is to know.
+# Who stands on whom: one way between the parts of lib and between its files,
+# and each library that only one of them is to know.
 
 . "${0%/*}/lib.sh"
 root=$here/..
@@ -37,6 +37,22 @@ is "the servers know neither client nor builder" \
 is "nothing in lib includes a program" \
     "$(grep '^lib/.*"cmd/' all)" ''
 ok "folders of lib stand on each other in one direction" tsort edges
+
+# So do files, a .c and its .h being one: a file stands on those it includes,
+# and on those whose functions it calls.  A header that several files implement
+# has no .c of its own name.
+sed -n 's|^lib/||; s|\.[ch]:#include "| |; s|\.h".*||p' all >files
+(cd "$root" && find lib -name '*.c' | sed 's|c$|o|') >objects
+(cd "$TL_BIN/.." && xargs nm -A -P) <objects >symbols
+awk '{ sub(/\.o:$/, "", $1); sub(/^lib\//, "", $1) }
+    $3 == "U" { wants[$1, $2] }
+    $3 ~ /^[ABCDGRSTVW]$/ { of[$2] = $1 }
+    END { for (w in wants) { split(w, a, SUBSEP)
+	if (a[2] in of) print a[1], of[a[2]] } }' symbols >calls
+ok "there are calls from file to file" test -s calls
+sort -u files calls | awk '$1 != $2' >edges
+is "files of lib stand on each other in one direction" \
+    "$(tsort edges 2>&1 >sorted)" ''
 
 only microhttpd.h 'lib/region/serve/serve(_[a-z]*)?\.c'
 only curl/curl.h lib/core/http.c

@@ -2,13 +2,13 @@
 #define TL_BUILDER_EXT4_IMPL_H
 
 /*
- * What the files of build/ext4 share; for nobody else.
+ * What the files behind ext4.h share; for nobody else.
  *
- *	ext4.c		opening, closing, and what both directions need: the
- *			names in a folder, where a file's blocks are, links
- *	ext4_put.c	what stands in one inode: bytes, attributes, fields
- *	ext4_sync.c	the tree of the image made equal to another
  *	ext4_read.c	the tree as an archive, the bytes of one file
+ *	ext4_sync.c	the tree of the image made equal to another
+ *	ext4_put.c	what stands in one inode: bytes, attributes, fields
+ *	ext4_open.c	opening, closing, and what both directions need: the
+ *			names in a folder, where a file's blocks are, links
  */
 
 #include <sys/stat.h>
