@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "core/opt.h"
-#include "region/serve/serve.h"
+#include "region/serve/daemon.h"
 #include "region/sign/config.h"
 #include "region/sign/dataplane.h"
 
@@ -25,28 +25,19 @@ static const char usage[] =
 "  -u, --allow-uid UID    may ask, too (repeatable); else root and oneself\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
-enum { OPT_FAULT = 256 };
-
 int
 main(int argc, char *argv[])
 {
 	static const struct option options[] = {
 		{ "allow-uid", required_argument, NULL, 'u' },
 		{ "config", required_argument, NULL, 'c' },
-		{ "fault", required_argument, NULL, OPT_FAULT },
-		{ "listen", required_argument, NULL, 'l' },
-		{ "ready", required_argument, NULL, 'r' },
 		{ "sandboxes", required_argument, NULL, 's' },
-		OPT_COMMON,
+		DAEMON_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
-	struct dataplane d = { .uids = { 0, geteuid() }, .nuids = 2 };
-	struct serve_options o = {
-		.name = "tl-dataplaned",
-		.ops = &dataplane_ops,
-		.arg = &d,
-	};
-	const char *ready = NULL, *fault = NULL;
+	struct dataplane p = { .uids = { 0, geteuid() }, .nuids = 2 };
+	struct daemon d = { .usage = usage, .serve = {
+	    .name = "tl-dataplaned", .ops = &dataplane_ops, .arg = &p } };
 	struct config config;
 	struct serve *serve;
 	struct fail f;
@@ -56,56 +47,38 @@ main(int argc, char *argv[])
 	    NULL)) != -1)
 		switch (ch) {
 		case 'c':
-			d.config = optarg;
-			break;
-		case 'h':
-			opt_help(usage);
-		case 'l':
-			o.listen = optarg;
-			break;
-		case 'r':
-			ready = optarg;
+			p.config = optarg;
 			break;
 		case 's':
-			d.sandboxes = optarg;
+			p.sandboxes = optarg;
 			break;
 		case 'u':
-			if (d.nuids == DATAPLANE_UIDS_MAX)
+			if (p.nuids == DATAPLANE_UIDS_MAX)
 				errx(EX_USAGE, "--allow-uid: too many");
-			d.uids[d.nuids++] = (uid_t)opt_number("--allow-uid",
+			p.uids[p.nuids++] = (uid_t)opt_number("--allow-uid",
 			    optarg, 0, UINT32_MAX - 1);
 			break;
-		case 'V':
-			opt_version("tl-dataplaned");
-		case 'v':
-			d.verbose = true;
-			break;
-		case OPT_FAULT:
-			fault = optarg;
-			break;
 		default:
-			opt_usage(usage);
+			daemon_option(&d, ch);
 		}
-	if (d.config == NULL || d.sandboxes == NULL || o.listen == NULL ||
-	    optind != argc)
+	if (p.config == NULL || p.sandboxes == NULL ||
+	    d.serve.listen == NULL || optind != argc)
 		opt_usage(usage);
 	/* Only on a unix socket is it known who asks. */
-	if (strncmp(o.listen, "unix:/", 6) != 0)
-		errx(EX_USAGE, "--listen %.100s: only unix:/PATH", o.listen);
+	if (strncmp(d.serve.listen, "unix:/", 6) != 0)
+		errx(EX_USAGE, "--listen %.100s: only unix:/PATH",
+		    d.serve.listen);
 
-	serve_block_signals();
+	p.verbose = d.serve.verbose;
+	daemon_begin(&d);
 	/* It is read again for each request; now only to say what is wrong. */
-	if (serve_faults(&o, fault, &f) == -1 ||
-	    config_load(&config, d.config, &f) == -1)
+	if (config_load(&config, p.config, &f) == -1)
 		opt_fail(&f);
 	config_free(&config);
-	if ((serve = serve_start(&o, &f)) == NULL)
-		opt_fail(&f);
+	serve = daemon_start(&d);
 	/* Who connects is checked each time; the mode only has to let them. */
-	if (d.nuids > 2 && chmod(o.listen + 5, 0666) == -1)
-		err(EX_OSERR, "%s", o.listen + 5);
-	if (serve_run(serve, ready, &f) == -1)
-		opt_fail(&f);
-	serve_stop(serve);
+	if (p.nuids > 2 && chmod(d.serve.listen + 5, 0666) == -1)
+		err(EX_OSERR, "%s", d.serve.listen + 5);
+	daemon_run(&d, serve);
 	return 0;
 }

@@ -2,14 +2,12 @@
 
 #include <err.h>
 #include <getopt.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "core/opt.h"
 #include "region/platform/api.h"
+#include "region/serve/daemon.h"
 
 #define EXPIRE_S	(7 * 24 * 3600)	/* WIRE.md section 21 */
 
@@ -35,15 +33,12 @@ static const char usage[] =
     "  -h, --help; -V, --version; -v, --verbose\n";
 
 enum {
-	LISTEN = 256, READY, KEYS, DB, READER, LIFECYCLE, ANSWER, SIGNER,
-	TEMPLATES, IMAGE, COMMAND, CPUS, MEMORY, DISK, EXPIRE,
-	FAULT
+	KEYS = 256, DB, READER, LIFECYCLE, ANSWER, SIGNER, TEMPLATES, IMAGE,
+	COMMAND, CPUS, MEMORY, DISK, EXPIRE
 };
 
 static const struct option options[] = {
-	OPT_COMMON,
-	{ "listen", required_argument, NULL, LISTEN },
-	{ "ready", required_argument, NULL, READY },
+	DAEMON_OPTIONS,
 	{ "keys", required_argument, NULL, KEYS },
 	{ "db", required_argument, NULL, DB },
 	{ "reader", required_argument, NULL, READER },
@@ -57,22 +52,8 @@ static const struct option options[] = {
 	{ "builder-memory-mb", required_argument, NULL, MEMORY },
 	{ "builder-disk-mb", required_argument, NULL, DISK },
 	{ "expire", required_argument, NULL, EXPIRE },
-	{ "fault", required_argument, NULL, FAULT },
 	{ NULL, 0, NULL, 0 },
 };
-
-static double
-cpus(const char *arg)
-{
-	char *end;
-	double d = strtod(arg, &end);
-
-	if (*arg < '0' || *arg > '9' || *end != '\0' || !isfinite(d) ||
-	    d <= 0 || d > 1024)
-		errx(EX_USAGE, "--builder-cpus %.40s: not a number above 0, "
-		    "up to 1024", arg);
-	return d;
-}
 
 static bool
 legacy(const char *arg)
@@ -102,30 +83,17 @@ main(int argc, char *argv[])
 {
 	struct api api = { .expire_s = EXPIRE_S, .builder = {
 	    "tensorlake/rootfs-builder", "tl-rootfs-build", 2, 2048, 10240 } };
-	struct serve_options o = { .name = "tl-platformd",
-	    .listen = "127.0.0.1:0", .ops = &api_ops, .arg = &api };
-	const char *ready = NULL, *keys = NULL, *db = NULL, *reader = NULL;
-	const char *signer = NULL, *templates = NULL, *fault = NULL;
+	struct daemon d = { .usage = usage, .serve = {
+	    .name = "tl-platformd", .listen = "127.0.0.1:0", .ops = &api_ops,
+	    .arg = &api } };
+	const char *keys = NULL, *db = NULL, *reader = NULL;
+	const char *signer = NULL, *templates = NULL;
 	struct config reader_config, signer_config;
-	struct serve *s;
 	struct fail f;
-	int ch, r;
+	int ch;
 
 	while ((ch = getopt_long(argc, argv, "hVv", options, NULL)) != -1)
 		switch (ch) {
-		case 'h':
-			opt_help(usage);
-		case 'V':
-			opt_version("tl-platformd");
-		case 'v':
-			api.verbose = true;
-			break;
-		case LISTEN:
-			o.listen = optarg;
-			break;
-		case READY:
-			ready = optarg;
-			break;
 		case KEYS:
 			keys = optarg;
 			break;
@@ -154,7 +122,8 @@ main(int argc, char *argv[])
 			api.builder.command = optarg;
 			break;
 		case CPUS:
-			api.builder.cpus = cpus(optarg);
+			api.builder.cpus = opt_decimal("--builder-cpus",
+			    optarg, 1024);
 			break;
 		case MEMORY:
 			api.builder.memory_mb = opt_number(
@@ -168,20 +137,16 @@ main(int argc, char *argv[])
 			api.expire_s = (int64_t)opt_number("--expire", optarg,
 			    1, 1U << 31);
 			break;
-		case FAULT:
-			fault = optarg;
-			break;
 		default:
-			opt_usage(usage);
+			daemon_option(&d, ch);
 		}
 	if (optind != argc || keys == NULL || db == NULL || reader == NULL)
 		opt_usage(usage);
 	if (api.legacy && signer == NULL)
 		errx(EX_USAGE, "--answer legacy: needs --signer FILE");
 
-	serve_block_signals();
-	if (serve_faults(&o, fault, &f) == -1 ||
-	    (api.keys = keys_load(keys, &f)) == NULL ||
+	daemon_begin(&d);
+	if ((api.keys = keys_load(keys, &f)) == NULL ||
 	    (api.pool = pool_new(&f)) == NULL ||
 	    config_load(&reader_config, reader, &f) == -1 ||
 	    (signer != NULL &&
@@ -190,11 +155,9 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	api.reader = &reader_config;
 	api.signer = signer == NULL ? NULL : &signer_config;
-	if ((templates != NULL && api_seed(&api, templates, &f) == -1) ||
-	    (s = serve_start(&o, &f)) == NULL)
+	if (templates != NULL && api_seed(&api, templates, &f) == -1)
 		opt_fail(&f);
-	r = serve_run(s, ready, &f);
-	serve_stop(s);
+	daemon_run(&d, daemon_start(&d));
 
 	platform_close(api.platform);
 	pool_free(api.pool);
@@ -202,7 +165,5 @@ main(int argc, char *argv[])
 	config_free(&reader_config);
 	if (signer != NULL)
 		config_free(&signer_config);
-	if (r == -1)
-		opt_fail(&f);
 	return 0;
 }

@@ -19,8 +19,8 @@
 #include "region/sandbox/lifecycle.h"
 #include "region/sandbox/proxy.h"
 #include "region/sandbox/sandboxes.h"
+#include "region/serve/daemon.h"
 #include "region/serve/keys.h"
-#include "region/serve/serve.h"
 
 static const char usage[] =
 "usage: tl-sandboxd [-v] [-l address] [-r file] [-d socket] [-t folder]\n"
@@ -35,15 +35,12 @@ static const char usage[] =
 "  -t, --tools FOLDER    shown at /usr/local/bin of each sandbox\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
-enum { OPT_FAULT = 256 };
-
 extern char **environ;
 
 struct region {
 	struct keys		*keys;
 	struct sandboxes	*sandboxes;
 	struct proxy		 proxy;
-	bool			 verbose;
 };
 
 static void
@@ -52,8 +49,6 @@ begin(struct serve_request *r, void *arg)
 	struct region *g = arg;
 	struct key *caller;
 
-	if (g->verbose)
-		serve_log(r->serve, "%s %s", r->method, r->path);
 	caller = malloc(sizeof(*caller));
 	if (caller == NULL) {
 		serve_error(r, 503, "UNAVAILABLE", "out of memory");
@@ -173,24 +168,20 @@ main(int argc, char *argv[])
 {
 	static const struct option longs[] = {
 		{ "dataplane", required_argument, NULL, 'd' },
-		{ "fault", required_argument, NULL, OPT_FAULT },
 		{ "keys", required_argument, NULL, 'k' },
-		{ "listen", required_argument, NULL, 'l' },
-		{ "ready", required_argument, NULL, 'r' },
 		{ "runtime", required_argument, NULL, 'R' },
 		{ "state", required_argument, NULL, 's' },
 		{ "tools", required_argument, NULL, 't' },
-		OPT_COMMON,
+		DAEMON_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
 	static const struct serve_ops ops = { begin, body, done, gone, name };
-	struct region g = { .verbose = false };
+	struct region g = { .keys = NULL };
 	struct host_options o = { .runtime = NULL };
-	struct serve_options so = {
-		.name = "tl-sandboxd", .listen = "127.0.0.1:0", .ops = &ops,
-		.arg = &g,
-	};
-	const char *keys = NULL, *ready = NULL, *fault = NULL;
+	struct daemon d = { .usage = usage, .serve = {
+	    .name = "tl-sandboxd", .listen = "127.0.0.1:0", .ops = &ops,
+	    .arg = &g } };
+	const char *keys = NULL;
 	char *runtime = NULL;
 	struct serve *s;
 	struct fail f;
@@ -202,19 +193,11 @@ main(int argc, char *argv[])
 		case 'd':
 			o.dataplane = g.proxy.dataplane = optarg;
 			break;
-		case 'h':
-			opt_help(usage);
 		case 'k':
 			keys = optarg;
 			break;
-		case 'l':
-			so.listen = optarg;
-			break;
 		case 'R':
 			o.runtime = optarg;
-			break;
-		case 'r':
-			ready = optarg;
 			break;
 		case 's':
 			o.state = optarg;
@@ -222,25 +205,17 @@ main(int argc, char *argv[])
 		case 't':
 			o.tools = optarg;
 			break;
-		case 'V':
-			opt_version("tl-sandboxd");
-		case 'v':
-			g.verbose = true;
-			break;
-		case OPT_FAULT:
-			fault = optarg;
-			break;
 		default:
-			opt_usage(usage);
+			daemon_option(&d, ch);
 		}
 	if (optind != argc || keys == NULL || o.state == NULL)
 		opt_usage(usage);
 	if (o.runtime == NULL)
 		o.runtime = runtime = beside("tl-runtime");
 
-	serve_block_signals();
+	daemon_begin(&d);
 	g.keys = keys_load(keys, &f);
-	if (g.keys == NULL || serve_faults(&so, fault, &f) == -1)
+	if (g.keys == NULL)
 		opt_fail(&f);
 	check(o.runtime);
 	raise_limits();
@@ -248,11 +223,9 @@ main(int argc, char *argv[])
 	if (g.sandboxes == NULL)
 		opt_fail(&f);
 	g.proxy.sandboxes = g.sandboxes;
-	s = serve_start(&so, &f);
-	if (s == NULL)
-		opt_fail(&f);
+	s = daemon_start(&d);
 	sandboxes_serve(g.sandboxes, s);
-	status = serve_run(s, ready, &f);
+	status = serve_run(s, d.ready, &f);
 	sandboxes_end(g.sandboxes);
 	sandboxes_serve(g.sandboxes, NULL);
 	serve_stop(s);

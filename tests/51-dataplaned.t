@@ -50,7 +50,7 @@ try 'no configuration' tl-dataplaned -c nowhere -s sandboxes \
     -l "unix:$T/sock"
 exits 66
 
-tl-dataplaned -c conf -s sandboxes -l "unix:$T/sock" -r ready 2>log &
+tl-dataplaned -v -c conf -s sandboxes -l "unix:$T/sock" -r ready 2>log &
 pid=$!
 is 'the address is the socket' "$(wait_for ready)" "unix:$T/sock"
 is 'which is for its owner only' "$(stat -c %a sock)" 600
@@ -244,6 +244,7 @@ release 'no store: nothing is given back' 503 STORE_UNAVAILABLE s1 "$ours"
 
 ok 'the log says what was signed' grep -q \
     "sandbox s1 of p1: multipart_put s3://images/$path, 2 parts" log
+ok 'and each request' grep -q ': POST /api/v1/blob/release$' log
 ok 'and has no query, key or secret' sh -c \
     '! grep -q "X-Amz\|AKRW\|= secret\|uploadId=" log'
 kill "$pid"

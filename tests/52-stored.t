@@ -56,7 +56,7 @@ try 'an address that is not loopback' tl-stored -d root -c keys \
 exits 64
 silent out
 
-start
+start -v
 ok 'it listens on loopback' grep -q '^http://127\.0\.0\.1:[1-9]' url
 try 'a folder in use' tl-stored -d root -c keys -b region-bucket
 exits 69
@@ -102,6 +102,8 @@ printf 'some bytes' >some
 asked 'PUT' 200 '' -T some "$(sign "$put" .url)"
 asked 'GET' 200 '' "$(sign "$get" .url)"
 ok 'GET: the bytes' cmp some body
+ok 'each request is in the log, without its query' \
+    grep -q ": GET /region-bucket/$key\$" log
 asked 'GET by the read-only key' 200 '' "$(sign "$get" .url ro)"
 asked 'PUT by the read-only key' 403 AccessDenied -T some \
     "$(sign "$put" .url ro)"

@@ -592,6 +592,8 @@ ask POST $builds -d @prepare.json
 cp body third.json
 completes third.json
 answers 'a store that does not answer' 503 '"code": "unavailable"'
+ok 'each request is in the log, without its query' \
+    grep -q ': POST /v1/namespaces/default/sandboxes$' platformd.log
 is 'no secret is in the log' \
     "$(grep -c -e tok_one -e Signature -e rwsecret -e rosecret \
     platformd.log)" 0

@@ -22,7 +22,6 @@ struct api {
 	const struct config	*signer;	/* legacy answers; or NULL */
 	const char		*lifecycle;	/* its URL, or NULL */
 	bool			 legacy;	/* unless wished otherwise */
-	bool			 verbose;
 	int64_t			 expire_s;	/* of builds never completed */
 	struct {
 		const char	*image;

@@ -154,8 +154,6 @@ done(struct serve_request *r, void *arg)
 	struct api *a = arg;
 	struct api_call *c = r->own;
 
-	if (a->verbose)
-		serve_log(r->serve, "%s %s", r->method, r->path);
 	if (c->route == &lifecycle)
 		forward_request(a->pool, a->lifecycle, r);
 	else

@@ -51,7 +51,8 @@ empty(const char *folder, bool all)
 	if (d == NULL)
 		return;
 	while ((e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		if (strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0)
 			continue;
 		if (!all && (strcmp(e->d_name, "ended.json") == 0 ||
 		    strcmp(e->d_name, "uploads") == 0))

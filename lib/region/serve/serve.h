@@ -63,6 +63,7 @@ struct serve_options {
 	void			*arg;
 	struct faults		*faults;	/* or NULL; freed at the end */
 	bool			 xml;		/* its error documents are XML */
+	bool			 verbose;	/* log each request */
 };
 
 /*

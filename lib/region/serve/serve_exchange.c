@@ -146,6 +146,8 @@ first_call(struct exchange *x)
 	serve_take_headers(x);
 	if (x->broken)
 		return MHD_NO;
+	if (s->verbose)
+		serve_log(s, "%s %s", x->req.method, x->req.path);
 	if (serve_fault_first(x)) {
 		if (x->response == NULL)
 			return MHD_NO;

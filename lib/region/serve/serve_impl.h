@@ -45,6 +45,7 @@ struct serve {
 	void			*arg;
 	struct faults		*faults;
 	bool			 xml;
+	bool			 verbose;
 	pthread_mutex_t		 door_lock;
 	unsigned		 shut;		/* faults that refuse */
 	struct MHD_Daemon	*daemon;

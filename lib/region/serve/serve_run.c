@@ -41,6 +41,7 @@ serve_start(const struct serve_options *o, struct fail *f)
 	s->arg = o->arg;
 	s->faults = o->faults;
 	s->xml = o->xml;
+	s->verbose = o->verbose;
 	pthread_mutex_init(&s->door_lock, NULL);
 	atomic_init(&s->stopping, false);
 	atomic_init(&s->busy, 0);

@@ -26,7 +26,6 @@ struct s3 {
 	const char	*region;
 	struct s3_key	*keys;
 	size_t		 nkeys;
-	bool		 verbose;	/* log each request, not its query */
 };
 
 /*

@@ -139,11 +139,9 @@ done(struct serve_request *r, void *arg)
 static void
 gone(struct serve_request *r, void *arg)
 {
-	const struct s3 *s = arg;
 	struct op_state *st = r->own;
 
-	if (s->verbose)
-		serve_log(r->serve, "%s %s", r->method, r->path);
+	(void)arg;
 	if (st == NULL)
 		return;
 	objects_cancel(&st->writer);
