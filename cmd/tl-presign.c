@@ -37,19 +37,12 @@ extern char **environ;
 static void
 multipart(const char *const args[], struct buf *out)
 {
-	char path[4096] = "tl-multipart", *slash;
+	char *path = opt_beside("tl-multipart");
 	posix_spawn_file_actions_t fa;
 	int fd[2], status, rc;
 	struct fail f;
-	ssize_t n;
 	pid_t pid;
 
-	n = readlink("/proc/self/exe", path, sizeof(path) - 32);
-	if (n > 0) {
-		path[n] = '\0';
-		if ((slash = strrchr(path, '/')) != NULL)
-			strcpy(slash + 1, "tl-multipart");
-	}
 	if (pipe(fd) == -1)
 		err(EX_OSERR, "pipe");
 	if (posix_spawn_file_actions_init(&fa) != 0 ||
@@ -63,6 +56,7 @@ multipart(const char *const args[], struct buf *out)
 		err(EX_OSFILE, "%s", path);
 	}
 	posix_spawn_file_actions_destroy(&fa);
+	free(path);
 	close(fd[1]);
 	rc = buf_read(out, fd[0], "tl-multipart", &f);
 	close(fd[0]);

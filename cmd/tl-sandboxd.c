@@ -7,13 +7,11 @@
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
-#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "core/opt.h"
 #include "region/sandbox/lifecycle.h"
@@ -111,22 +109,6 @@ name(const struct serve_request *r, char *text, size_t size)
 		proxy_name(r, text, size);
 }
 
-/* tl-runtime is installed beside us. */
-static char *
-beside(const char *name)
-{
-	char self[PATH_MAX], *path;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n == -1)
-		err(EX_OSERR, "/proc/self/exe");
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	if (asprintf(&path, "%s/%s", self, name) == -1)
-		err(EX_OSERR, "out of memory");
-	return path;
-}
-
 /* What sandboxes would lack is said now, in tl-runtime's words. */
 static void
 check(const char *runtime)
@@ -211,7 +193,7 @@ main(int argc, char *argv[])
 	if (optind != argc || keys == NULL || o.state == NULL)
 		opt_usage(usage);
 	if (o.runtime == NULL)
-		o.runtime = runtime = beside("tl-runtime");
+		o.runtime = runtime = opt_beside("tl-runtime");
 
 	daemon_begin(&d);
 	g.keys = keys_load(keys, &f);

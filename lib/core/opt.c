@@ -1,6 +1,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,21 @@ opt_decimal(const char *option, const char *arg, double max)
 		errx(EX_USAGE, "%s %.40s: not a number from above 0 to %g",
 		    option, arg, max);
 	return n;
+}
+
+char *
+opt_beside(const char *name)
+{
+	char self[PATH_MAX], *path;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n == -1)
+		err(EX_OSERR, "/proc/self/exe");
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	if (asprintf(&path, "%s/%s", self, name) == -1)
+		err(EX_OSERR, "out of memory");
+	return path;
 }
 
 void

@@ -33,6 +33,8 @@ uint64_t	opt_number(const char *option, const char *arg, uint64_t min,
 int		opt_stopped(void);
 /* A number above zero, with a fraction or not: digits and a point only. */
 double		opt_decimal(const char *option, const char *arg, double max);
+/* The path of a program installed beside this one; the caller frees it. */
+char		*opt_beside(const char *name);
 /* "NAME: the line", and out with its status. */
 _Noreturn void	opt_fail(const struct fail *);
 /*
