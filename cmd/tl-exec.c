@@ -3,7 +3,6 @@
 #include <err.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,8 @@
 #include "client/cloud/retry.h"
 #include "client/display/mask.h"
 #include "client/sandbox/builder.h"
-#include "client/sandbox/process.h"
+#include "client/sandbox/process_follow.h"
+#include "client/sandbox/process_run.h"
 #include "client/sandbox/session.h"
 #include "client/stages/prepared.h"
 #include "core/json.h"

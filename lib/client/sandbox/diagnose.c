@@ -9,6 +9,7 @@
 
 #include "client/sandbox/diagnose.h"
 #include "client/sandbox/builder.h"
+#include "client/sandbox/process_run.h"
 #include "core/json.h"
 
 #define FULL_PERCENT	95	/* WIRE.md 10.5 */

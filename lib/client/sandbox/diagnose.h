@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/sandbox/process.h"
+#include "client/sandbox/reach.h"
 
 /*
  * Why a build may have failed, as far as its sandbox, its builder's end and

@@ -4,7 +4,8 @@
 #include <sysexits.h>
 
 #include "client/sandbox/ready.h"
-#include "client/sandbox/process.h"
+#include "client/sandbox/process_follow.h"
+#include "client/sandbox/process_start.h"
 #include "core/clock.h"
 #include "core/stop.h"
 
