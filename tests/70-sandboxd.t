@@ -323,6 +323,9 @@ run root 'exec 2>/dev/null; mknod /tmp/disk b 7 0; mount -t proc p /mnt; umount 
     touch /usr/local/bin/x; kill -9 1; readlink /proc/1/root
     echo end; ls -d /mnt/self /tmp/disk /usr/local/bin/x'
 is 'root in there is not root out here' "$(sed -n "/^end/,\$p" lines)" end
+# A flag of its / could not be taken away in there, and buildah wants none.
+run root 'findmnt -no VFS-OPTIONS /'
+is 'its / has no flag that is locked' "$(cat lines)" rw,relatime
 run root 'cat /proc/self/uid_map | tr -s " "; hostname; ls /proc | grep -c "^[0-9]"'
 ok 'ids of its own' grep -Eq '^ 0 1[0-9]{9} 65536$' lines
 ok 'a name of its own' grep -qx "$id" lines

@@ -427,8 +427,12 @@ mount_disk(struct root *r, struct fail *f)
 		close(fd);
 		return -1;
 	}
-	if (mount(device, "mnt", "ext4", MS_NODEV | MS_NOATIME,
-	    "noinit_itable") == -1) {
+	/*
+	 * No flags: in the sandbox's user namespace they could not be taken
+	 * away any more, and buildah, when it has pivoted, mounts the old root
+	 * anew without any.  Nobody can make a node in there anyway.
+	 */
+	if (mount(device, "mnt", "ext4", 0, "noinit_itable") == -1) {
 		fail_sys(f, EX_OSERR, "%s on %s/mnt", device, r->folder);
 		close(fd);
 		return -1;
