@@ -256,7 +256,9 @@ bodies(const char *url)
 	UNIT_CHECK(has("HTTP/1.1 400"), "a length that is none");
 	ask(url, "POST /keep HTTP/1.1\r\nHost: x\r\n"
 	    "Transfer-Encoding: gzip\r\n\r\nabc");
-	UNIT_CHECK(has("HTTP/1.1 501"), "a coding that is unknown");
+	/* libmicrohttpd 1.0 does not let it come to us, and says 400. */
+	UNIT_CHECK(has("HTTP/1.1 501") || has("HTTP/1.1 400"),
+	    "a coding that is unknown");
 	ask(url, "POST /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 	    "\r\n");
 	UNIT_CHECK(has("HTTP/1.1 500"), "a handler that gives no answer");
@@ -300,7 +302,7 @@ bodies(const char *url)
 	for (i = 0; i < 3; i++) {
 		say(fd, i == 1 ? "POST /early HTTP/1.1\r\nHost: x\r\n\r\n" :
 		    "DELETE /early HTTP/1.1\r\nHost: x\r\n"
-		    "Content-Length: 25\r\n\r\nGET /smuggled HTTP/1.1\r\n"
+		    "Content-Length: 26\r\n\r\nGET /smuggled HTTP/1.1\r\n"
 		    "\r\n");
 		hear(fd, got, sizeof(got), "\"}\n");
 		UNIT_CHECK(has("HTTP/1.1 403") && has("\r\n\r\n{\"error\": "
