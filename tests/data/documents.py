@@ -23,6 +23,11 @@ import sys
 
 import jsonschema
 
+try:
+    import referencing.jsonschema
+except ImportError:  # jsonschema has it since 4.18
+    referencing = None
+
 SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema")
 
 
@@ -35,8 +40,12 @@ def validator(name):
     s = schema(name + ".json")
     jsonschema.Draft7Validator.check_schema(s)
     others = {n: schema(n) for n in os.listdir(SCHEMAS)}
-    resolver = jsonschema.RefResolver("", s, store=others)
-    return jsonschema.Draft7Validator(s, resolver=resolver)
+    if referencing is None:
+        resolver = jsonschema.RefResolver("", s, store=others)
+        return jsonschema.Draft7Validator(s, resolver=resolver)
+    registry = referencing.Registry().with_contents(
+        others.items(), default_specification=referencing.jsonschema.DRAFT7)
+    return jsonschema.Draft7Validator(s, registry=registry)
 
 
 def no_twins(pairs):
