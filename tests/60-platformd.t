@@ -160,7 +160,8 @@ ask POST $builds -d @prepare.json
 answers 'prepare' 200
 cp body first.json
 is 'prepare: what is in the answer' "$(jq -c '[keys_unsorted,
-    .rootfsNodeKind, .builder, .additionalLocalImages]' body)" \
+    .rootfsNodeKind, (.builder | .cpus += 0), .additionalLocalImages]' \
+    body)" \
     '[["buildId","snapshotId","rootfsNodeKind","builder","additionalLocalImages","snapshotRelPath"],"base",{"image":"tensorlake/rootfs-builder","command":"tl-rootfs-build","cpus":2,"memoryMb":2048,"diskMb":10240},[]]'
 build=$(field .buildId) snap=$(field .snapshotId)
 is 'prepare: the rel path' "$(field .snapshotRelPath)" \
