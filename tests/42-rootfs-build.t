@@ -147,6 +147,25 @@ is 'is a small snapshot' \
     "$([ "$(jq .snapshot_size_bytes metadata.json)" -lt 524288 ] && echo yes)" \
     yes
 
+# Root of a container may not raise its limits; nor need it.
+printf 'FROM busybox\nRUN grep -E "open files|processes" /proc/self/limits >/x\n' \
+    >Dockerfile
+spec limits "$(parent bb)"
+jq '.rootfsDiskBytes = "BYTES"' spec.json | sed 's/"BYTES"/1.073741824e9/' \
+    >spec.2 && mv spec.2 spec.json
+rm -f metadata.json
+try 'with low limits' setpriv --bounding-set=-sys_resource \
+    prlimit --nofile=4000:5000 --nproc=6000:7000 tl-rootfs-build \
+    --spec spec.json --metadata-out metadata.json --storage "$T/storage"
+exits 0
+silent err
+have limits
+is 'a RUN has as much as there is' "$(tl-snapshot cat --parent bb.tlsnap \
+    limits.tlsnap x | tr -s ' \n' ' ')" \
+    'Max processes 7000 7000 processes Max open files 5000 5000 files '
+is 'a size may be spelled in other ways' \
+    "$(jq .rootfs_disk_bytes metadata.json)" 1073741824
+
 # What goes wrong.
 
 printf 'FROM busybox\nRUN echo fine\nRUN echo words >&2; false\nRUN true\n' \
