@@ -23,12 +23,12 @@
 static const char usage[] =
 "usage: tl-context [-v] [-f Dockerfile] [--digest FILE] [--gzip isal|zlib]\n"
 "           [folder]\n"
-"       tl-context --list [-0v] [-f Dockerfile] [folder]\n"
+"       tl-context --list [-0v] [-f Dockerfile] [--digest FILE] [folder]\n"
 "\n"
 "Write a build context as tar.gz on stdout, or list what would be in it.\n"
 "\n"
 "  -0, --null        end each line of the list with a NUL, names as they are\n"
-"      --digest FILE write the SHA-256 of what was sent there\n"
+"      --digest FILE write there a digest of all that goes in\n"
 "  -f, --file FILE   the Dockerfile, whose own ignore file counts first\n"
 "      --gzip WHICH  compress with isal (the default, fast) or zlib\n"
 "  -l, --list        list: size, why it stays out, name\n"
@@ -159,17 +159,33 @@ allow_depth(void)
 	}
 }
 
-/* As sha256sum(1) would say it of stdout. */
+/* Whether path holds just that; what cannot be read does not. */
+static bool
+holds(const char *path, const struct buf *text)
+{
+	struct buf had = BUF_INIT(BUF_SMALL_MAX);
+	struct fail f;
+	struct stat st;
+	bool same;
+
+	same = stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    buf_load(&had, path, &f) == 0 && had.len == text->len &&
+	    memcmp(had.data, text->data, text->len) == 0;
+	buf_free(&had);
+	return same;
+}
+
+/* The file's time says when the context was first seen as it is. */
 static void
-save_digest(const char *path, const uint8_t sum[GZIP_SUM])
+save_digest(const char *path, const uint8_t sum[SUM_SIZE])
 {
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
-	char hex[2 * GZIP_SUM + 1];
+	char hex[2 * SUM_SIZE + 1];
 	struct fail f;
 
-	hex_encode(hex, sum, GZIP_SUM);
-	if (buf_addf(&out, &f, "%s  -\n", hex) == -1 ||
-	    buf_save(&out, path, &f) == -1)
+	hex_encode(hex, sum, SUM_SIZE);
+	if (buf_addf(&out, &f, "%s\n", hex) == -1 ||
+	    (!holds(path, &out) && buf_save(&out, path, &f) == -1))
 		opt_fail(&f);
 	buf_free(&out);
 }
@@ -180,7 +196,7 @@ main(int argc, char *argv[])
 	struct context c = CONTEXT_INIT;
 	enum gzip_with with = GZIP_ISAL;
 	const char *dockerfile = NULL, *digest = NULL;
-	uint8_t sum[GZIP_SUM];
+	uint8_t sum[SUM_SIZE];
 	bool listing = false, null = false, verbose = false;
 	struct walk_never never = { NULL, NULL, 0 };
 	struct stat output;
@@ -225,7 +241,7 @@ main(int argc, char *argv[])
 		}
 	argc -= optind;
 	argv += optind;
-	if (argc > 1 || (null && !listing) || (digest != NULL && listing))
+	if (argc > 1 || (null && !listing))
 		opt_usage(usage);
 	clamped = source_date_epoch(&epoch);
 	if (fstat(STDOUT_FILENO, &output) == -1)
@@ -236,6 +252,8 @@ main(int argc, char *argv[])
 
 	allow_depth();
 	own_find(&own);
+	if (digest != NULL)
+		own_add(&own, digest);
 	never.own = own.st;
 	never.n = own.n;
 	if (S_ISREG(output.st_mode))
@@ -245,9 +263,12 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	if (verbose)
 		say_what(&c);
-	if (listing)
+	if (listing) {
+		if (digest != NULL && context_sum(&c, clamped ? &epoch : NULL,
+		    sum, &f) == -1)
+			opt_fail(&f);
 		list(&c, null);
-	else {
+	} else {
 		warn_left_out(&c);
 		if (context_send(&c, with, STDOUT_FILENO, "stdout",
 		    clamped ? &epoch : NULL, digest != NULL ? sum : NULL, &f)
@@ -255,9 +276,9 @@ main(int argc, char *argv[])
 			opt_fail(&f);
 		if (close(STDOUT_FILENO) == -1)
 			err(EX_IOERR, "stdout");
-		if (digest != NULL)
-			save_digest(digest, sum);
 	}
+	if (digest != NULL)
+		save_digest(digest, sum);
 	context_free(&c);
 	return 0;
 }

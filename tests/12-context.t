@@ -459,25 +459,85 @@ is 'swapped all the time: seen in both states' \
     "$(grep -aco -m 1 near all) $(cat swap.err)" '1 '
 is 'nothing of the link in any' "$(grep -ac far all)" 0
 
+# ---- the digest of what goes in
+
 rm -rf sum
-mkdir sum
+mkdir -p sum/sub
 echo one >sum/file
+echo two >sum/sub/file
+ln -s ../away/far sum/link
+printf 'out\n**/*.o\n' >sum/.dockerignore
+touch -h -d '2026-01-01 00:00:00.5' sum/file sum/sub/file sum/link
 tl-context --digest sum.1 sum >sum.tar.gz
-ok 'a digest is that of the archive' sh -c 'sha256sum -c sum.1 <sum.tar.gz'
 is 'a digest is for nobody else' "$(stat -c %a sum.1)" 600
-tl-context --digest sum.2 sum >/dev/null
+is 'it is one line' "$(grep -c '^[0-9a-f]\{32\}$' sum.1) $(wc -c <sum.1)" '1 33'
+tl-context --digest sum.2 sum >out
 ok 'the same tree, the same digest' cmp sum.1 sum.2
-echo two >sum/file
-tl-context --digest sum.2 --gzip zlib sum | sha256sum >sum.3
-ok 'another tree, another digest' cmp sum.2 sum.3
+tl-context --digest sum.2 --gzip zlib sum >out
+ok 'another compressor, the same digest' cmp sum.1 sum.2
+try 'a list has it, too' tl-context --list --digest sum.2 sum
+exits 0
+holds '4	-	sub/file'
+ok 'the same digest' cmp sum.1 sum.2
+
+# noticed NAME 1|0 CHANGE: whether the change is seen; and it is undone
+noticed () {
+	rm -rf was
+	cp -a sum was
+	(cd sum && eval "$3")
+	tl-context --list --digest sum.2 sum >log
+	cmp -s sum.1 sum.2
+	is "a digest, $1" "$?" "$2"
+	rm -rf sum
+	mv was sum
+}
+noticed 'bytes' 1 'echo 1ne >file; touch -d "2026-01-01 00:00:00.5" file'
+noticed 'a time' 1 'touch file'
+noticed 'an older time' 1 'touch -d 2001-01-01 file'
+noticed 'a time within the second' 0 'touch -d "2026-01-01 00:00:00.7" file'
+noticed 'a mode' 1 'chmod +x file'
+noticed "a folder's mode" 1 'chmod 700 sub'
+noticed 'a file more' 1 ': >new'
+noticed 'a file less' 1 'rm sub/file'
+noticed 'a folder more' 1 'mkdir new'
+noticed 'a new name' 1 'mv file elif'
+noticed 'a file in another folder' 1 'mv sub/file sub2; rm -r sub'
+noticed "a link's target" 1 'ln -sfn elif link
+    touch -h -d "2026-01-01 00:00:00.5" link'
+noticed 'what a link points to' 0 'echo further >../away/far'
+noticed 'the ignore file' 1 'echo "# more" >>.dockerignore'
+noticed 'a file that stays out' 0 ': >out; : >sub/a.o'
+noticed "a folder's time" 0 'touch sub'
+noticed 'a FIFO' 0 'mkfifo sub/fifo'
+tl-context --digest sum/digest sum >out
+tl-context --digest sum/digest sum >out
+ok 'the digest is not in itself' cmp sum.1 sum/digest
+rm sum/digest
+SOURCE_DATE_EPOCH=1 tl-context --list --digest sum.2 sum >out
+SOURCE_DATE_EPOCH=1 tl-context --digest sum.3 sum >out
+is 'no time is later than SOURCE_DATE_EPOCH' \
+    "$(cmp sum.2 sum.3 2>&1; cmp -s sum.1 sum.2; echo $?)" 1
+
+touch -d 2001-01-01 sum.1
+tl-context --digest sum.1 sum >out
+is 'a digest that is there keeps its time' "$(stat -c %Y sum.1)" \
+    "$(date -d 2001-01-01 +%s)"
+echo three >sum/file
+tl-context --list --digest sum.1 sum >out
+ok 'another tree, another time' test sum.1 -nt sum.2
+ok 'and another digest' sh -c '! cmp -s sum.1 sum.2'
 rm sum.1
 try 'an archive that cannot be written' sh -c \
     'tl-context --digest sum.1 sum >/dev/full'
 exits 74
 ok 'it has no digest' test ! -e sum.1
+try 'a list that cannot be written' sh -c \
+    'tl-context --list --digest sum.1 sum >/dev/full'
+exits 74
+ok 'has none, either' test ! -e sum.1
 try 'a digest that cannot be written' tl-context --digest no/where sum
 exits 73
-try 'a digest of a list' tl-context --list --digest sum.1 sum
-exits 64
+try 'a digest that is a folder' tl-context --list --digest sum/sub sum
+exits 74
 
 lists tl-context.1

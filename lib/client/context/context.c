@@ -20,14 +20,22 @@ struct trail {
 	size_t	 n, cap;
 };
 
+/* Where what is read goes if it is only summed. */
+#define ROOM	(256UL << 10)
+
 struct sending {
 	const struct context	*context;
-	struct gzip		*gzip;
+	struct gzip		*gzip;		/* NULL: nothing is sent */
+	char			*room;		/* then */
+	struct sum		*sum;		/* NULL: nothing is summed */
 	const int64_t		*epoch;
 	struct trail		 trail;
 	struct buf		 path;		/* of the entry at hand */
 	struct buf		 header;
 };
+
+#define SENDING(c, until)	{ .context = (c), .epoch = (until), \
+	.path = BUF_INIT(2 * WALK_PATH_MAX), .header = BUF_INIT(BUF_SMALL_MAX) }
 
 /*
  * The ignore file at path.  0 if there is none; a link to nothing is not
@@ -245,6 +253,10 @@ send_header(struct sending *s, struct tar_entry *t, const struct stat *st,
 	t->mtime = st->st_mtim.tv_sec;
 	if (s->epoch != NULL && t->mtime > *s->epoch)
 		t->mtime = *s->epoch;
+	if (s->sum != NULL)
+		sum_entry(s->sum, t);
+	if (s->gzip == NULL)
+		return 0;
 	buf_clear(&s->header);
 	if (tar_header(&s->header, t, f) == -1)
 		return -1;
@@ -311,7 +323,10 @@ send_bytes(struct sending *s, int fd, uint64_t size, struct fail *f)
 	char *to;
 
 	for (left = size; left > 0; left -= (uint64_t)n) {
-		to = gzip_room(s->gzip, &room);
+		to = s->room;
+		room = ROOM;
+		if (s->gzip != NULL)
+			to = gzip_room(s->gzip, &room);
 		if (room > left)
 			room = (size_t)left;
 		n = read(fd, to, room);
@@ -322,10 +337,14 @@ send_bytes(struct sending *s, int fd, uint64_t size, struct fail *f)
 		else if (n == 0)
 			return fail_entry(s, EX_IOERR, "shrank while it was "
 			    "read; run again when nothing changes it", f);
-		if (gzip_filled(s->gzip, (size_t)n, f) == -1)
+		if (s->sum != NULL)
+			sum_bytes(s->sum, to, (size_t)n);
+		if (s->gzip != NULL &&
+		    gzip_filled(s->gzip, (size_t)n, f) == -1)
 			return -1;
 	}
-	return gzip_zeros(s->gzip, tar_padding(size), f);
+	return s->gzip == NULL ? 0 :
+	    gzip_zeros(s->gzip, tar_padding(size), f);
 }
 
 static int
@@ -375,33 +394,64 @@ send_entry(struct sending *s, size_t i, struct fail *f)
 	}
 }
 
+static int
+send_all(struct sending *s, struct fail *f)
+{
+	const struct walk *walk = &s->context->walk;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < walk->n; i++)
+		if (walk->entry[i].why == WALK_IN)
+			r = send_entry(s, i, f);
+	while (s->trail.n > 0)
+		close(s->trail.step[--s->trail.n].fd);
+	free(s->trail.step);
+	buf_free(&s->path);
+	buf_free(&s->header);
+	return r;
+}
+
 int
 context_send(const struct context *c, enum gzip_with with, int fd,
-    const char *name, const int64_t *epoch, uint8_t sum[GZIP_SUM],
+    const char *name, const int64_t *epoch, uint8_t sum[SUM_SIZE],
     struct fail *f)
 {
-	struct sending s = { .context = c, .epoch = epoch,
-	    .path = BUF_INIT(2 * WALK_PATH_MAX),
-	    .header = BUF_INIT(BUF_SMALL_MAX) };
-	size_t i;
+	struct sum of;
+	struct sending s = SENDING(c, epoch);
 	int r;
 
-	if ((r = gzip_open(&s.gzip, with, fd, name, f)) == 0 && sum != NULL)
-		gzip_sum(s.gzip);
-	for (i = 0; r == 0 && i < c->walk.n; i++)
-		if (c->walk.entry[i].why == WALK_IN)
-			r = send_entry(&s, i, f);
+	if (sum != NULL) {
+		sum_init(&of);
+		s.sum = &of;
+	}
+	r = gzip_open(&s.gzip, with, fd, name, f);
+	if (r == 0)
+		r = send_all(&s, f);
 	if (r == 0)
 		r = gzip_zeros(s.gzip, TAR_END, f);
 	if (r == 0)
 		r = gzip_end(s.gzip, f);
 	if (r == 0 && sum != NULL)
-		gzip_summed(s.gzip, sum);
-	while (s.trail.n > 0)
-		close(s.trail.step[--s.trail.n].fd);
-	free(s.trail.step);
+		sum_end(&of, sum);
 	gzip_free(s.gzip);
-	buf_free(&s.path);
-	buf_free(&s.header);
+	return r;
+}
+
+int
+context_sum(const struct context *c, const int64_t *epoch,
+    uint8_t sum[SUM_SIZE], struct fail *f)
+{
+	struct sum of;
+	struct sending s = SENDING(c, epoch);
+	int r;
+
+	if ((s.room = malloc(ROOM)) == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	sum_init(&of);
+	s.sum = &of;
+	if ((r = send_all(&s, f)) == 0)
+		sum_end(&of, sum);
+	free(s.room);
 	return r;
 }

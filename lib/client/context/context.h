@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "client/context/gzip.h"
+#include "client/context/sum.h"
 #include "client/context/walk.h"
 
 /*
@@ -38,12 +39,16 @@ void	context_free(struct context *);
 
 /*
  * Send it as a tar in gzip to a descriptor that messages call name.  No entry
- * is newer than epoch if that is not NULL; sum, if not NULL, is the SHA-256 of
- * all that was sent.
+ * is newer than epoch if that is not NULL; sum, if not NULL, is that of all
+ * that was sent (client/context/sum.h).
  */
 int	context_send(const struct context *, enum gzip_with, int fd,
-	    const char *name, const int64_t *epoch, uint8_t sum[GZIP_SUM],
+	    const char *name, const int64_t *epoch, uint8_t sum[SUM_SIZE],
 	    struct fail *);
+
+/* What sum would be now; all is read, nothing sent. */
+int	context_sum(const struct context *, const int64_t *epoch,
+	    uint8_t sum[SUM_SIZE], struct fail *);
 
 /* Why an entry stays out, such as ".dockerignore:3" or "socket". */
 int	context_why(const struct context *, size_t entry, struct buf *,

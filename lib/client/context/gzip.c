@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <isa-l/igzip_lib.h>
-#include <nettle/sha2.h>
 #include <zlib.h>
 
 #include "client/context/gzip.h"
@@ -23,8 +22,6 @@ struct gzip {
 	struct isal_zstream	 isal;
 	z_stream		 zlib;
 	int			 zlib_open;
-	int			 summing;
-	struct sha256_ctx	 sum;
 	unsigned char		 level[ISAL_DEF_LVL1_DEFAULT];
 	unsigned char		 in[IN_SIZE];
 	unsigned char		 out[OUT_SIZE];
@@ -60,27 +57,12 @@ gzip_open(struct gzip **out, enum gzip_with with, int fd, const char *name,
 	return 0;
 }
 
-void
-gzip_sum(struct gzip *g)
-{
-	g->summing = 1;
-	sha256_init(&g->sum);
-}
-
-void
-gzip_summed(struct gzip *g, uint8_t sum[GZIP_SUM])
-{
-	sha256_digest(&g->sum, GZIP_SUM, sum);
-}
-
 static int
 write_out(struct gzip *g, struct fail *f)
 {
 	size_t done = 0;
 	ssize_t n;
 
-	if (g->summing)
-		sha256_update(&g->sum, g->made, g->out);
 	while (done < g->made) {
 		n = write(g->fd, g->out + done, g->made - done);
 		if (n >= 0)

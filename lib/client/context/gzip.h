@@ -2,7 +2,6 @@
 #define TL_CLIENT_GZIP_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "core/fail.h"
 
@@ -24,14 +23,6 @@ struct gzip;
 /* name is what messages call fd, which stays the caller's. */
 int	gzip_open(struct gzip **, enum gzip_with, int fd, const char *name,
 	    struct fail *);
-
-/*
- * Before the first byte: keep a SHA-256 of what is written; after gzip_end()
- * it can be had.
- */
-#define GZIP_SUM	32
-void	gzip_sum(struct gzip *);
-void	gzip_summed(struct gzip *, uint8_t sum[GZIP_SUM]);
 
 /*
  * Room for at least one byte, *n of them, that the caller may fill; then

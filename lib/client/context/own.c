@@ -4,8 +4,8 @@
 
 #include "client/context/own.h"
 
-static void
-add(struct own *own, const char *path)
+void
+own_add(struct own *own, const char *path)
 {
 	if (own->n < OWN_MAX && stat(path, own->st + own->n) == 0)
 		own->n++;
@@ -17,7 +17,7 @@ add_named(struct own *own, const char *variable)
 	const char *path = getenv(variable);
 
 	if (path != NULL && *path != '\0')
-		add(own, path);
+		own_add(own, path);
 }
 
 /* A folder of the XDG base directory specification's, name below it. */
@@ -37,7 +37,7 @@ add_home(struct own *own, const char *variable, const char *otherwise,
 	else
 		return;
 	if (n > 0 && (size_t)n < sizeof(path))
-		add(own, path);
+		own_add(own, path);
 }
 
 void

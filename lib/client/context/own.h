@@ -12,7 +12,7 @@
  * folders "tl" of configuration and of state, a local region's state.  A
  * context that lies around them must not carry them into an image.
  */
-#define OWN_MAX	8
+#define OWN_MAX	9
 
 struct own {
 	struct stat	st[OWN_MAX];
@@ -21,5 +21,8 @@ struct own {
 
 /* Those that are there.  It cannot fail: what cannot be looked at is not. */
 void	own_find(struct own *);
+
+/* And one more, if it is there. */
+void	own_add(struct own *, const char *path);
 
 #endif

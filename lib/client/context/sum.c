@@ -1,0 +1,54 @@
+#include <string.h>
+
+#include "client/context/sum.h"
+
+void
+sum_init(struct sum *s)
+{
+	static const uint8_t key[UMAC_KEY_SIZE], nonce[UMAC_MIN_NONCE_SIZE];
+
+	umac128_set_key(&s->umac, key);
+	umac128_set_nonce(&s->umac, sizeof(nonce), nonce);
+}
+
+/* In an order of bytes that is the same on all machines. */
+static void
+sum_number(struct sum *s, uint64_t v)
+{
+	uint8_t b[8];
+	size_t i;
+
+	for (i = 0; i < sizeof(b); i++, v >>= 8)
+		b[i] = (uint8_t)v;
+	sum_bytes(s, b, sizeof(b));
+}
+
+/* With its NUL, so that it is known where it ends. */
+static void
+sum_string(struct sum *s, const char *string)
+{
+	sum_bytes(s, string, strlen(string) + 1);
+}
+
+void
+sum_entry(struct sum *s, const struct tar_entry *e)
+{
+	sum_number(s, (uint64_t)e->type);
+	sum_number(s, e->mode & 07777);
+	sum_number(s, e->type == TAR_FOLDER ? 0 : (uint64_t)e->mtime);
+	sum_number(s, e->size);
+	sum_string(s, e->name);
+	sum_string(s, e->target != NULL ? e->target : "");
+}
+
+void
+sum_bytes(struct sum *s, const void *p, size_t n)
+{
+	umac128_update(&s->umac, n, p);
+}
+
+void
+sum_end(struct sum *s, uint8_t out[SUM_SIZE])
+{
+	umac128_digest(&s->umac, SUM_SIZE, out);
+}

@@ -1,0 +1,99 @@
+/* The digest of a context: what is in it, what is not, where words end */
+#include <string.h>
+
+#include "client/context/sum.h"
+#include "unit.h"
+
+static const struct tar_entry file = { .type = TAR_FILE, .name = "a/b",
+    .mode = 0644, .mtime = 1700000000, .size = 3 };
+
+static void
+of(const struct tar_entry *e, const char *bytes, uint8_t out[SUM_SIZE])
+{
+	struct sum s;
+
+	sum_init(&s);
+	sum_entry(&s, e);
+	sum_bytes(&s, bytes, strlen(bytes));
+	sum_end(&s, out);
+}
+
+static int
+differ(const struct tar_entry *a, const char *abytes,
+    const struct tar_entry *b, const char *bbytes)
+{
+	uint8_t x[SUM_SIZE], y[SUM_SIZE];
+
+	of(a, abytes, x);
+	of(b, bbytes, y);
+	return memcmp(x, y, SUM_SIZE) != 0;
+}
+
+static void
+fields(void)
+{
+	struct tar_entry e;
+
+	UNIT_CHECK(!differ(&file, "abc", &file, "abc"), "the same is the same");
+	UNIT_CHECK(differ(&file, "abc", &file, "abd"), "bytes");
+	UNIT_CHECK(differ(&file, "abc", &file, "ab"), "how many");
+	e = file;
+	e.name = "a/c";
+	UNIT_CHECK(differ(&file, "abc", &e, "abc"), "name");
+	e = file;
+	e.mode = 0755;
+	UNIT_CHECK(differ(&file, "abc", &e, "abc"), "mode");
+	e.mode = 0100644;
+	UNIT_CHECK(!differ(&file, "abc", &e, "abc"), "permission bits only");
+	e = file;
+	e.mtime = -1;
+	UNIT_CHECK(differ(&file, "abc", &e, "abc"), "time");
+	e = file;
+	e.size = 4;
+	UNIT_CHECK(differ(&file, "abc", &e, "abc"), "size");
+	e = file;
+	e.type = TAR_LINK;
+	UNIT_CHECK(differ(&file, "abc", &e, "abc"), "kind");
+	e.target = "x";
+	UNIT_CHECK(differ(&file, "abc", &e, "abc"), "target");
+}
+
+static void
+folders(void)
+{
+	struct tar_entry e = { .type = TAR_FOLDER, .name = "a/", .mode = 0755,
+	    .mtime = 1 }, later = e, shut = e;
+
+	later.mtime = 2;
+	shut.mode = 0700;
+	UNIT_CHECK(!differ(&e, "", &later, ""), "not a folder's time");
+	UNIT_CHECK(differ(&e, "", &shut, ""), "a folder's mode");
+}
+
+/* What ends one word must not be able to begin the next. */
+static void
+bounds(void)
+{
+	struct tar_entry a = { .type = TAR_LINK, .name = "ab", .target = "c" };
+	struct tar_entry b = { .type = TAR_LINK, .name = "a", .target = "bc" };
+	uint8_t x[SUM_SIZE], y[SUM_SIZE];
+	struct sum s;
+
+	UNIT_CHECK(differ(&a, "", &b, ""), "name and target");
+	sum_init(&s);
+	sum_entry(&s, &file);
+	sum_bytes(&s, "a", 1);
+	sum_bytes(&s, "bc", 2);
+	sum_end(&s, x);
+	of(&file, "abc", y);
+	UNIT_CHECK(memcmp(x, y, SUM_SIZE) == 0, "in pieces, as they come");
+}
+
+int
+main(void)
+{
+	fields();
+	folders();
+	bounds();
+	return unit_end();
+}
