@@ -195,10 +195,11 @@ main(int argc, char *argv[])
 {
 	struct context c = CONTEXT_INIT;
 	enum gzip_with with = GZIP_ISAL;
-	const char *dockerfile = NULL, *digest = NULL;
+	const char *dockerfile = NULL, *digest = NULL, *unwanted;
 	uint8_t sum[SUM_SIZE];
 	bool listing = false, null = false, verbose = false;
-	struct walk_never never = { NULL, NULL, 0 };
+	struct leave leave = LEAVE_INIT;
+	struct walk_never never = { NULL, NULL, 0, &leave };
 	struct stat output;
 	struct own own;
 	int64_t epoch;
@@ -254,6 +255,10 @@ main(int argc, char *argv[])
 	own_find(&own);
 	if (digest != NULL)
 		own_add(&own, digest);
+	unwanted = getenv("TL_LEAVE_OUT");
+	if (unwanted != NULL && *unwanted != '\0' &&
+	    leave_load(&leave, unwanted, &f) == -1)
+		opt_fail(&f);
 	never.own = own.st;
 	never.n = own.n;
 	if (S_ISREG(output.st_mode))
@@ -280,5 +285,6 @@ main(int argc, char *argv[])
 	if (digest != NULL)
 		save_digest(digest, sum);
 	context_free(&c);
+	leave_free(&leave);
 	return 0;
 }

@@ -459,6 +459,57 @@ is 'swapped all the time: seen in both states' \
     "$(grep -aco -m 1 near all) $(cat swap.err)" '1 '
 is 'nothing of the link in any' "$(grep -ac far all)" 0
 
+# ---- what a list leaves out
+
+rm -rf left
+mkdir -p left/sub/deep left/whole
+for f in a b keep sub/a sub/deep/a whole/a; do
+	echo "$f" >"left/$f"
+done
+ln -s left/sub short
+printf '%s\n' left/a left/b/ short/a "$T/left/whole" nowhere/a '' / . left \
+    left/not-yet >list
+printf '!a\n' >left/.dockerignore
+TL_LEAVE_OUT=list
+export TL_LEAVE_OUT
+try 'a list' tl-context --list left
+exits 0
+gives '3	-	.dockerignore
+-	TL_LEAVE_OUT	a
+-	TL_LEAVE_OUT	b
+5	-	keep
+0	-	sub/
+-	TL_LEAVE_OUT	sub/a
+0	-	sub/deep/
+11	-	sub/deep/a
+-	TL_LEAVE_OUT	whole/'
+try 'is no surprise' tl-context --digest list.1 left
+exits 0
+silent err
+is 'what is left' "$(tar -tzf out | paste -sd' ')" \
+    '.dockerignore keep sub/ sub/deep/ sub/deep/a'
+rm left/a
+ln -s nowhere left/b.new
+mv left/b.new left/b
+echo new >left/sub/a
+mkdir left/not-yet
+tl-context --list --digest list.2 left >out
+ok 'what is left out may change' cmp list.1 list.2
+printf 'left/keep' >list
+tl-context --list left >out
+is 'a list without a last line end' "$(grep -c 'TL_LEAVE_OUT	keep' out)" 1
+: >list
+try 'an empty list' tl-context --list left
+is 'leaves nothing out' "$(grep -c TL_LEAVE out)" 0
+try 'a list that is not there' env TL_LEAVE_OUT=no.list tl-context --list left
+exits 66
+says 'no.list: No such file'
+silent out
+TL_LEAVE_OUT=''
+try 'no list' tl-context --list left
+exits 0
+unset TL_LEAVE_OUT
+
 # ---- the digest of what goes in
 
 rm -rf sum

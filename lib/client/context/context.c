@@ -205,6 +205,8 @@ context_why(const struct context *c, size_t entry, struct buf *b,
 		return buf_adds(b, "output", f);
 	case WALK_OWN:
 		return buf_adds(b, "in use", f);
+	case WALK_LEFT:
+		return buf_adds(b, "TL_LEAVE_OUT", f);
 	case WALK_PRIVATE:
 		return buf_adds(b, WALK_MARKER, f);
 	case WALK_IN:

@@ -13,6 +13,7 @@
 struct item {
 	char		*name;
 	struct stat	 st;
+	bool		 left;		/* out, by its name */
 };
 
 struct items {
@@ -121,11 +122,13 @@ static int
 read_folder(const struct walking *w, int fd, struct items *items,
     struct fail *f)
 {
+	struct stat folder;
 	struct dirent *d;
 	DIR *dir;
 	int copy, r = -1;
 
-	if ((copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) == -1 ||
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy == -1 || fstat(fd, &folder) == -1 ||
 	    (dir = fdopendir(copy)) == NULL) {
 		if (copy != -1)
 			close(copy);
@@ -169,6 +172,7 @@ read_folder(const struct walking *w, int fd, struct items *items,
 			no_memory(f);
 			break;
 		}
+		item->left = leave_has(w->never->leave, &folder, item->name);
 		items->n++;
 	}
 	closedir(dir);
@@ -318,11 +322,13 @@ walk_item(struct walking *w, int fd, const struct item *item,
 	}
 	if (is_own(w->never, &item->st))
 		e->why = WALK_OWN;
+	else if (!out && item->left)
+		e->why = WALK_LEFT;
 	else if (!out && w->never->output != NULL &&
 	    S_ISREG(item->st.st_mode) && same(&item->st, w->never->output))
 		e->why = WALK_OUTPUT;
 	walked = e->kind == WALK_FOLDER && e->why != WALK_OWN &&
-	    (ignore_enter(w->ignore, next) || e->why == WALK_IN);
+	    !item->left && (ignore_enter(w->ignore, next) || e->why == WALK_IN);
 	if (e->why != WALK_IN && !walked)
 		return 0;
 	if (w->path.len + len + walked > WALK_PATH_MAX)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "client/context/ignore.h"
+#include "client/context/leave.h"
 #include "core/buf.h"
 #include "core/fail.h"
 
@@ -34,7 +35,8 @@ enum walk_why {
 	WALK_SPECIAL,		/* a FIFO, socket or device */
 	WALK_OUTPUT,		/* the file that is being written */
 	WALK_OWN,		/* a file or folder of this toolkit's, in use */
-	WALK_PRIVATE		/* a folder that holds WALK_MARKER */
+	WALK_PRIVATE,		/* a folder that holds WALK_MARKER */
+	WALK_LEFT		/* on the list of what to leave out */
 };
 
 /*
@@ -43,11 +45,12 @@ enum walk_why {
  */
 #define WALK_MARKER	".tl-private"
 
-/* What stays out by its identity, whatever an ignore file says. */
+/* What stays out by its identity or place, whatever an ignore file says. */
 struct walk_never {
 	const struct stat	*output;	/* NULL: nothing is written */
 	const struct stat	*own;
 	size_t			 n;
+	const struct leave	*leave;
 };
 
 struct walk_entry {
