@@ -145,6 +145,33 @@ number(const struct span *value, double *out)
 	return r;
 }
 
+/*
+ * Digits and maybe a point: up to 15 of them are a whole number that a double
+ * holds, over a power of ten that it holds too, so one division rounds it
+ * right.  libjq is for all other spellings: 1.7 of it ends the program where
+ * it has no memory for its first number, and 1.6 and 1.7 differ on long ones.
+ */
+static bool
+plain(const struct span *value, double *out)
+{
+	bool minus = value->at[0] == '-', point = false;
+	double n = 0, scale = 1;
+	size_t i, digits = 0;
+
+	for (i = minus; i < value->len; i++) {
+		if (value->at[i] == '.') {
+			point = true;
+			continue;
+		}
+		if (value->at[i] < '0' || value->at[i] > '9' || ++digits > 15)
+			return false;
+		n = n * 10 + (value->at[i] - '0');
+		scale *= point ? 10 : 1;
+	}
+	*out = (minus ? -n : n) / scale;
+	return true;
+}
+
 int
 json_double(const struct span *obj, const char *name, enum json_want want,
     double *out, struct fail *f)
@@ -159,6 +186,8 @@ json_double(const struct span *obj, const char *name, enum json_want want,
 	first = span_first(&value);
 	if (first != '-' && (first < '0' || first > '9'))
 		return fail_set(f, EX_DATAERR, "%s: not a number", name);
+	if (plain(&value, out))
+		return 1;
 	if ((r = number(&value, out)) == -1)
 		return fail_set(f, EX_OSERR, "%s: out of memory", name);
 	if (r == 0)

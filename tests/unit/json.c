@@ -1,5 +1,7 @@
 /* Typed fields out of spans, and documents written: lib/core/json.h. */
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -66,6 +68,30 @@ reading(void)
 	    strstr(f.msg, "d") != NULL, "twice is refused: %s", f.msg);
 }
 
+/* As strtod(3) has it, whichever of the two ways a number takes. */
+static void
+doubles(void)
+{
+	static const char *const texts[] = { "0", "-0", "2", "2.0", "0.1",
+	    "-0.5", "1.50", "123456789012345", "999999999999.999",
+	    "0.00000000000001", "1e3", "1E-3", "2.5e+2", "1e22",
+	    "1234567890123456789", "0.30000000000000004" };
+	char number[64];
+	struct span doc;
+	struct fail f;
+	size_t i;
+	double d;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		snprintf(number, sizeof(number), "{\"n\":%s}", texts[i]);
+		UNIT_CHECK(span_parse(&doc, number, strlen(number), &f) == 0 &&
+		    json_double(&doc, "n", JSON_NEED, &d, &f) == 1 &&
+		    d == strtod(texts[i], NULL) &&
+		    signbit(d) == signbit(strtod(texts[i], NULL)),
+		    "%s is %.17g", texts[i], d);
+	}
+}
+
 static void
 writing(void)
 {
@@ -114,6 +140,7 @@ int
 main(void)
 {
 	reading();
+	doubles();
 	writing();
 	return unit_end();
 }
