@@ -8,17 +8,13 @@
 #include <getopt.h>
 #include <grp.h>
 #include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "core/opt.h"
-#include "region/sandbox/lifecycle.h"
-#include "region/sandbox/proxy.h"
-#include "region/sandbox/sandboxes.h"
+#include "region/sandbox/service.h"
 #include "region/serve/daemon.h"
-#include "region/serve/keys.h"
 
 static const char usage[] =
 "usage: tl-sandboxd [-v] [-l address] [-r file] [-d socket] [-t folder]\n"
@@ -34,80 +30,6 @@ static const char usage[] =
 "  -h, --help  -V, --version  -v, --verbose\n";
 
 extern char **environ;
-
-struct region {
-	struct keys		*keys;
-	struct sandboxes	*sandboxes;
-	struct proxy		 proxy;
-};
-
-static void
-begin(struct serve_request *r, void *arg)
-{
-	struct region *g = arg;
-	struct key *caller;
-
-	caller = malloc(sizeof(*caller));
-	if (caller == NULL) {
-		serve_error(r, 503, "UNAVAILABLE", "out of memory");
-		return;
-	}
-	if (keys_caller(g->keys, r, caller) == -1) {
-		free(caller);
-		return;
-	}
-	if (proxy_path(r)) {
-		proxy_begin(r, &g->proxy, caller);
-		free(caller);
-		return;
-	}
-	r->own = caller;
-	r->keep_body = LIFECYCLE_BODY_MAX;
-	if (!lifecycle_path(r))
-		serve_error(r, 404, "NOT_FOUND", "no such address");
-}
-
-static void
-body(struct serve_request *r, void *arg, const char *p, size_t n)
-{
-	(void)arg;
-	if (proxy_path(r))
-		proxy_body(r, p, n);
-}
-
-static void
-done(struct serve_request *r, void *arg)
-{
-	struct region *g = arg;
-
-	if (proxy_path(r))
-		proxy_done(r, &g->proxy);
-	else
-		lifecycle_done(r, g->sandboxes, r->own);
-}
-
-static void
-gone(struct serve_request *r, void *arg)
-{
-	(void)arg;
-	if (proxy_path(r))
-		proxy_gone(r);
-	else
-		free(r->own);
-}
-
-/*
- * What tl-fault(7) calls it.  Those of the lifecycle are named where the
- * client sends them, by tl-platformd.
- */
-static void
-name(const struct serve_request *r, char *text, size_t size)
-{
-	if (lifecycle_path(r))
-		snprintf(text, size, "lifecycle");
-	else
-		proxy_name(r, text, size);
-}
 
 /* What sandboxes would lack is said now, in tl-runtime's words. */
 static void
@@ -157,12 +79,11 @@ main(int argc, char *argv[])
 		DAEMON_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
-	static const struct serve_ops ops = { begin, body, done, gone, name };
-	struct region g = { .keys = NULL };
+	struct service service = { .keys = NULL };
 	struct host_options o = { .runtime = NULL };
 	struct daemon d = { .usage = usage, .serve = {
-	    .name = "tl-sandboxd", .listen = "127.0.0.1:0", .ops = &ops,
-	    .arg = &g } };
+	    .name = "tl-sandboxd", .listen = "127.0.0.1:0",
+	    .ops = &service_ops, .arg = &service } };
 	const char *keys = NULL;
 	char *runtime = NULL;
 	struct serve *s;
@@ -173,7 +94,7 @@ main(int argc, char *argv[])
 	    NULL)) != -1)
 		switch (ch) {
 		case 'd':
-			o.dataplane = g.proxy.dataplane = optarg;
+			o.dataplane = optarg;
 			break;
 		case 'k':
 			keys = optarg;
@@ -196,23 +117,22 @@ main(int argc, char *argv[])
 		o.runtime = runtime = opt_beside("tl-runtime");
 
 	daemon_begin(&d);
-	g.keys = keys_load(keys, &f);
-	if (g.keys == NULL)
+	service.keys = keys_load(keys, &f);
+	if (service.keys == NULL)
 		opt_fail(&f);
 	check(o.runtime);
 	raise_limits();
-	g.sandboxes = sandboxes_open(&o, &f);
-	if (g.sandboxes == NULL)
+	service.sandboxes = sandboxes_open(&o, &f);
+	if (service.sandboxes == NULL)
 		opt_fail(&f);
-	g.proxy.sandboxes = g.sandboxes;
 	s = daemon_start(&d);
-	sandboxes_serve(g.sandboxes, s);
+	sandboxes_serve(service.sandboxes, s);
 	status = serve_run(s, d.ready, &f);
-	sandboxes_end(g.sandboxes);
-	sandboxes_serve(g.sandboxes, NULL);
+	sandboxes_end(service.sandboxes);
+	sandboxes_serve(service.sandboxes, NULL);
 	serve_stop(s);
-	sandboxes_close(g.sandboxes);
-	keys_free(g.keys);
+	sandboxes_close(service.sandboxes);
+	keys_free(service.keys);
 	free(runtime);
 	if (status == -1)
 		opt_fail(&f);

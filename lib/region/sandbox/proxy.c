@@ -236,15 +236,14 @@ files_done(struct serve_request *r, struct passage *o)
  * none is copied, and whose sandbox it is says the one we authenticated.
  */
 static void
-pass_on(struct serve_request *r, const struct proxy *x,
-    const struct sandbox *b)
+pass_on(struct serve_request *r, const struct sandbox *b)
 {
 	char id[sizeof(id_header) + ID_MAX + 3];
 	const char *headers[] = { id, NULL };
 	struct http_request req = {
 		.method = "POST",
 		.url = "http://dataplane/api/v1/blob/sign",
-		.unix_path = x->dataplane,
+		.unix_path = b->host->options.dataplane,
 		.headers = headers,
 		.json = r->body.data == NULL ? "" : r->body.data,
 		.reply_max = BUF_DOC_MAX,
@@ -302,25 +301,25 @@ hold(struct serve_request *r, struct sandbox *b)
 }
 
 static void
-sign(struct serve_request *r, const struct proxy *x, struct sandbox *b)
+sign(struct serve_request *r, struct sandbox *b)
 {
 	int held;
 
-	if (x->dataplane == NULL)
+	if (b->host->options.dataplane == NULL)
 		serve_error(r, 502, "PROXY_ERROR",
 		    "Failed to proxy request: there is no dataplane");
 	else if (r->body.data != NULL &&
 	    memchr(r->body.data, '\0', r->body.len) != NULL)
 		serve_error(r, 400, "BAD_REQUEST", "a NUL in the body");
 	else if ((held = hold(r, b)) != -1) {
-		pass_on(r, x, b);
+		pass_on(r, b);
 		if (held)
 			release_signed(b->releases, b->id);
 	}
 }
 
 void
-proxy_begin(struct serve_request *r, const struct proxy *x,
+proxy_begin(struct serve_request *r, struct sandboxes *s,
     const struct key *caller)
 {
 	char id[ID_MAX + 1];
@@ -330,7 +329,7 @@ proxy_begin(struct serve_request *r, const struct proxy *x,
 
 	if (proxy_id(r, id) == -1)
 		return;
-	b = sandboxes_find(x->sandboxes, id, caller);
+	b = sandboxes_find(s, id, caller);
 	if (b == NULL) {
 		serve_error(r, 404, "SANDBOX_NOT_FOUND",
 		    "there is no such sandbox");
@@ -370,7 +369,7 @@ proxy_body(struct serve_request *r, const char *p, size_t n)
 }
 
 void
-proxy_done(struct serve_request *r, const struct proxy *x)
+proxy_done(struct serve_request *r)
 {
 	struct passage *o = r->own;
 
@@ -382,7 +381,7 @@ proxy_done(struct serve_request *r, const struct proxy *x)
 		    16);
 	else if (strcmp(r->path, "/api/v1/blob/sign") == 0 &&
 	    strcmp(r->method, "POST") == 0)
-		sign(r, x, o->sandbox);
+		sign(r, o->sandbox);
 	else if (!procapi_done(r, o->sandbox))
 		serve_error(r, 404, "NOT_FOUND", "no such address");
 }

@@ -12,20 +12,15 @@
  * /api/v1/.  Processes, their output, files, health; blob/sign is passed on
  * to the dataplane.
  */
-struct proxy {
-	struct sandboxes	*sandboxes;
-	const char	*dataplane;	/* path of its socket, or NULL */
-};
-
 bool	proxy_path(const struct serve_request *);
 /*
  * The four steps of serve.h.  begin() finds the caller's sandbox and answers
  * 400, 404 or 503 if it cannot be used.
  */
-void	proxy_begin(struct serve_request *, const struct proxy *,
+void	proxy_begin(struct serve_request *, struct sandboxes *,
 	    const struct key *);
 void	proxy_body(struct serve_request *, const char *, size_t);
-void	proxy_done(struct serve_request *, const struct proxy *);
+void	proxy_done(struct serve_request *);
 void	proxy_gone(struct serve_request *);
 
 /*
