@@ -236,6 +236,19 @@ is 'a long log, whole' "$(json '.line_count, (.lines | map(length) | add)' |
 [ -n "${TL_ASAN-}" ] ||
     ok 'and never in memory as a whole' test "$(awk '/VmHWM/ { print $2 }' \
     "/proc/$daemon/status")" -lt 65536
+# Each address says what it takes.
+while read -r path methods; do
+	proxy "$path" -X PATCH -D headers
+	is "$path takes $methods" "$code $(json .code) $(tr -d '\r' <headers |
+	    sed -n 's/^Allow: //p')" "405 METHOD_NOT_ALLOWED $methods"
+done <<END
+processes GET, POST
+processes/run POST
+processes/$pid GET, DELETE
+processes/$pid/signal POST
+processes/$pid/output GET
+files GET, PUT, DELETE
+END
 start sandbox 'sleep 60 & sleep 60'
 proxy "processes/$pid" -X DELETE
 is 'kill' "$code" 204

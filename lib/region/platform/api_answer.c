@@ -23,15 +23,3 @@ api_refuse(struct serve_request *r, const struct fail *f)
 		    "the server failed; its log says why");
 	}
 }
-
-void
-api_reply_json(struct serve_request *r, unsigned status, struct jout *j)
-{
-	struct fail f;
-
-	if (jout_end(j, &f) == -1 || buf_adds(j->b, "\n", &f) == -1)
-		api_refuse(r, &f);
-	else
-		serve_reply(r, status, "application/json", j->b->data,
-		    j->b->len);
-}

@@ -14,17 +14,15 @@ struct completion {
 };
 
 static int
-completion_read(struct completion *k, const struct buf *body, struct fail *f)
+completion_read(struct completion *k, const struct serve_request *r,
+    struct fail *f)
 {
 	struct jout j = JOUT_INIT(&k->text);
 	struct platform_template *t = &k->t;
 	struct span doc;
 
-	if (span_parse(&doc, body->data, body->len, f) == -1)
-		return -1;
-	if (!span_is_object(&doc))
-		return fail_set(f, EX_DATAERR, "not an object");
-	if (json_string(&doc, "snapshotId", JSON_NEED, &t->snapshot_id,
+	if (serve_body_json(r, &doc, f) == -1 ||
+	    json_string(&doc, "snapshotId", JSON_NEED, &t->snapshot_id,
 	    f) == -1 ||
 	    json_string(&doc, "snapshotUri", JSON_NEED, &t->snapshot_uri,
 	    f) == -1 ||
@@ -218,7 +216,7 @@ api_complete(struct api *a, struct serve_request *r, struct api_call *c)
 	    b.created_at < time(NULL) - a->expire_s))
 		serve_error(r, 404, "build_not_found",
 		    "no build %s, or it has expired", c->seg[0]);
-	else if (found == -1 || completion_read(&k, &r->body, &f) == -1)
+	else if (found == -1 || completion_read(&k, r, &f) == -1)
 		api_refuse(r, &f);
 	else
 		complete_build(a, r, &once, &k, &b);

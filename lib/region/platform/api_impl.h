@@ -65,8 +65,5 @@ int	api_object(struct api *, struct serve_request *, const char *bucket,
 
 /* Answer for a failure: what is wrong with the request, or that we are. */
 void	api_refuse(struct serve_request *, const struct fail *);
-/* Answer with a document and a newline; the caller frees its buf. */
-void	api_reply_json(struct serve_request *, unsigned status,
-	    struct jout *);
 
 #endif

@@ -21,8 +21,7 @@ introspect(struct api *a, struct serve_request *r, struct api_call *c)
 	jout_member(&j, "organizationId", c->key.org);
 	jout_member(&j, "projectId", c->key.project);
 	jout_close(&j);
-	api_reply_json(r, 200, &j);
-	buf_free(&b);
+	serve_reply_json(r, 200, &j);
 }
 
 struct api_route {
@@ -99,11 +98,9 @@ find_route(struct serve_request *r, struct api_call *c)
 		snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow),
 		    "%s%s", allow[0] == '\0' ? "" : ", ", routes[i].method);
 	}
-	if (allow[0] != '\0') {
-		serve_add_header(r, "Allow", allow);
-		serve_error(r, 405, "method_not_allowed",
-		    "only %s is possible here", allow);
-	} else
+	if (allow[0] != '\0')
+		serve_only(r, "method_not_allowed", allow);
+	else
 		serve_error(r, 404, "not_found", "no such address");
 	return NULL;
 }

@@ -204,13 +204,8 @@ prepare_read(struct api *a, struct serve_request *r, const char *project,
 
 	if (which_answer(a, r, &p->legacy) == -1)
 		return -1;
-	if (span_parse(&body, r->body.data, r->body.len, &f) == -1)
-		goto refuse;
-	if (!span_is_object(&body)) {
-		fail_set(&f, EX_DATAERR, "not an object");
-		goto refuse;
-	}
-	if (json_string(&body, "name", JSON_NEED, &b->name, &f) == -1 ||
+	if (serve_body_json(r, &body, &f) == -1 ||
+	    json_string(&body, "name", JSON_NEED, &b->name, &f) == -1 ||
 	    platform_template_name_check(b->name, &f) == -1 ||
 	    json_string(&body, "dockerfile", JSON_NEED, &b->dockerfile,
 	    &f) == -1 ||

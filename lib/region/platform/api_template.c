@@ -17,8 +17,7 @@ reply_template(struct serve_request *r, unsigned status,
 	struct jout j = JOUT_INIT(&b);
 
 	platform_template_json(t, &j);
-	api_reply_json(r, status, &j);
-	buf_free(&b);
+	serve_reply_json(r, status, &j);
 }
 
 /* What a look for a template has found: 1 with the template, 0 or -1. */
@@ -167,8 +166,7 @@ api_template_list(struct api *a, struct serve_request *r, struct api_call *c)
 		jout_null(&j);
 	jout_close(&j);
 	jout_close(&j);
-	api_reply_json(r, 200, &j);
-	buf_free(&b);
+	serve_reply_json(r, 200, &j);
 }
 
 /*
@@ -249,7 +247,7 @@ api_template_register(struct api *a, struct serve_request *r,
 	struct span body;
 	struct fail f;
 
-	if (span_parse(&body, r->body.data, r->body.len, &f) == -1 ||
+	if (serve_body_json(r, &body, &f) == -1 ||
 	    platform_template_read(&t, &body, &f) == -1) {
 		api_refuse(r, &f);
 		return;

@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -93,20 +92,15 @@ number(const struct span *obj, const char *name, uint64_t min, uint64_t max,
 }
 
 static int
-read_spec(const struct buf *body, struct sandbox_spec *spec, char **image,
-    struct fail *f)
+read_spec(const struct serve_request *r, struct sandbox_spec *spec,
+    char **image, struct fail *f)
 {
 	struct span doc, resources, network;
 	bool internet = true;
 	int n;
 
-	if (body->len == 0)
-		return fail_set(f, EX_DATAERR, "no body");
-	if (span_parse(&doc, body->data, body->len, f) == -1)
-		return -1;
-	if (!span_is_object(&doc))
-		return fail_set(f, EX_DATAERR, "not an object");
-	if (json_string(&doc, "image", JSON_MAY, image, f) == -1 ||
+	if (serve_body_json(r, &doc, f) == -1 ||
+	    json_string(&doc, "image", JSON_MAY, image, f) == -1 ||
 	    number(&doc, "timeout_secs", 1, TIMEOUT_MAX, &spec->timeout_s,
 	    f) == -1)
 		return -1;
@@ -166,7 +160,7 @@ create(struct serve_request *r, struct sandboxes *s, const struct key *caller,
 		    "Idempotency-Key: not once, or not 1 to 255 bytes");
 		return;
 	}
-	if (read_spec(&r->body, &spec, &image, &f) == -1) {
+	if (read_spec(r, &spec, &image, &f) == -1) {
 		serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
 		free(image);
 		return;
@@ -269,10 +263,9 @@ lifecycle_done(struct serve_request *r, struct sandboxes *s,
 		create(r, s, caller, ns == NULL ? "default" : ns);
 	else if (id == NULL && strcmp(r->method, "GET") == 0)
 		list(r, s, caller, ns);
-	else if (id == NULL) {
-		serve_add_header(r, "Allow", "GET, POST");
-		serve_error(r, 405, "METHOD_NOT_ALLOWED", "GET or POST");
-	} else if ((b = sandboxes_find(s, id, caller)) == NULL)
+	else if (id == NULL)
+		serve_only(r, "METHOD_NOT_ALLOWED", "GET, POST");
+	else if ((b = sandboxes_find(s, id, caller)) == NULL)
 		serve_error(r, 404, "SANDBOX_NOT_FOUND",
 		    "there is no such sandbox");
 	else {
@@ -283,11 +276,8 @@ lifecycle_done(struct serve_request *r, struct sandboxes *s,
 			show(r, b);
 		else if (strcmp(r->method, "DELETE") == 0)
 			delete(r, b);
-		else {
-			serve_add_header(r, "Allow", "GET, DELETE");
-			serve_error(r, 405, "METHOD_NOT_ALLOWED",
-			    "GET or DELETE");
-		}
+		else
+			serve_only(r, "METHOD_NOT_ALLOWED", "GET, DELETE");
 		sandbox_put(b);
 	}
 }

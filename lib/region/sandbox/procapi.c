@@ -107,18 +107,13 @@ read_env(struct wanted *w, const struct span *doc, struct fail *f)
 }
 
 static int
-wanted_read(struct wanted *w, const struct buf *body, struct fail *f)
+wanted_read(struct wanted *w, const struct serve_request *r, struct fail *f)
 {
 	struct jout j = JOUT_INIT(&w->what);
 	struct span doc, command;
 
-	if (body->len == 0)
-		return fail_set(f, EX_DATAERR, "no body");
-	if (span_parse(&doc, body->data, body->len, f) == -1)
-		return -1;
-	if (!span_is_object(&doc))
-		return fail_set(f, EX_DATAERR, "not an object");
-	if (json_string(&doc, "command", JSON_NEED, &w->command, f) == -1 ||
+	if (serve_body_json(r, &doc, f) == -1 ||
+	    json_string(&doc, "command", JSON_NEED, &w->command, f) == -1 ||
 	    span_get(&doc, "command", &command, f) == -1 ||
 	    json_string(&doc, "user", JSON_MAY, &w->user, f) == -1 ||
 	    json_string(&doc, "working_dir", JSON_MAY, &w->folder, f) == -1 ||
@@ -149,7 +144,7 @@ start(struct serve_request *r, struct sandbox *b, double *timeout_s)
 	struct proc *p = NULL;
 	struct fail f;
 
-	if (wanted_read(&w, &r->body, &f) == -1) {
+	if (wanted_read(&w, r, &f) == -1) {
 		serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
 		wanted_free(&w);
 		return NULL;
@@ -503,8 +498,7 @@ send_signal(struct serve_request *r, struct sandbox *b, struct proc *p)
 	uint64_t sig = 0;
 	struct fail f;
 
-	if (r->body.len == 0 ||
-	    span_parse(&doc, r->body.data, r->body.len, &f) == -1 ||
+	if (serve_body_json(r, &doc, &f) == -1 ||
 	    json_u64(&doc, "signal", JSON_NEED, &sig, &f) == -1 ||
 	    sig < 1 || sig >= (uint64_t)NSIG)
 		serve_error(r, 400, "BAD_REQUEST",
@@ -534,8 +528,9 @@ one(struct serve_request *r, struct sandbox *b, struct proc *p,
 		return;
 	}
 	if (!get) {
-		serve_error(r, 405, "METHOD_NOT_ALLOWED",
-		    "not a method for this address");
+		serve_only(r, "METHOD_NOT_ALLOWED", strcmp(what, "") == 0 ?
+		    "GET, DELETE" : strcmp(what, "/signal") == 0 ? "POST" :
+		    "GET");
 		return;
 	}
 	if (strcmp(what, "") == 0) {
@@ -574,9 +569,8 @@ all(struct serve_request *r, struct sandbox *b, bool run)
 		return;
 	}
 	if (strcmp(r->method, "POST") != 0) {
-		serve_add_header(r, "Allow", run ? "POST" : "GET, POST");
-		serve_error(r, 405, "METHOD_NOT_ALLOWED",
-		    "not a method for this address");
+		serve_only(r, "METHOD_NOT_ALLOWED", run ? "POST" :
+		    "GET, POST");
 		return;
 	}
 	p = start(r, b, &timeout_s);

@@ -224,11 +224,8 @@ files_done(struct serve_request *r, struct passage *o)
 	} else if (strcmp(r->method, "DELETE") == 0) {
 		if (file_op(r, o->sandbox, FILE_REMOVE, &file) == 0)
 			serve_reply(r, 204, NULL, "", 0);
-	} else {
-		serve_add_header(r, "Allow", "GET, PUT, DELETE");
-		serve_error(r, 405, "METHOD_NOT_ALLOWED",
-		    "GET, PUT or DELETE");
-	}
+	} else
+		serve_only(r, "METHOD_NOT_ALLOWED", "GET, PUT, DELETE");
 }
 
 /*

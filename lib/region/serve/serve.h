@@ -106,6 +106,9 @@ int	serve_query(const struct serve_request *, const char *name,
  * The number of segments, or -1 if it does not match. */
 int	serve_match(const struct serve_request *, const char *pattern,
 	    char seg[][256], int max);
+/* The body that was kept, an object: EX_DATAERR if it is none. */
+int	serve_body_json(const struct serve_request *, struct span *,
+	    struct fail *);
 /* Who is at the other end of a unix socket. */
 int	serve_peer(const struct serve_request *, uid_t *, pid_t *);
 
@@ -114,12 +117,18 @@ void	serve_add_header(struct serve_request *, const char *name,
 	    const char *value);
 void	serve_reply(struct serve_request *, unsigned status, const char *type,
 	    const void *, size_t);
-/* The document, whose buffer is freed; a 500 if it could not be written. */
+/*
+ * The document and a newline; its buffer is freed.  A 500 if it could not be
+ * written.
+ */
 void	serve_reply_json(struct serve_request *, unsigned status,
 	    struct jout *);
 /* {"error": TEXT, "code": WORD}, as WIRE.md 10.1 and 21 have it. */
 void	serve_error(struct serve_request *, unsigned status, const char *code,
 	    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* 405: these methods, as Allow lists them, are possible here. */
+void	serve_only(struct serve_request *, const char *code,
+	    const char *methods);
 /* len bytes of a file from off on; the descriptor is closed for you. */
 void	serve_reply_file(struct serve_request *, unsigned status,
 	    const char *type, int fd, uint64_t off, uint64_t len);

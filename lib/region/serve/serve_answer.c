@@ -1,13 +1,10 @@
 #include <poll.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
-#include "core/utf8.h"
 #include "region/serve/serve_impl.h"
 
 #define STREAM_BLOCK	(16UL << 10)
@@ -116,60 +113,6 @@ serve_reply(struct serve_request *r, unsigned status, const char *type,
 		n /= 2;
 	answer(x, status, type, MHD_create_response_from_buffer(n,
 	    (void *)(uintptr_t)p, MHD_RESPMEM_MUST_COPY));
-}
-
-/* Text as the inside of a JSON string; what it quotes may be anything. */
-static void
-json_text(char *dst, size_t size, const char *text)
-{
-	size_t n = 0, left = strlen(text), len;
-	const char *s = text;
-	uint32_t rune;
-
-	for (; left > 0 && n + 5 < size; s += len, left -= len) {
-		len = utf8_rune(s, left, &rune);
-		if (len == 0 || rune < 0x20 || (rune >= 0x7f && rune < 0xa0)) {
-			dst[n++] = '?';
-			if (len == 0)
-				len = 1;
-			continue;
-		}
-		if (*s == '"' || *s == '\\')
-			dst[n++] = '\\';
-		memcpy(dst + n, s, len);
-		n += len;
-	}
-	dst[n] = '\0';
-}
-
-void
-serve_error(struct serve_request *r, unsigned status, const char *code,
-    const char *fmt, ...)
-{
-	char text[1024], quoted[2048], body[2304];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	json_text(quoted, sizeof(quoted), text);
-	n = snprintf(body, sizeof(body),
-	    "{\"error\": \"%s\", \"code\": \"%s\"}\n", quoted, code);
-	serve_reply(r, status, "application/json", body, (size_t)n);
-}
-
-void
-serve_reply_json(struct serve_request *r, unsigned status, struct jout *j)
-{
-	struct fail f;
-
-	if (jout_end(j, &f) == -1)
-		serve_error(r, 500, "INTERNAL_ERROR", "%s", f.msg);
-	else
-		serve_reply(r, status, "application/json", j->b->data,
-		    j->b->len);
-	buf_free(j->b);
 }
 
 struct half_file {

@@ -22,6 +22,7 @@
  *	serve_exchange.c	a request's way through libmicrohttpd
  *	serve_guest.c		who may be connected, and how often
  *	serve_fault.c		what goes wrong on purpose
+ *	serve_json.c		JSON of a request and of an answer
  *	serve_answer.c		what is answered
  *	serve_request.c		what was asked, and by whom
  *	serve_log.c		a line of the log

@@ -120,8 +120,7 @@ begin(struct serve_request *r, void *arg)
 		return;
 	}
 	if (strcmp(r->method, "POST") != 0) {
-		serve_add_header(r, "Allow", "POST");
-		serve_error(r, 405, "METHOD_NOT_ALLOWED", "only POST");
+		serve_only(r, "METHOD_NOT_ALLOWED", "POST");
 		return;
 	}
 	r->keep_body = SIGN_REQUEST_MAX;
@@ -270,12 +269,8 @@ release_parse(const struct serve_request *r, const char *project, char **path,
 {
 	struct span root;
 
-	if (span_parse(&root, r->body.len == 0 ? "" : r->body.data,
-	    r->body.len, f) == -1)
-		return -1;
-	if (!span_is_object(&root))
-		return fail_set(f, EX_DATAERR, "not an object");
-	if (json_string(&root, "rel_path", JSON_NEED, path, f) == -1)
+	if (serve_body_json(r, &root, f) == -1 ||
+	    json_string(&root, "rel_path", JSON_NEED, path, f) == -1)
 		return -1;
 	return sign_own_path(*path, project, f);
 }
