@@ -172,7 +172,7 @@ answers '422 with a newline' 69 '{"status":422,"body":"no good\n"}' \
 is 'a newline is not shown' "$(grep -c 'good?' err)" 0
 answers '503' 75 '{"status":503,"headers":{"Retry-After":"1"}}' \
     'refused (503)' 'five times' 5
-answers '504' 75 '{"status":504}' 'refused (504)'
+answers '504' 75 '{"status":504}' 'refused (504)' 'five times' 5
 answers 'HTML' 76 '{"body":"<html>hi"}' "the server's answer"
 answers 'an empty 200' 76 '{}' "the server's answer: empty"
 answers 'a 204' 76 '{"status":204}' "the server's answer: empty"
@@ -184,14 +184,41 @@ answers 'a builder command that is none' 76 \
 answers 'text behind it' 76 "$(body "$answer x")" "the server's answer"
 answers 'gzip' 76 '{"base64":"H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA==",
     "headers":{"Content-Encoding":"gzip"}}' "the server's answer"
-answers 'cut' 75 "$(body "$answer" | jq -c '.cut = 40')" 'prepare'
-answers 'a hang-up' 75 '{"drop":true}' 'POST '
+answers 'cut' 75 "$(body "$answer" | jq -c '.cut = 40')" 'prepare' \
+    'five times' 5
+answers 'a hang-up' 75 '{"drop":true}' 'POST ' 'five times' 5
 answers 'no HTTP' 76 '{"raw":"SSH-2.0-x\r\n"}' 'POST '
 answers 'a 3xx without Location' 76 '{"status":302}' 'refused (302)'
 script "$(body "$answer" 202)"
 given "$plan"
 try '202 will do' tl-prepare
 exits 0
+
+# A lost answer is asked for again: the same bytes under the same key.
+# lost ANSWER,...: those before the one that is wanted
+lost () {
+	peer "[{\"method\":\"POST\",\"path\":\"*\",\"answers\":[$1,
+	$(body "$answer
+")]}]"
+	TENSORLAKE_API_URL=$URL
+	rm -f ledger
+	given "$import"
+	try "lost: $1" env TL_LEDGER=ledger tl-prepare
+	exits "${2:-0}"
+	[ "$status" -ne 0 ] || gives "$answer"
+	is "lost: $1: one request, one key, fresh traces" \
+	    "$(seen "[map(.body), ($headers | map(.[\"idempotency-key\"])),
+	    ($headers | map(.traceparent))] | map(unique | length) |
+	    tojson")" \
+	    "[1,1,$3]"
+	is "lost: $1: one intent" "$(grep -c ' intent build ' ledger)" 1
+}
+lost '{"drop":true}' 0 2
+lost '{"drop":"rst"},{"body":"{}","cut":1},{"status":502},{"status":504}' 0 5
+# A server that is still at the first says so.
+lost '{"drop":true},{"status":409},{"status":409}' 0 4
+lost '{"status":409}' 69 1
+lost '{"drop":true},{"status":403}' 77 2
 
 # A server that is not there: asked again, nothing was sent.
 TENSORLAKE_API_URL=http://127.0.0.1:1

@@ -164,7 +164,7 @@ answers '404' 69 '{"status":404}' 'complete: refused (404)'
 answers '409' 69 '{"status":409,"json":{"error":"other values"}}' 'other values'
 answers '503' 75 '{"status":503,"headers":{"Retry-After":"1"}}' \
     'refused (503)' 'five times' 5
-answers '502' 75 '{"status":502}' 'refused (502)'
+answers '502' 75 '{"status":502}' 'refused (502)' 'five times' 5
 maybe='the image may be registered'
 answers 'an empty 200' 76 '{}' "$maybe"
 answers 'a 204' 76 '{"status":204}' "$maybe"
@@ -174,8 +174,9 @@ answers 'an error under a 200' 76 '{"json":{"error":"no room \u001b[1m"}}' \
 answers 'a page' 76 '{"body":"[1]","headers":{"Content-Type":"text/html"}}' \
     'a page of HTML'
 answers 'a 201 that is no JSON' 76 "$(body '{"id":' 201)" "(201) is not JSON"
-answers 'a cut answer' 75 "$(body "$answer" | jq -c '.cut = 9')" "$maybe"
-answers 'a hang-up' 75 '{"drop":true}' "$maybe"
+answers 'a cut answer' 75 "$(body "$answer" | jq -c '.cut = 9')" "$maybe" \
+    'five times' 5
+answers 'a hang-up' 75 '{"drop":true}' "$maybe" 'five times' 5
 head -c 4194305 /dev/zero | tr '\0' ' ' >huge
 answers 'a huge answer' 76 '{"file":"huge"}' "$maybe"
 for value in '[1]' '"x"' 7 null; do
@@ -185,6 +186,41 @@ for value in '[1]' '"x"' 7 null; do
 	exits 0
 	is "202 with $value" "$(cat out)" "$value"
 done
+
+# A lost answer is asked for again: the same bytes under the same key.  What
+# may be registered stays in the ledger, what certainly is not does not.
+# lost STATUS REQUESTS LEDGER ANSWER...
+lost () {
+	want=$1 times=$2 verbs=$3
+	shift 3
+	server "$@"
+	rm -f ledger
+	given "$metadata"
+	try "lost: $*" env TL_LEDGER=ledger \
+	    tl-complete -p new.json -s signed.json
+	exits "$want"
+	is "lost: $*: $times requests, one key" "$(seen length) $(
+	    seen "$headers"' | map(.["idempotency-key"]) | unique | length') $(
+	    seen 'map(.body) | unique | length')" "$times 1 1"
+	is "lost: $*: the ledger" "$(cut -d' ' -f2 ledger | paste -sd' ')" \
+	    "$verbs"
+	case $verbs in
+	intent) says "$maybe" ;;
+	*) ok "lost: $*: no maybe" sh -c '! grep "may be registered" err' ;;
+	esac
+}
+drop='{"drop":true}'
+lost 0 2 'intent made gone' "$drop" "$ok_body"
+lost 0 5 'intent made gone' "$drop" '{"drop":"rst"}' \
+    "$(body "$answer" | jq -c '.cut = 9')" '{"status":504}' "$ok_body"
+lost 0 3 'intent made gone' "$drop" '{"status":409}' "$ok_body"
+lost 75 5 intent "$drop"
+lost 77 2 intent "$drop" '{"status":403}'
+lost 69 5 intent "$drop" '{"status":409}'
+lost 75 5 intent '{"status":502}' '{"status":503}'
+lost 69 1 intent '{"status":500}'
+lost 69 1 'intent none' '{"status":409}'
+lost 77 2 'intent none' '{"status":429}' '{"status":403}'
 
 # Nothing was sent, so it is asked again.
 given "$metadata"

@@ -136,6 +136,7 @@ exits 0
 holds '"id":"sbx-1","namespace":"default","status":"pending","proxyUrl":"http://127.0.0.1:1","routingHint":"n7",'
 answered '{"status":504,"body":"upstream timeout"}' 'a 504 without one'
 exits 75
+is 'a 504 without one: asked five times' "$(seen length)" 5
 says 'create sandbox: refused (504): upstream timeout'
 silent out
 answered '{"status":503,"body":"full"}' 'no room'
@@ -164,9 +165,32 @@ answered '{"json":{"sandbox_id":"sbx-9","status":"pending",
 exits 76
 is 'what it made is deleted' "$(seen '.[1]|.method+" "+.target')" \
     "DELETE $all/sbx-9"
-answered '{"drop":true}' 'a lost answer'
-exits 75
-says 'ends by itself in 300 s'
+# A lost answer is asked for again: the same bytes under the same key.  What
+# may be there stays in the ledger.
+# lost STATUS REQUESTS LEDGER ANSWER[,ANSWER...]
+lost () {
+	TL_LEDGER=ledger
+	export TL_LEDGER
+	rm -f ledger
+	answered "$4" "lost: $4"
+	unset TL_LEDGER
+	exits "$1"
+	is "lost: $4: $2 requests, one key" "$(seen '"\(length) \(
+	    map(.body)|unique|length) \(map(.headers[]|
+	    select(.[0]=="Idempotency-Key")[1])|unique|length)"')" "$2 1 1"
+	is "lost: $4: the ledger" "$(cut -d' ' -f2 ledger | paste -sd' ')" "$3"
+	[ "$3" != intent ] || says 'ends by itself in 300 s'
+}
+lost 0 2 'intent made' "{\"drop\":true},$created"
+lost 0 5 'intent made' "{\"drop\":\"rst\"},{\"body\":\"{}\",\"cut\":1},
+{\"status\":502},{\"status\":504,\"json\":{\"error\":\"slow\"}},$created"
+lost 0 3 'intent made' "{\"drop\":true},{\"status\":409},$created"
+lost 75 5 intent '{"drop":true}'
+lost 77 2 intent '{"drop":true},{"status":403}'
+lost 75 5 intent '{"status":504,"json":{"error":"slow"}},{"status":503}'
+lost 69 1 intent '{"status":500}'
+lost 75 5 'intent none' '{"status":503}'
+lost 69 1 'intent none' '{"status":409}'
 TENSORLAKE_API_URL=http://127.0.0.1:9
 given "$prepared"
 try 'nobody there' tl-sandbox create

@@ -274,7 +274,8 @@ is 'damaged lines: all is gone' "$(ls -A -I .tl-private "$state")" ''
 
 # --- answers that were lost
 
-dead '{"drop":true},'"$created" "$block" "$fine" "$fine"
+drop='{"drop":true}'
+dead "$drop,$drop,$drop,$drop,$drop,$created" "$block" "$fine" "$fine"
 is 'a lost create: only asked for' "$(lines | head -n 2 | cut -d' ' -f1,2)" \
     "intent sandbox
 intent upload"

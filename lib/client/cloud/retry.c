@@ -104,11 +104,27 @@ note(const struct retry *again, int r, const struct http_reply *reply,
 	again->note(line);
 }
 
-/* It says so itself; of a 502 or 504 nobody knows. */
+/* A 503 has not begun; of a 502 or 504 nobody knows. */
 static bool
-not_begun(const struct http_reply *reply)
+may_be_done(int r, const struct http_reply *reply)
 {
-	return reply->status == 429 || reply->status == 503;
+	long status = reply->status;
+
+	if (r == -1)
+		return reply->sent && (status < 300 || status >= 500);
+	return status >= 500 && status != 501 && status != 503;
+}
+
+static bool
+worth_it(const struct retry *again, int r, const struct http_reply *reply,
+    const struct fail *f)
+{
+	if (r == -1)
+		return f->status == EX_TEMPFAIL;
+	/* The attempt whose answer was lost is still being worked on. */
+	if (reply->status == 409 && again->maybe)
+		return true;
+	return retry_transient(reply);
 }
 
 bool
@@ -118,14 +134,9 @@ retry_again(struct retry *again, int r, const struct http_reply *reply,
 	int64_t end;
 	long seconds;
 
-	if (r == -1) {
-		if (f->status != EX_TEMPFAIL ||
-		    (reply->sent && again->policy == RETRY_UNSENT))
-			return false;
-	} else if (again->policy == RETRY_UNSENT ? !not_begun(reply) :
-	    !retry_transient(reply))
-		return false;
-	if (again->tries == RETRY_MAX || stopped(again))
+	again->maybe |= may_be_done(r, reply);
+	if (!worth_it(again, r, reply, f) || again->tries == RETRY_MAX ||
+	    stopped(again))
 		return false;
 	seconds = wait_s(again, r, reply);
 	end = clock_ms() + seconds * retry_second_ms();

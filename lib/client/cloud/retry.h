@@ -8,32 +8,23 @@
 #include "core/http.h"
 
 /*
- * Asking again (WIRE.md section 10.2): four times at most, after 1, 2, 4 and
- * 8 seconds, or after what Retry-After says, up to 60.
+ * Asking again (WIRE.md section 10.2) what is safe to ask twice: four times at
+ * most, after 1, 2, 4 and 8 seconds, or after what Retry-After says, up to 60.
+ * No connection, a lost answer and what WIRE.md 10.3 calls transient (429,
+ * 502, 503, 504) are worth it.
  *
- *	struct retry again = { .policy = RETRY_BUSY, .what = "lookup" };
+ *	struct retry again = { .what = "lookup" };
  *	do
  *		r = retry_exchange(&again, http, &request, &reply, f);
  *	while (retry_again(&again, r, &reply, f));
  *
+ * A request that makes something is safe to ask twice under an Idempotency-Key:
+ * the same one, with the same bytes, is one thing (cloud/idempotency.h).
+ *
  * The variable TL_RETRY_SECOND_MS says how many milliseconds one second of
  * these waits lasts (1000), so that a test need not wait.
  */
-enum retry_policy {
-	/*
-	 * A request that makes something: again only if it cannot have
-	 * reached the server, or that says that it has not begun (429, 503).
-	 */
-	RETRY_UNSENT,
-	/*
-	 * A request that is safe to repeat: also after a lost answer and
-	 * what WIRE.md calls transient (429, 502, 503, 504; 10.3).
-	 */
-	RETRY_BUSY,
-};
-
 struct retry {
-	enum retry_policy	 policy;
 	const char		*what;	/* for the line that is noted */
 	/* Told in a line why there is a wait.  May be NULL. */
 	void			(*note)(const char *);
@@ -46,6 +37,12 @@ struct retry {
 	bool			 despite_stop;
 	/* All attempts end by this clock_ms(); 0: none such. */
 	int64_t			 deadline_ms;
+	/*
+	 * Out: one of the attempts may have done what was asked for, though
+	 * nobody was told: its answer was lost, or is that of a server that
+	 * broke amid it.
+	 */
+	bool			 maybe;
 	unsigned		 tries;	/* private, from 0 */
 };
 

@@ -48,8 +48,8 @@ int
 abort_upload(struct http *http, const struct span *block,
     unsigned seconds, void (*note)(const char *), struct fail *f)
 {
-	struct retry again = { .policy = RETRY_BUSY, .what = "abort",
-	    .note = note, .despite_stop = true,
+	struct retry again = { .what = "abort", .note = note,
+	    .despite_stop = true,
 	    .deadline_ms = clock_ms() + (int64_t)seconds * 1000 };
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct http_request request = { .method = "DELETE" };

@@ -178,9 +178,7 @@ files_put(const struct files *s, const char *path, int fd, bool empty_is_fine,
     uint64_t *size, struct fail *f)
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
-	struct retry again = {
-		.policy = RETRY_BUSY, .what = path, .note = s->note
-	};
+	struct retry again = { .what = path, .note = s->note };
 	struct sandbox_call c = { .url = BUF_INIT(0) };
 	struct source from;
 	bool known;
@@ -265,9 +263,7 @@ files_get(const struct files *s, const char *path, int fd, uint64_t *size,
 {
 	struct target to = { .fd = fd, .held = BUF_INIT(FILES_HOLD) };
 	struct http_reply reply = HTTP_REPLY_INIT;
-	struct retry again = {
-		.policy = RETRY_BUSY, .what = path, .note = s->note
-	};
+	struct retry again = { .what = path, .note = s->note };
 	struct sandbox_call c;
 	int r;
 

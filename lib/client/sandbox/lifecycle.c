@@ -294,6 +294,18 @@ call_free(struct call *c)
 	cloud_headers_free(&c->head);
 }
 
+/* A 504 with a document is a sandbox that is slow: WIRE.md 7. */
+static bool
+slow(int made, const struct http_reply *reply)
+{
+	struct span doc, id;
+	struct fail f;
+
+	return made == 0 && reply->status == 504 && object(reply, &doc, &f) == 0 &&
+	    (span_get(&doc, "sandbox_id", &id, &f) == 1 ||
+	    span_get(&doc, "id", &id, &f) == 1);
+}
+
 int
 lifecycle_create(struct exchange *x, struct lifecycle *s, const char *key,
     struct fail *f)
@@ -304,8 +316,7 @@ lifecycle_create(struct exchange *x, struct lifecycle *s, const char *key,
 	const char *extra[] = { line, NULL };
 	struct fail why;
 	struct span doc;
-	struct retry again = { .policy = RETRY_UNSENT,
-	    .what = "create sandbox" };
+	struct retry again = { .what = "create sandbox" };
 	struct call c;
 	int made, r = -1;
 
@@ -319,28 +330,18 @@ lifecycle_create(struct exchange *x, struct lifecycle *s, const char *key,
 	c.req.fresh = true;
 	do
 		made = exchange_do(x, &c.req, &reply, GRACE_MS, f);
-	while (retry_again(&again, made, &reply, f));
-	if (made == -1) {
-		if ((s->maybe = reply.sent)) {
+	while (!slow(made, &reply) && retry_again(&again, made, &reply, f));
+	if (made == -1 || (reply.status / 100 != 2 && !slow(made, &reply))) {
+		if (made == 0)
+			http_refused(&reply, "create sandbox", f);
+		if ((s->maybe = again.maybe)) {
 			why = *f;
 			fail_set(f, why.status, "%.300s; if a sandbox was "
 			    "created all the same, it ends by itself in %d s",
 			    why.msg, LIFECYCLE_BUDGET_S);
 		}
-	} else if (reply.status / 100 != 2 && reply.status != 504) {
-		http_refused(&reply, "create sandbox", f);
-		/* A 503 has not begun; what else is wrong may have. */
-		s->maybe = reply.status >= 500 && reply.status != 501 &&
-		    reply.status != 503;
-	}
-	/* A 504 with a document is a sandbox that is slow: WIRE.md 7. */
-	else if (object(&reply, &doc, f) == -1) {
-		s->maybe = true;
-		if (reply.status == 504)
-			http_refused(&reply, "create sandbox", f);
-		else
-			nonsense("create sandbox", f);
-	} else if (identity(s, &doc, f) == -1 || status(s, &doc, f) == -1 ||
+	} else if (object(&reply, &doc, f) == -1 ||
+	    identity(s, &doc, f) == -1 || status(s, &doc, f) == -1 ||
 	    addresses(s, &doc, f) == -1 || check(s, f) == -1) {
 		s->maybe = true;
 		nonsense("create sandbox", f);

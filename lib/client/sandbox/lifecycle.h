@@ -53,12 +53,13 @@ int	lifecycle_unbody(struct lifecycle *, const char *, struct fail *);
 
 /*
  * Create one with the image and the sizes that are set, under an idempotency
- * key; id, status and what else the answer says are filled.  Asked once
- * (and again where it cannot have begun): a
- * second try after a lost answer could make a second one.  A signal leaves it
- * some seconds to answer, so that the id is not lost.  An id that is there
- * after a failure is of a sandbox to be deleted; without one, maybe says
- * whether there may be a sandbox all the same.
+ * key; id, status and what else the answer says are filled.  A lost answer is
+ * asked for again under the same key.  A server that does not know the key
+ * makes a second one then; the first, whose id nobody knows and nobody pings,
+ * ends by itself after LIFECYCLE_BUDGET_S.  A signal leaves it some seconds to
+ * answer, so that the id is not lost.  An id that is there after a failure is
+ * of a sandbox to be deleted; without one, maybe says whether there may be a
+ * sandbox all the same.
  */
 int	lifecycle_create(struct exchange *, struct lifecycle *,
 	    const char *key, struct fail *);

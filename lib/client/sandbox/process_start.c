@@ -161,7 +161,7 @@ process_start(const struct process_link *l, const struct process *p,
 	struct http_reply list = HTTP_REPLY_INIT;
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct span before;
-	struct retry again = { .policy = RETRY_BUSY, .what = "list" };
+	struct retry again = { .what = "list" };
 	bool known = false;
 	struct fail why;
 	enum fate fate;

@@ -60,8 +60,7 @@ complete_post(const struct completion *c, const char *build_id,
     struct http *http, const struct cloud *cloud, struct ledger *ledger,
     void (*note)(const char *), struct buf *out, struct fail *f)
 {
-	struct retry again = { .policy = RETRY_UNSENT, .what = "complete",
-	    .note = note };
+	struct retry again = { .what = "complete", .note = note };
 	struct buf url = BUF_INIT(BUF_SMALL_MAX);
 	struct buf rest = BUF_INIT(BUF_SMALL_MAX);
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
@@ -71,6 +70,7 @@ complete_post(const struct completion *c, const char *build_id,
 	const char *const extra[] = { key, NULL };
 	struct cloud_headers head;
 	struct fail past;	/* of notes on what is over: not worth one */
+	char why[sizeof(f->msg)];
 	int r = -1;
 
 	if (completion_body(c, &body, f) == -1 ||
@@ -91,26 +91,21 @@ complete_post(const struct completion *c, const char *build_id,
 		r = retry_exchange(&again, http, &request, &reply, f);
 		cloud_headers_free(&head);
 	} while (retry_again(&again, r, &reply, f));
-	if (r == -1) {
-		/* Lost on the way back, or an answer too long to read. */
-		if (reply.sent && (reply.status == 0 ||
-		    reply.status / 100 == 2)) {
-			char why[sizeof(f->msg)];
-
-			memcpy(why, f->msg, sizeof(why));
-			fail_set(f, f->status, "complete: %.300s; " MAYBE,
-			    why);
-		} else {
-			ledger_none(ledger, LEDGER_TEMPLATE, build_id, &past);
-			fail_in(f, "complete");
-		}
-	} else if (reply.status / 100 != 2) {
-		if (reply.status < 500)
-			ledger_none(ledger, LEDGER_TEMPLATE, build_id, &past);
+	if (r == 0 && reply.status / 100 == 2) {
+		if ((r = take(&reply, out, f)) == 0)
+			ledger_made(ledger, LEDGER_TEMPLATE, build_id,
+			    build_id, &past);
+		goto out;
+	}
+	if (r == -1)
+		fail_in(f, "complete");
+	else
 		r = http_refused(&reply, "complete", f);
-	} else if ((r = take(&reply, out, f)) == 0)
-		ledger_made(ledger, LEDGER_TEMPLATE, build_id, build_id,
-		    &past);
+	if (again.maybe) {
+		memcpy(why, f->msg, sizeof(why));
+		fail_set(f, f->status, "%.300s; " MAYBE, why);
+	} else if (reply.status < 500)
+		ledger_none(ledger, LEDGER_TEMPLATE, build_id, &past);
 out:
 	http_reply_free(&reply);
 	buf_free(&body);

@@ -221,8 +221,7 @@ prepare_post(const struct prepare *p, struct http *http,
     void (*note)(const char *), struct buf *out, struct fail *f)
 {
 	const char *const extra[] = { key_line, NULL };
-	struct retry again = { .policy = RETRY_UNSENT, .what = "prepare",
-	    .note = note };
+	struct retry again = { .what = "prepare", .note = note };
 	struct buf url = BUF_INIT(BUF_SMALL_MAX);
 	struct buf body = BUF_INIT(BUF_DOC_MAX);
 	struct http_reply reply = HTTP_REPLY_INIT;

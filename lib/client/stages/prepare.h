@@ -46,7 +46,9 @@ int	prepare_body(const struct prepare *, struct buf *, struct fail *);
 
 /*
  * Send it with this Idempotency-Key line; the answer, checked, goes onto out
- * as it came.
+ * as it came.  A lost answer is asked for again: a server that does not know
+ * the header begins another build then, and the one that nobody was told of
+ * ends unused.
  */
 int	prepare_post(const struct prepare *, struct http *,
 	    const struct cloud *, const char *key_line,

@@ -135,8 +135,8 @@ static int
 ask(struct sign *s, struct target *t, enum sign_dialect d,
     struct http_reply *reply, struct fail *f)
 {
-	struct retry again = { .policy = RETRY_BUSY, .what = t->what,
-	    .note = s->note, .grace_ms = t->rel_path != NULL ? GRACE_MS : 0 };
+	struct retry again = { .what = t->what, .note = s->note,
+	    .grace_ms = t->rel_path != NULL ? GRACE_MS : 0 };
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct sandbox_call call;
 	struct exchange x;

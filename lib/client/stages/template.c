@@ -141,8 +141,7 @@ template_lookup(struct http *http, const struct cloud *cloud,
     const char *reference, void (*note)(const char *), struct template *t,
     struct fail *f)
 {
-	struct retry again = { .policy = RETRY_BUSY,
-	    .what = "template lookup", .note = note };
+	struct retry again = { .what = "template lookup", .note = note };
 	char shown[128];
 	int r;
 
