@@ -16,8 +16,8 @@
 #	TL_NAME		the image's name: the target's, without its folder;
 #			for one image as above
 #
-# The targets *.template.json and *.plan.json are in no context.  What recipes do
-# is in tl.sh, beside this file: one command each, so that neither SHELL nor
+# The targets *.template.json and *.plan.json are in no context.  What recipes
+# do is in tl.sh, beside this file: one command each, so that neither SHELL nor
 # .ONESHELL changes it.
 
 TL_BUILD       ?= tl-build
@@ -43,8 +43,8 @@ tl-words  = work=$(call tl-quote,$(TL_WORK)) \
 #
 # No name of a context is in a rule, where it could be code, only that of a file
 # which holds the context's digest and is rewritten when that is another.  This
-# is done while make reads the rule, so that -q and -n know.  What cannot be read
-# yet is for the build to say: then the file is phony, and so newer than any.
+# is done while make reads the rule, so that -q and -n know.  What cannot be
+# read yet is for the build to say: then the file is phony, so newer than any.
 
 # All the files, as words FILE|DIR|DOCKERFILE.
 tl-contexts :=
@@ -105,7 +105,8 @@ tl-only-of = $(if $1,$(error $@ and $(call tl-field,2,$(firstword $1)) would \
 	    file=$(call tl-quote,$(tl-dockerfile)) \
 	    context=$(call tl-quote,$(call tl-field,2,$(tl-of))) \
 	    stamp=$(call tl-quote,$(call tl-field,1,$(tl-of))) \
-	    unknown=$(if $(filter $(call tl-field,1,$(tl-of)),$(tl-unknown)),yes) \
+	    unknown=$(if $(filter $(tl-unknown),$(call \
+	    tl-field,1,$(tl-of))),yes) \
 	    stamp_file=$(call tl-quote,$(call tl-field,3,$(tl-of))) \
 	    folder=$(call tl-quote,$(TL_WORK)/$(subst /,%,$*)) \
 	    tl_build=$(call tl-quote,$(TL_BUILD)) \

@@ -1,5 +1,7 @@
 #!/bin/sh
-# tl.sh: what tl.mk runs.  tl.sh look|image|plan NAME=VALUE... [-- PREREQUISITE...]
+# tl.sh: what tl.mk runs
+#
+#	tl.sh look|image|plan NAME=VALUE... [-- PREREQUISITE...]
 #
 # tl_build, flags, tl_context, tl_plan and view are a Makefile's words for a
 # shell; all else is a name as it is.

@@ -15,22 +15,24 @@ make_ () {
 cat >stub <<'END'
 #!/bin/sh
 # What tl.mk wants of tl-build: its folder, and the digest of what is sent.
-[ "$1" != --resume ] || eval "set -- $(cat "$2/command")"
+if [ "$1" = --resume ]; then
+	[ ! -e "$2/template.json" ] || exit 0
+	eval "set -- $(cat "$2/command")"
+fi
 while [ "$#" -gt 0 ]; do
 	case $1 in
 	-n) name=$2; shift ;;
 	--work) TL_WORK=$2; shift ;;
-	--fail) fail=1 ;;
+	--public) public=--public ;;
 	*) break ;;
 	esac
 	shift
 done
 export TL_WORK
-echo "$name: $*" >>"$STUB/built"
+echo "$name: ${public+$public }$*" >>"$STUB/built"
 echo "-n '$name' --work '$TL_WORK' '$1' ${2+"'$2'"}" >"$TL_WORK/command"
 echo "log of $$" >>"$TL_WORK/log"
 touch "$TL_WORK/.tl-private"
-[ -z "${fail-}" ] || exit 1
 [ ! -e "$STUB/meanwhile" ] || . "$STUB/meanwhile"
 tl-context --digest "$TL_WORK/context.sha256" -f "$1" ${2+"$2"} \
     >"$TL_WORK/context" || exit
@@ -131,18 +133,18 @@ mv hidden web/mark
 due 'back again' 0
 touch web/new
 make_ -n
-is 'make -n builds nothing' "$status $(cat "$T/built") $(grep -c stub "$T/out")" \
-    '0  1'
+is 'make -n builds nothing' \
+    "$status $(cat "$T/built") $(grep -c stub "$T/out")" '0  1'
 due 'and forgets nothing' 1
 
 # --- names: none is code, none stops anything, a change of each is seen
 
 : >web/a
 # shellcheck disable=SC2016,SC1003
-for mark in ';id>pwned' ':;id>pwned' '$(shell id>pwned)' '`id>pwned`' '|id>pwned' \
-    '
-	id>pwned' '=$(shell id>pwned)' '&id>pwned' "'id>pwned'" '"id>pwned"' '#' \
-    '%' '*' '?' '[a]' '\' '\\' ' ' '	' ' a' '::b.3pm' '(b)' '~' '$$' '$@' \
+for mark in ';id>pwned' ':;id>pwned' '$(shell id>pwned)' '`id>pwned`' \
+    '|id>pwned' '
+	id>pwned' '=$(shell id>pwned)' '&id>pwned' "'id>pwned'" \
+    '"id>pwned"' '#' '%' '*' '?' '[a]' '\' '\\' ' ' '	' ' a' '::b.3pm' '(b)' '~' '$$' '$@' \
     "$(printf '\377')" ' \'; do
 	: >"web/a$mark"
 	due "a$mark" 1
@@ -187,7 +189,8 @@ is 'two that fail' "$status $(sort "$T/built" | paste -sd' ')" \
     '2 a: Dockerfile . b: b.Dockerfile .'
 touch -r .tl/..context "$T/stamp"
 make_ -k
-is 'what they leave changes nothing' "$(find .tl/..context -newer "$T/stamp")" ''
+is 'what they leave changes nothing' \
+    "$(find .tl/..context -newer "$T/stamp")" ''
 rm "$T/meanwhile"
 due 'they are taken up' 2 -j2
 cd "$T" || exit 1
@@ -224,6 +227,12 @@ make_ web.template.json
 rm "$T/meanwhile"
 due 'what changed before it was sent' 1
 is 'for the other one' "$(cut -d: -f1 "$T/once")" too
+echo 'echo soon >>web/sub/soon' >"$T/meanwhile"
+echo 'echo late >>web/sub/late' >"$T/after"
+touch -d '2001-01-03' web/Dockerfile
+make_ web.template.json
+rm "$T/meanwhile" "$T/after"
+due 'what changed before and after' 2
 cd "$T" || exit 1
 
 # --- contexts that cannot be read (yet), of odd names, more than one of them
@@ -243,7 +252,8 @@ ln -s nowhere web/.dockerignore
 make_ -q
 is 'an ignore file that cannot be read: is due' "$status" 1
 make_
-is 'and the build says why' "$status $(grep -c 'a link to nothing' "$T/err")" '2 1'
+is 'and the build says why' \
+    "$status $(grep -c 'a link to nothing' "$T/err")" '2 1'
 rm web/.dockerignore
 due 'and without it' 0
 make_ TL_CONTEXT=/no/such
@@ -272,21 +282,25 @@ END
 	due "the context $dir" 1
 	: >"./$dir/new"
 	due "the context $dir, changed" 1
-	is 'by its name' "$(sed 's,\./,,g' "$T/once")" "$dir: $dir/Dockerfile $dir"
+	is 'by its name' "$(sed 's,\./,,g' "$T/once")" \
+	    "$dir: $dir/Dockerfile $dir"
 done
-mkdir -p a/b a@-b
+mkdir -p a/b a@-b a@b
 echo FROM busybox >a/b/Dockerfile
 cp a/b/Dockerfile a@-b
+cp a/b/Dockerfile a@b
 ln -s "$PWD/a" far
 cat >Makefile <<'END'
 include $(TL_MK)
-all: 1.template.json 2.template.json 3.template.json 4.template.json
+all: 1.template.json 2.template.json 3.template.json 4.template.json \
+    5.template.json
 1.template.json: a/b/Dockerfile $(call tl-context,a/b/)
 2.template.json: a@-b/Dockerfile $(call tl-context, a@-b )
 3.template.json: $(call tl-context,$(CURDIR)/far/b) far/b/Dockerfile
 4.template.json: far/b/Dockerfile
+5.template.json: a@b/Dockerfile $(call tl-context,a@b)
 END
-due 'folders below others' 4
+due 'folders below others' 5
 touch a/b/new
 due 'one of them changed' 2
 is 'those that have it' "$(cut -d: -f1 "$T/once" | paste -sd' ')" '1 3'
@@ -303,7 +317,8 @@ END
 echo FROM busybox >Web
 touch web/file lib/file lib/other
 due 'a Dockerfile that is elsewhere' 1
-is 'the context is the one that is named' "$(cat "$T/once" "$T/sent")" 'web: Web web
+is 'the context is the one that is named' \
+    "$(cat "$T/once" "$T/sent")" 'web: Web web
 file'
 echo file >Web.dockerignore
 make_ -B
@@ -334,6 +349,40 @@ make_ lib.template.json
 is 'no Dockerfile' "$status $(grep -c 'needs its Dockerfile' "$T/err")" '2 1'
 cd "$T" || exit 1
 
+# --- what an earlier make has left
+
+mkdir -p left/web
+cd left || exit 1
+cat >Makefile <<'END'
+include $(TL_MK)
+out/web.template.json: web/Dockerfile $(call tl-context,web)
+END
+echo FROM busybox >web/Dockerfile
+make_
+is 'no folder for the target' "$status $(ls -A .tl)" '2 .tl-private
+out%web
+targets
+web.context'
+mkdir out
+: >"$T/built"
+make_
+is 'the image is there: it is taken' "$status $(cat "$T/built") $(ls out)" \
+    '0  web.template.json'
+rm -r out
+touch web/new
+make_
+mkdir out
+touch web/newer
+due 'the image is there, of another context' 1
+echo 'exit 1' >"$T/meanwhile"
+touch web/newest
+make_
+rm "$T/meanwhile"
+due 'other options' 1 TL_BUILD_FLAGS=--public
+is 'it is not the one that failed' "$(cat "$T/once")" \
+    'web: --public web/Dockerfile web'
+cd "$T" || exit 1
+
 # --- whatever else a Makefile says
 
 mkdir -p says/web
@@ -351,11 +400,13 @@ END
 for says in '.ONESHELL:' '.ONESHELL:\nSHELL = /bin/bash' 'SHELL = /bin/bash' \
     '.SHELLFLAGS = -euc' 'SHELL = /bin/bash\n.SHELLFLAGS = -euo pipefail -c' \
     '.DELETE_ON_ERROR:' '.SECONDEXPANSION:' '.POSIX:' '.SUFFIXES:' '.SILENT:' \
-    '.NOTPARALLEL:' 'MAKEFLAGS += -rR' 'MAKEFLAGS += --warn-undefined-variables' \
+    '.NOTPARALLEL:' 'MAKEFLAGS += -rR' \
+    'MAKEFLAGS += --warn-undefined-variables' \
     'export TL_WORK TL_BUILD TL_NAME' 'unexport TL_WORK' \
     'export SOURCE_DATE_EPOCH := 1000' \
     'web.template.json: export SOURCE_DATE_EPOCH = 1000' \
-    'export PATH := /usr/bin:$(PATH)' 'TL_WORK = web/tl' 'TL_WORK = $(CURDIR)/w' \
+    'export PATH := /usr/bin:$(PATH)' 'TL_WORK = web/tl' \
+    'TL_WORK = $(CURDIR)/w' \
     'TL_WORK = ../says/.tl' 'TL_NAME = my image' 'export' \
     '.ONESHELL:\n.SHELLFLAGS = -c -- '; do
 	makefile "$says"
