@@ -45,22 +45,63 @@ line_set(char *line, unsigned n, int (*set)(void *, const char *, const char *,
 	return 0;
 }
 
+static int
+words(char *line, int (*each)(void *, char *[], unsigned, struct fail *),
+    void *arg, struct fail *f)
+{
+	char *word[CONF_WORDS_MAX], *rest = NULL;
+	unsigned n = 0;
+
+	while (n < CONF_WORDS_MAX && (word[n] = strtok_r(n == 0 ? line : NULL,
+	    " \t\r", &rest)) != NULL && word[n][0] != '#')
+		n++;
+	return n == 0 ? 0 : each(arg, word, n, f);
+}
+
+/* The next line of a text, ended by a NUL; *text is moved behind it. */
+static char *
+line_next(char **text, unsigned *n)
+{
+	char *line = strsep(text, "\n");
+
+	if (line != NULL)
+		++*n;
+	return line;
+}
+
+static int
+line_fail(const char *path, unsigned n, struct fail *f)
+{
+	char where[300];
+
+	snprintf(where, sizeof(where), "%.200s:%u", path, n);
+	return fail_in(f, where);
+}
+
 int
 conf_parse(struct buf *text, const char *path, int (*set)(void *,
     const char *, const char *, unsigned, struct fail *), void *arg,
     struct fail *f)
 {
-	char *line, *next, where[300];
+	char *line, *rest = text->data;
 	unsigned n = 0;
 
-	for (line = text->data; line != NULL; line = next) {
-		n++;
-		if ((next = strchr(line, '\n')) != NULL)
-			*next++ = '\0';
-		if (line_set(line, n, set, arg, f) == -1) {
-			snprintf(where, sizeof(where), "%.200s:%u", path, n);
-			return fail_in(f, where);
-		}
-	}
+	while ((line = line_next(&rest, &n)) != NULL)
+		if (line_set(line, n, set, arg, f) == -1)
+			return line_fail(path, n, f);
+	return 0;
+}
+
+int
+conf_words(struct buf *text, const char *path,
+    int (*each)(void *, char *[], unsigned, struct fail *), void *arg,
+    struct fail *f)
+{
+	char *line, *rest = text->data;
+	unsigned n = 0;
+
+	while ((line = line_next(&rest, &n)) != NULL)
+		if (words(line, each, arg, f) == -1)
+			return line_fail(path, n, f);
 	return 0;
 }

@@ -21,4 +21,15 @@ int	conf_parse(struct buf *text, const char *path,
 	    int (*set)(void *arg, const char *name, const char *value,
 	    unsigned line, struct fail *), void *arg, struct fail *);
 
+/*
+ * A text of lines of words with blanks between them; a word that begins with
+ * '#' begins a comment.  each is told the words of a line that has some, the
+ * first CONF_WORDS_MAX of them.  Else as conf_parse().
+ */
+#define CONF_WORDS_MAX	8
+
+int	conf_words(struct buf *text, const char *path,
+	    int (*each)(void *arg, char *word[], unsigned n, struct fail *),
+	    void *arg, struct fail *);
+
 #endif

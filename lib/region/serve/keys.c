@@ -7,6 +7,7 @@
 #include <nettle/sha2.h>
 
 #include "core/buf.h"
+#include "core/conf.h"
 #include "core/hex.h"
 #include "core/private.h"
 #include "region/serve/keys.h"
@@ -33,15 +34,10 @@ hash_read(uint8_t *hash, const char *s)
 }
 
 static int
-entry_read(struct entry *e, char *line, struct fail *f)
+entry_read(struct entry *e, char *word[], unsigned n, struct fail *f)
 {
-	static const char blank[] = " \t\r";
-	char *word[6], *rest = NULL;
-	int n = 0;
+	unsigned i;
 
-	for (; n < 6 && (word[n] = strtok_r(n == 0 ? line : NULL, blank,
-	    &rest)) != NULL; n++)
-		;
 	if (n != 5)
 		return fail_set(f, EX_CONFIG,
 		    "not five words: key|pat SHA256HEX ID ORG PROJECT");
@@ -51,8 +47,8 @@ entry_read(struct entry *e, char *line, struct fail *f)
 	if (hash_read(e->hash, word[1]) == -1)
 		return fail_set(f, EX_CONFIG,
 		    "the second word is no SHA-256 in hexadecimal");
-	for (n = 2; n < 5; n++)
-		if (!id_ok(word[n], strlen(word[n])))
+	for (i = 2; i < 5; i++)
+		if (!id_ok(word[i], strlen(word[i])))
 			return fail_set(f, EX_CONFIG,
 			    "an id is not 1 to %d of A-Z a-z 0-9 - _", ID_MAX);
 	e->key.pat = word[0][0] == 'p';
@@ -92,42 +88,35 @@ entry_add(struct keys *k, const struct entry *e, struct fail *f)
 	return 0;
 }
 
+static int
+key_line(void *arg, char *word[], unsigned n, struct fail *f)
+{
+	struct entry e;
+
+	if (entry_read(&e, word, n, f) == -1)
+		return -1;
+	return entry_add(arg, &e, f);
+}
+
 struct keys *
 keys_load(const char *path, struct fail *f)
 {
 	struct buf text = BUF_INIT(KEYS_FILE_MAX);
 	struct keys *k = calloc(1, sizeof(*k));
-	struct entry e;
-	char where[256], *line, *rest;
-	unsigned n = 0;
+	int rc;
 
 	if (k == NULL) {
 		fail_set(f, EX_OSERR, "out of memory");
 		return NULL;
 	}
-	if (private_load(&text, path, f) == -1)
-		goto fail;
-	for (rest = text.len == 0 ? NULL : text.data;
-	    (line = strsep(&rest, "\n")) != NULL;) {
-		n++;
-		line[strcspn(line, "#")] = '\0';
-		if (line[strspn(line, " \t\r")] == '\0')
-			continue;
-		if (entry_read(&e, line, f) == -1 ||
-		    entry_add(k, &e, f) == -1) {
-			snprintf(where, sizeof(where), "%.200s:%u", path, n);
-			fail_in(f, where);
-			goto fail;
-		}
-	}
-	if (k->n == 0) {
-		fail_set(f, EX_CONFIG, "%.200s: no key in it", path);
-		goto fail;
-	}
+	rc = private_load(&text, path, f);
+	if (rc == 0)
+		rc = conf_words(&text, path, key_line, k, f);
+	if (rc == 0 && k->n == 0)
+		rc = fail_set(f, EX_CONFIG, "%.200s: no key in it", path);
 	buf_free(&text);
-	return k;
-fail:
-	buf_free(&text);
+	if (rc == 0)
+		return k;
 	keys_free(k);
 	return NULL;
 }

@@ -13,9 +13,9 @@
  *	key SHA256HEX ID ORG PROJECT
  *	pat SHA256HEX ID ORG PROJECT	(a line for each project it may use)
  *
- * SHA256HEX is of the token, so the file gives no token away; '#' starts a
- * comment.  Ids are those of region/serve/id.h; a project is of one
- * organization.
+ * SHA256HEX is of the token, so the file gives no token away; a word that
+ * begins with '#' starts a comment.  Ids are those of region/serve/id.h; a
+ * project is of one organization.
  */
 struct keys;
 

@@ -29,8 +29,9 @@ struct s3 {
 };
 
 /*
- * Read keys from a file of mode 0600, "ACCESS SECRET rw" or "... ro" a line;
- * '#' starts a comment line.  EX_CONFIG names file and line, not the secret.
+ * Read keys from a file of mode 0600, "ACCESS SECRET rw" or "... ro" a line; a
+ * word that begins with '#' starts a comment.  EX_CONFIG names file and line,
+ * not the secret.
  */
 int	s3_keys_load(struct s3 *, const char *path, struct fail *);
 void	s3_keys_free(struct s3 *);
