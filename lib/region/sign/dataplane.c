@@ -195,6 +195,35 @@ store_error(struct serve_request *r, const struct fail *f)
 		    "the object store refused the request");
 }
 
+/* A request that is not as it must be, or reaches for another's. */
+static void
+refuse(struct serve_request *r, const char *id, const char *project,
+    const struct fail *f)
+{
+	if (f->status == EX_NOPERM)
+		serve_error(r, 403, "FORBIDDEN", "%s", f->msg);
+	else if (f->status == EX_DATAERR)
+		serve_error(r, 400, "INVALID_REQUEST", "%s", f->msg);
+	else
+		serve_error(r, 500, "INTERNAL_ERROR", "%s", f->msg);
+	serve_log(r->serve, "sandbox %s of %s: refused: %s", id, project,
+	    f->msg);
+}
+
+/* The configuration as it is now: 0, or -1 answered. */
+static int
+configure(struct serve_request *r, const struct dataplane *d,
+    struct config *config)
+{
+	struct fail f;
+
+	if (config_load(config, d->config, &f) == 0)
+		return 0;
+	serve_log(r->serve, "%s", f.msg);
+	serve_error(r, 500, "INTERNAL_ERROR", "the signer is not configured");
+	return -1;
+}
+
 static int
 open_upload(struct answer *a, bool verbose, struct fail *f)
 {
@@ -227,22 +256,11 @@ sign(struct serve_request *r, const struct dataplane *d, const char *id,
 		return;
 	}
 	a->id.max = BUF_SMALL_MAX;
-	if (config_load(&a->config, d->config, &f) == -1) {
-		serve_log(r->serve, "%s", f.msg);
-		serve_error(r, 500, "INTERNAL_ERROR",
-		    "the signer is not configured");
+	if (configure(r, d, &a->config) == -1)
 		goto fail;
-	}
 	if (sign_parse(&a->request, r->body.len == 0 ? "" : r->body.data,
 	    r->body.len, project, &a->config, &f) == -1) {
-		if (f.status == EX_NOPERM)
-			serve_error(r, 403, "FORBIDDEN", "%s", f.msg);
-		else if (f.status == EX_DATAERR)
-			serve_error(r, 400, "INVALID_REQUEST", "%s", f.msg);
-		else
-			serve_error(r, 500, "INTERNAL_ERROR", "%s", f.msg);
-		serve_log(r->serve, "sandbox %s of %s: refused: %s", id,
-		    project, f.msg);
+		refuse(r, id, project, &f);
 		goto fail;
 	}
 	if ((a->request.kind == SIGN_MULTIPART_PUT &&
@@ -311,19 +329,9 @@ release(struct serve_request *r, const struct dataplane *d, const char *id,
 	int rc;
 
 	if (release_parse(r, project, &path, &f) == -1) {
-		if (f.status == EX_NOPERM)
-			serve_error(r, 403, "FORBIDDEN", "%s", f.msg);
-		else
-			serve_error(r, f.status == EX_DATAERR ? 400 : 500,
-			    f.status == EX_DATAERR ? "INVALID_REQUEST" :
-			    "INTERNAL_ERROR", "request: %s", f.msg);
-		serve_log(r->serve, "sandbox %s of %s: refused: %s", id,
-		    project, f.msg);
-	} else if (config_load(&config, d->config, &f) == -1) {
-		serve_log(r->serve, "%s", f.msg);
-		serve_error(r, 500, "INTERNAL_ERROR",
-		    "the signer is not configured");
-	} else {
+		fail_in(&f, "request");
+		refuse(r, id, project, &f);
+	} else if (configure(r, d, &config) == 0) {
 		rc = give_back_all(d, &config, path, &n, &f);
 		if (rc == 0 || n > 0)
 			serve_log(r->serve, "sandbox %s of %s: gave back %zu "
