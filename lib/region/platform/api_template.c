@@ -20,46 +20,41 @@ reply_template(struct serve_request *r, unsigned status,
 	serve_reply_json(r, status, &j);
 }
 
-/* What a look for a template has found: 1 with the template, 0 or -1. */
+/* Answer with the template that this finds by the path's word. */
 static void
-answer_template(struct serve_request *r, int found,
-    struct platform_template *t, const char *how, const char *word,
-    const struct fail *f)
+look(struct api *a, struct serve_request *r, struct api_call *c,
+    int (*find)(struct platform *, const char *, const char *,
+    struct platform_template *, struct fail *), const char *how)
 {
-	if (found == 1) {
-		reply_template(r, 200, t);
-		platform_template_free(t);
-	} else if (found == 0)
+	struct platform_template t;
+	struct fail f;
+
+	switch (find(a->platform, c->key.project, c->seg[0], &t, &f)) {
+	case 1:
+		reply_template(r, 200, &t);
+		platform_template_free(&t);
+		break;
+	case 0:
 		serve_error(r, 404, "template_not_found",
-		    "no template %s %s", how, word);
-	else
-		api_refuse(r, f);
+		    "no template %s %s", how, c->seg[0]);
+		break;
+	default:
+		api_refuse(r, &f);
+	}
 }
 
 /* GET sandbox-templates/by-name/{} */
 void
 api_template_named(struct api *a, struct serve_request *r, struct api_call *c)
 {
-	struct platform_template t;
-	struct fail f;
-	int found;
-
-	found = platform_template_named(a->platform, c->key.project,
-	    c->seg[0], &t, &f);
-	answer_template(r, found, &t, "of the name", c->seg[0], &f);
+	look(a, r, c, platform_template_named, "of the name");
 }
 
 /* GET sandbox-templates/{} */
 void
 api_template_get(struct api *a, struct serve_request *r, struct api_call *c)
 {
-	struct platform_template t;
-	struct fail f;
-	int found;
-
-	found = platform_template_by_id(a->platform, c->key.project,
-	    c->seg[0], &t, &f);
-	answer_template(r, found, &t, "with the id", c->seg[0], &f);
+	look(a, r, c, platform_template_by_id, "with the id");
 }
 
 /* DELETE sandbox-templates/{} */

@@ -17,10 +17,7 @@ platform_again(struct platform *p, const char *project,
 
 	if (once->key == NULL)
 		return 0;
-	pthread_mutex_lock(&p->lock);
-	db_text(p, ONCE_GET, 1, project);
-	db_text(p, ONCE_GET, 2, once->key);
-	r = db_step(p, ONCE_GET, f);
+	r = db_find(p, ONCE_GET, project, once->key, f);
 	if (r == 1) {
 		print = (const char *)sqlite3_column_text(st, 0);
 		if (print == NULL)
@@ -32,8 +29,7 @@ platform_again(struct platform *p, const char *project,
 			    (size_t)sqlite3_column_bytes(st, 1), f) == -1 ?
 			    -1 : 1;
 	}
-	db_done(p, ONCE_GET);
-	pthread_mutex_unlock(&p->lock);
+	db_found(p, ONCE_GET);
 	return r;
 }
 
@@ -141,16 +137,11 @@ int
 platform_build_get(struct platform *p, const char *project, const char *id,
     struct build *b, struct fail *f)
 {
-	int r;
+	int r = db_find(p, BUILD_GET, project, id, f);
 
-	pthread_mutex_lock(&p->lock);
-	db_text(p, BUILD_GET, 1, project);
-	db_text(p, BUILD_GET, 2, id);
-	r = db_step(p, BUILD_GET, f);
 	if (r == 1 && build_row(p->st[BUILD_GET], b, f) == -1)
 		r = -1;
-	db_done(p, BUILD_GET);
-	pthread_mutex_unlock(&p->lock);
+	db_found(p, BUILD_GET);
 	return r;
 }
 

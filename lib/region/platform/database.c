@@ -201,6 +201,23 @@ db_done(struct platform *p, enum statement which)
 	sqlite3_clear_bindings(p->st[which]);
 }
 
+int
+db_find(struct platform *p, enum statement which, const char *project,
+    const char *what, struct fail *f)
+{
+	pthread_mutex_lock(&p->lock);
+	db_text(p, which, 1, project);
+	db_text(p, which, 2, what);
+	return db_step(p, which, f);
+}
+
+void
+db_found(struct platform *p, enum statement which)
+{
+	db_done(p, which);
+	pthread_mutex_unlock(&p->lock);
+}
+
 void
 db_text(struct platform *p, enum statement which, int i, const char *s)
 {

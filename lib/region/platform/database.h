@@ -27,8 +27,8 @@ struct platform {
 };
 
 /*
- * All of these are called with the lock held.  A failure says what SQLite
- * does; EX_TEMPFAIL if another process has the database.
+ * All of these but db_find() are called with the lock held.  A failure says
+ * what SQLite does; EX_TEMPFAIL if another process has the database.
  */
 int	db_fail(const struct platform *, struct fail *);
 /* Run a statement, stepping over what has no rows of interest; it is reset. */
@@ -37,6 +37,13 @@ int	db_run(struct platform *, enum statement, struct fail *);
 int	db_step(struct platform *, enum statement, struct fail *);
 /* Reset one whose rows have been read. */
 void	db_done(struct platform *, enum statement);
+/*
+ * Take the lock and run one that asks by two texts: 1 with its first row, 0,
+ * -1.  db_found() resets it and lets the lock go.
+ */
+int	db_find(struct platform *, enum statement, const char *project,
+	    const char *what, struct fail *);
+void	db_found(struct platform *, enum statement);
 /* Bind; a text outlives the statement's run, so none is copied. */
 void	db_text(struct platform *, enum statement, int i, const char *);
 void	db_number(struct platform *, enum statement, int i, int64_t);

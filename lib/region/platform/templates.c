@@ -35,16 +35,11 @@ static int
 template_get(struct platform *p, enum statement which, const char *project,
     const char *what, struct platform_template *t, struct fail *f)
 {
-	int r;
+	int r = db_find(p, which, project, what, f);
 
-	pthread_mutex_lock(&p->lock);
-	db_text(p, which, 1, project);
-	db_text(p, which, 2, what);
-	r = db_step(p, which, f);
 	if (r == 1 && template_row(p->st[which], t, f) == -1)
 		r = -1;
-	db_done(p, which);
-	pthread_mutex_unlock(&p->lock);
+	db_found(p, which);
 	return r;
 }
 
@@ -197,10 +192,7 @@ platform_snapshot_below(struct platform *p, const char *project,
 	int r;
 
 	*below = NULL;
-	pthread_mutex_lock(&p->lock);
-	db_text(p, SNAPSHOT_BELOW, 1, project);
-	db_text(p, SNAPSHOT_BELOW, 2, uri);
-	r = db_step(p, SNAPSHOT_BELOW, f);
+	r = db_find(p, SNAPSHOT_BELOW, project, uri, f);
 	if (r == 1) {
 		if (db_column(st, 0, &kind, f) == -1 ||
 		    (kind != NULL && strcmp(kind, "diff") == 0 &&
@@ -209,8 +201,7 @@ platform_snapshot_below(struct platform *p, const char *project,
 		else if (kind != NULL && strcmp(kind, "diff") == 0)
 			r = *below == NULL ? 0 : 2;
 	}
-	db_done(p, SNAPSHOT_BELOW);
-	pthread_mutex_unlock(&p->lock);
+	db_found(p, SNAPSHOT_BELOW);
 	free(kind);
 	return r;
 }
@@ -219,13 +210,8 @@ int
 platform_snapshot_visible(struct platform *p, const char *project,
     const char *uri, struct fail *f)
 {
-	int r;
+	int r = db_find(p, SNAPSHOT_VISIBLE, project, uri, f);
 
-	pthread_mutex_lock(&p->lock);
-	db_text(p, SNAPSHOT_VISIBLE, 1, project);
-	db_text(p, SNAPSHOT_VISIBLE, 2, uri);
-	r = db_step(p, SNAPSHOT_VISIBLE, f);
-	db_done(p, SNAPSHOT_VISIBLE);
-	pthread_mutex_unlock(&p->lock);
+	db_found(p, SNAPSHOT_VISIBLE);
 	return r;
 }
