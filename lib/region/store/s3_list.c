@@ -108,8 +108,9 @@ common_prefix(const struct listing *l, const char *key, struct buf *out,
 }
 
 static int
-list_print(struct buf *b, const struct op_state *st, const struct listing *l,
-    const struct objects_entry *e, size_t n, struct fail *f)
+objects_print(struct buf *b, const struct op_state *st,
+    const struct listing *l, const struct objects_entry *e, size_t n,
+    struct fail *f)
 {
 	const char *after = l->token.len > 0 ? l->token.data : l->after.data;
 	struct buf contents = BUF_INIT(XML_MAX), group = BUF_INIT(4096);
@@ -171,26 +172,6 @@ out:
 	return rc;
 }
 
-void
-s3_list_objects(struct serve_request *r, struct s3 *s, struct op_state *st)
-{
-	struct buf b = BUF_INIT(XML_MAX);
-	struct objects_entry *e = NULL;
-	struct listing l;
-	size_t n = 0;
-
-	if (listing_read(r, &l, "max-keys") == 0) {
-		if (objects_list(s->objects, st->bucket, false,
-		    l.prefix.data, &e, &n, &st->f) == -1)
-			s3_result(r, OBJECTS_FAILED, &st->f);
-		else
-			s3_reply_xml(r, &b, list_print(&b, st, &l, e, n,
-			    &st->f), &st->f);
-		objects_list_free(e, n);
-	}
-	listing_free(&l);
-}
-
 /* Whether a list has it behind it, by its markers.  Alone, an id's is none. */
 static bool
 is_past(const struct listing *l, const struct objects_entry *e)
@@ -240,24 +221,37 @@ uploads_print(struct buf *b, const struct op_state *st,
 	    "</ListMultipartUploadsResult>\n", i < n ? "true" : "false");
 }
 
-void
-s3_list_uploads(struct serve_request *r, struct s3 *s, struct op_state *st)
+/* Objects, or with uploads the open uploads. */
+static void
+list(struct serve_request *r, struct s3 *s, struct op_state *st, bool uploads)
 {
 	struct buf b = BUF_INIT(XML_MAX);
 	struct objects_entry *e = NULL;
 	struct listing l;
 	size_t n = 0;
 
-	if (listing_read(r, &l, "max-uploads") == 0) {
-		if (objects_list(s->objects, st->bucket, true, l.prefix.data,
-		    &e, &n, &st->f) == -1)
+	if (listing_read(r, &l, uploads ? "max-uploads" : "max-keys") == 0) {
+		if (objects_list(s->objects, st->bucket, uploads,
+		    l.prefix.data, &e, &n, &st->f) == -1)
 			s3_result(r, OBJECTS_FAILED, &st->f);
 		else
-			s3_reply_xml(r, &b, uploads_print(&b, st, &l, e, n,
-			    &st->f), &st->f);
+			s3_reply_xml(r, &b, (uploads ? uploads_print :
+			    objects_print)(&b, st, &l, e, n, &st->f), &st->f);
 		objects_list_free(e, n);
 	}
 	listing_free(&l);
+}
+
+void
+s3_list_objects(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	list(r, s, st, false);
+}
+
+void
+s3_list_uploads(struct serve_request *r, struct s3 *s, struct op_state *st)
+{
+	list(r, s, st, true);
 }
 
 static int
