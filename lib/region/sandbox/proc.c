@@ -43,6 +43,14 @@ put(struct proc *p)
 }
 
 void
+proc_ref(struct sandbox *b, struct proc *p)
+{
+	pthread_mutex_lock(&b->lock);
+	p->refs++;
+	pthread_mutex_unlock(&b->lock);
+}
+
+void
 proc_put(struct sandbox *b, struct proc *p)
 {
 	pthread_mutex_lock(&b->lock);

@@ -54,6 +54,7 @@ struct proc_spec {
 int	 proc_start(struct sandbox *, const struct proc_spec *, struct proc **,
 	    struct fail *);
 struct proc *proc_find(struct sandbox *, pid_t);
+void	 proc_ref(struct sandbox *, struct proc *);
 void	 proc_put(struct sandbox *, struct proc *);
 /* A signal for its group; false if it has ended. */
 bool	 proc_kill(struct sandbox *, struct proc *, int sig);
