@@ -239,6 +239,18 @@ delete(struct serve_request *r, struct sandbox *b)
 	show(r, b);
 }
 
+static void
+all(struct serve_request *r, struct sandboxes *s, const struct key *caller,
+    const char *ns)
+{
+	if (strcmp(r->method, "POST") == 0)
+		create(r, s, caller, ns == NULL ? "default" : ns);
+	else if (strcmp(r->method, "GET") == 0)
+		list(r, s, caller, ns);
+	else
+		serve_only(r, "METHOD_NOT_ALLOWED", "GET, POST");
+}
+
 void
 lifecycle_done(struct serve_request *r, struct sandboxes *s,
     const struct key *caller)
@@ -259,25 +271,20 @@ lifecycle_done(struct serve_request *r, struct sandboxes *s,
 		serve_error(r, 404, "NOT_FOUND", "no such address");
 		return;
 	}
-	if (id == NULL && strcmp(r->method, "POST") == 0)
-		create(r, s, caller, ns == NULL ? "default" : ns);
-	else if (id == NULL && strcmp(r->method, "GET") == 0)
-		list(r, s, caller, ns);
-	else if (id == NULL)
-		serve_only(r, "METHOD_NOT_ALLOWED", "GET, POST");
-	else if ((b = sandboxes_find(s, id, caller)) == NULL)
+	if (id == NULL) {
+		all(r, s, caller, ns);
+		return;
+	}
+	b = sandboxes_find(s, id, caller);
+	if (b == NULL || (ns != NULL && strcmp(ns, b->ns) != 0))
 		serve_error(r, 404, "SANDBOX_NOT_FOUND",
 		    "there is no such sandbox");
-	else {
-		if (ns != NULL && strcmp(ns, b->ns) != 0)
-			serve_error(r, 404, "SANDBOX_NOT_FOUND",
-			    "there is no such sandbox");
-		else if (strcmp(r->method, "GET") == 0)
-			show(r, b);
-		else if (strcmp(r->method, "DELETE") == 0)
-			delete(r, b);
-		else
-			serve_only(r, "METHOD_NOT_ALLOWED", "GET, DELETE");
+	else if (strcmp(r->method, "GET") == 0)
+		show(r, b);
+	else if (strcmp(r->method, "DELETE") == 0)
+		delete(r, b);
+	else
+		serve_only(r, "METHOD_NOT_ALLOWED", "GET, DELETE");
+	if (b != NULL)
 		sandbox_put(b);
-	}
 }

@@ -1,26 +1,22 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "core/clock.h"
-#include "core/http.h"
-#include "region/runtime/files.h"
-#include "region/runtime/root.h"
+#include "region/sandbox/blob.h"
+#include "region/sandbox/fileapi.h"
 #include "region/sandbox/procapi.h"
 #include "region/sandbox/proxy.h"
 #include "region/serve/id.h"
+#include "region/sign/dataplane.h"
 #include "region/sign/sign.h"
 
 /* A sign request names one object. */
 #define SIGN_BODY_MAX	(1U << 20)
-#define SIGN_TIMEOUT_MS	60000
-#define PATH_QUERY_MAX	(64U << 10)
 
-static const char id_header[] = "X-Tensorlake-Sandbox-Id";
+static const char id_header[] = DATAPLANE_SANDBOX;
 
 /* What a request under way holds. */
 struct passage {
@@ -76,184 +72,15 @@ proxy_id(struct serve_request *r, char id[ID_MAX + 1])
 	return 0;
 }
 
-/* What an errno value of files.h is to a client. */
-static void
-file_error(struct serve_request *r, int error)
-{
-	static const struct {
-		int		 error;
-		unsigned	 status;
-		const char	*code, *text;
-	} known[] = {
-		{ EBADMSG, 400, "BAD_REQUEST", "path: missing or malformed" },
-		{ ENAMETOOLONG, 400, "BAD_REQUEST", "path: too long" },
-		{ EXDEV, 403, "PATH_TRAVERSAL", "path: \"..\" in it" },
-		{ ELOOP, 403, "PATH_TRAVERSAL",
-		    "path: through a link that leads nowhere allowed" },
-		{ EACCES, 403, "PERMISSION_DENIED",
-		    "the sandbox's user may not do that" },
-		{ EPERM, 403, "PERMISSION_DENIED",
-		    "the sandbox's user may not do that" },
-		{ EROFS, 403, "PERMISSION_DENIED", "read-only" },
-		{ ENOENT, 404, "NOT_FOUND", "no such file" },
-		{ EISDIR, 400, "IS_DIRECTORY", "a folder" },
-		{ ENOTDIR, 400, "NOT_A_DIRECTORY",
-		    "something on the way is no folder" },
-		{ EINVAL, 400, "NOT_A_FILE", "not a regular file" },
-		{ EOPNOTSUPP, 400, "IN_MEMORY",
-		    "a file system in memory: have a process write there" },
-		{ ENOSPC, 507, "NO_SPACE",
-		    "ENOSPC: no space left on the sandbox's disk" },
-		{ EDQUOT, 507, "NO_SPACE",
-		    "ENOSPC: no space left on the sandbox's disk" },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (known[i].error == error) {
-			serve_error(r, known[i].status, known[i].code, "%s",
-			    known[i].text);
-			return;
-		}
-	serve_error(r, 500, "INTERNAL_ERROR", "%s", strerror(error));
-}
-
-/* Run op as the sandbox's user, on the path in the query; answers errors. */
-enum file_op { FILE_READ, FILE_WRITE, FILE_REMOVE };
-
-static int
-file_op(struct serve_request *r, struct sandbox *b, enum file_op op,
-    struct sandbox_file **file)
-{
-	struct files in = {
-		.uid = ROOT_BASE + b->slot * ROOT_IDS + ROOT_UID,
-		.gid = ROOT_BASE + b->slot * ROOT_IDS + ROOT_UID,
-	};
-	struct buf path = BUF_INIT(PATH_QUERY_MAX);
-	uint64_t size;
-	struct fail f;
-	int fd = -1, error;
-
-	if (serve_query(r, "path", &path, &f) != 1 || path.len == 0)
-		error = EBADMSG;
-	else if (!sandbox_enter(b)) {
-		serve_error(r, 503, "SANDBOX_NOT_RUNNING",
-		    "the sandbox is ending");
-		buf_free(&path);
-		return -1;
-	} else {
-		in.root = b->rootfd;
-		error = op == FILE_READ ?
-		    files_open(&in, path.data, &fd, &size) :
-		    op == FILE_WRITE ? files_create(&in, path.data, &fd) :
-		    files_remove(&in, path.data);
-		if (error == 0 && fd != -1) {
-			*file = calloc(1, sizeof(**file));
-			if (*file == NULL) {
-				close(fd);
-				error = ENOMEM;
-			} else
-				sandbox_file_add(b, *file, fd);
-		}
-		sandbox_leave(b);
-	}
-	buf_free(&path);
-	if (error == 0)
-		return 0;
-	file_error(r, error);
-	return -1;
-}
-
-static ssize_t
-read_next(void *arg, char *p, size_t n)
-{
-	struct sandbox_file *file = arg;
-	ssize_t got;
-
-	/* The end of a sandbox takes its files away. */
-	if (!sandbox_enter(file->sandbox))
-		return SERVE_CUT;
-	got = read(file->fd, p, n);
-	sandbox_leave(file->sandbox);
-	return got > 0 ? got : got == 0 ? -1 : SERVE_CUT;
-}
-
-static void
-file_free(void *arg)
-{
-	sandbox_file_done(arg);
-	free(arg);
-}
-
-static void
-write_some(struct serve_request *r, struct passage *o, const char *p, size_t n)
-{
-	int error = 0;
-	ssize_t put;
-
-	if (!sandbox_enter(o->sandbox)) {
-		serve_error(r, 503, "SANDBOX_NOT_RUNNING",
-		    "the sandbox is ending");
-		return;
-	}
-	while (n > 0 && error == 0) {
-		put = write(o->file->fd, p, n);
-		if (put == -1 && errno != EINTR)
-			error = errno;
-		else if (put > 0) {
-			p += put;
-			n -= (size_t)put;
-		}
-	}
-	sandbox_leave(o->sandbox);
-	if (error != 0)
-		file_error(r, error);
-}
-
-static void
-files_done(struct serve_request *r, struct passage *o)
-{
-	struct sandbox_file *file;
-
-	if (o->file != NULL)
-		serve_reply(r, 204, NULL, "", 0);
-	else if (strcmp(r->method, "GET") == 0) {
-		if (file_op(r, o->sandbox, FILE_READ, &file) == 0)
-			serve_reply_stream(r, 200, "application/octet-stream",
-			    read_next, file_free, file);
-	} else if (strcmp(r->method, "DELETE") == 0) {
-		if (file_op(r, o->sandbox, FILE_REMOVE, &file) == 0)
-			serve_reply(r, 204, NULL, "", 0);
-	} else
-		serve_only(r, "METHOD_NOT_ALLOWED", "GET, PUT, DELETE");
-}
-
-/*
- * On to the dataplane.  The request is made anew: of the client's headers
- * none is copied, and whose sandbox it is says the one we authenticated.
- */
+/* On to the dataplane. */
 static void
 pass_on(struct serve_request *r, const struct sandbox *b)
 {
-	char id[sizeof(id_header) + ID_MAX + 3];
-	const char *headers[] = { id, NULL };
-	struct http_request req = {
-		.method = "POST",
-		.url = "http://dataplane/api/v1/blob/sign",
-		.unix_path = b->host->options.dataplane,
-		.headers = headers,
-		.json = r->body.data == NULL ? "" : r->body.data,
-		.reply_max = BUF_DOC_MAX,
-		.timeout_ms = SIGN_TIMEOUT_MS,
-		.no_redirect = true,
-	};
 	struct http_reply reply = HTTP_REPLY_INIT;
-	struct http *h = NULL;
 	struct fail f;
 
-	snprintf(id, sizeof(id), "%s: %s", id_header, b->id);
-	if ((h = http_new(&f)) == NULL ||
-	    http_do(h, &req, &reply, &f) == -1) {
+	if (blob_sign(b->host->options.dataplane, b->id,
+	    r->body.data == NULL ? "" : r->body.data, &reply, &f) == -1) {
 		serve_log(r->serve, "%s: dataplane: %s", b->id, f.msg);
 		serve_error(r, 502, "PROXY_ERROR", "Failed to proxy request: "
 		    "the dataplane does not answer");
@@ -261,7 +88,6 @@ pass_on(struct serve_request *r, const struct sandbox *b)
 		serve_reply(r, (unsigned)reply.status, reply.type[0] == '\0' ?
 		    NULL : reply.type, reply.body.data, reply.body.len);
 	http_reply_free(&reply);
-	http_free(h);
 }
 
 /* Write down what it opens: 1, 0 if it opens nothing, -1 and answered. */
@@ -350,10 +176,8 @@ proxy_begin(struct serve_request *r, struct sandboxes *s,
 	if (strcmp(r->path, "/api/v1/files") != 0)
 		r->keep_body = strcmp(r->path, "/api/v1/blob/sign") == 0 ?
 		    SIGN_BODY_MAX : PROCAPI_BODY_MAX;
-	else if (strcmp(r->method, "PUT") == 0)
-		file_op(r, b, FILE_WRITE, &o->file);
 	else
-		r->keep_body = 1;
+		o->file = fileapi_begin(r, b);
 }
 
 void
@@ -362,7 +186,7 @@ proxy_body(struct serve_request *r, const char *p, size_t n)
 	struct passage *o = r->own;
 
 	if (o != NULL && o->file != NULL)
-		write_some(r, o, p, n);
+		fileapi_body(r, o->file, p, n);
 }
 
 void
@@ -371,7 +195,7 @@ proxy_done(struct serve_request *r)
 	struct passage *o = r->own;
 
 	if (strcmp(r->path, "/api/v1/files") == 0)
-		files_done(r, o);
+		fileapi_done(r, o->sandbox, o->file);
 	else if (strcmp(r->path, "/api/v1/health") == 0 &&
 	    strcmp(r->method, "GET") == 0)
 		serve_reply(r, 200, "application/json", "{\"healthy\":true}",
@@ -391,8 +215,7 @@ proxy_gone(struct serve_request *r)
 	if (o == NULL)
 		return;
 	r->own = NULL;
-	if (o->file != NULL)
-		file_free(o->file);
+	fileapi_gone(o->file);
 	sandbox_put(o->sandbox);
 	free(o);
 }

@@ -1,31 +1,20 @@
-#include <sys/stat.h>
-
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "core/clock.h"
-#include "core/http.h"
-#include "core/json.h"
+#include "region/sandbox/blob.h"
 #include "region/sandbox/folder.h"
 #include "region/sandbox/host.h"
 #include "region/sandbox/release.h"
+#include "region/sandbox/uploads.h"
 #include "region/serve/id.h"
 
-/* A build asks for one; more than a few are a mistake. */
-#define KEYS_MAX	256U
-#define LIST_MAX	(1UL << 20)
 #define HOLD_MS		3000
-/* The dataplane answers within six seconds, see there. */
-#define ASK_MS		8000
 #define AGAIN_MIN_MS	200
 #define AGAIN_MAX_MS	(5 * 60 * 1000)
 #define GIVE_UP_S	(7 * 24 * 3600)
@@ -33,7 +22,7 @@
 struct entry {
 	struct entry	*next;
 	char		 id[ID_MAX + 1];
-	char		*keys[KEYS_MAX];
+	char		*keys[UPLOADS_MAX];
 	unsigned	 n;
 	unsigned	 signing;	/* requests under way */
 	bool		 ended;
@@ -119,145 +108,9 @@ has(const struct entry *e, const char *key)
 }
 
 static void
-path_of(const struct releases *s, const char *id, const char *name,
-    char path[PATH_MAX])
+folder_of(const struct releases *s, const char *id, char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/%s/%s",
-	    s->host->options.state, id, name);
-}
-
-/* The files. */
-
-/* One line, on the disk or not there at all. */
-static int
-append_line(int fd, const char *key, struct fail *f)
-{
-	struct buf line = BUF_INIT(LIST_MAX);
-	off_t end = lseek(fd, 0, SEEK_END);
-	int rc = buf_addf(&line, f, "%s\n", key);
-
-	if (end == -1)
-		rc = fail_sys(f, EX_IOERR, "uploads");
-	if (rc == 0 && (rc = buf_write(&line, fd, "uploads", f)) == 0 &&
-	    fsync(fd) == -1)
-		rc = fail_sys(f, EX_IOERR, "uploads");
-	if (rc == -1 && end != -1 && ftruncate(fd, end) == -1)
-		fail_sys(f, EX_IOERR, "uploads");
-	buf_free(&line);
-	return rc;
-}
-
-static int
-sync_folder(const char *path, struct fail *f)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd == -1 || fsync(fd) == -1 ?
-	    fail_sys(f, EX_IOERR, "folder of the sandbox") : 0;
-
-	if (fd != -1)
-		close(fd);
-	return rc;
-}
-
-static int
-write_down(const struct releases *s, const struct entry *e, const char *key,
-    struct fail *f)
-{
-	char path[PATH_MAX];
-	int fd, rc;
-
-	path_of(s, e->id, "uploads", path);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW |
-	    O_CLOEXEC, 0600);
-	if (fd == -1)
-		return fail_sys(f, EX_CANTCREAT, "uploads");
-	rc = append_line(fd, key, f);
-	close(fd);
-	path_of(s, e->id, "", path);
-	/* The file's name, too: with the first key it is new. */
-	return rc == 0 && e->n == 0 ? sync_folder(path, f) : rc;
-}
-
-/* A line that is not whole was never acted upon. */
-static int
-read_keys(struct entry *e, const char *text, struct fail *f)
-{
-	const char *p, *end;
-
-	for (p = text; (end = strchr(p, '\n')) != NULL; p = end + 1) {
-		if (e->n == KEYS_MAX || end == p)
-			continue;
-		e->keys[e->n] = strndup(p, (size_t)(end - p));
-		if (e->keys[e->n] == NULL)
-			return fail_set(f, EX_OSERR, "out of memory");
-		e->n++;
-	}
-	return 0;
-}
-
-static void
-forget_files(const struct releases *s, const char *id)
-{
-	char path[PATH_MAX];
-
-	path_of(s, id, "", path);
-	folder_remove(path);
-}
-
-/* Asking. */
-
-static int
-read_answer(const struct http_reply *reply, uint64_t *n, struct fail *f)
-{
-	struct span doc;
-
-	if (reply->status / 100 != 2)
-		return http_refused(reply, "the dataplane", f);
-	if (reply->body.len == 0 ||
-	    span_parse(&doc, reply->body.data, reply->body.len, f) == -1 ||
-	    json_u64(&doc, "released", JSON_NEED, n, f) == -1)
-		return fail_set(f, EX_PROTOCOL,
-		    "the dataplane: the answer is none");
-	return 0;
-}
-
-static int
-ask(const struct releases *s, const char *id, const char *key, uint64_t *n,
-    struct fail *f)
-{
-	char header[sizeof("X-Tensorlake-Sandbox-Id: ") + ID_MAX];
-	const char *headers[] = { header, NULL };
-	struct buf body = BUF_INIT(BUF_SMALL_MAX);
-	struct jout j = JOUT_INIT(&body);
-	struct http_reply reply = HTTP_REPLY_INIT;
-	struct http_request q = {
-		.method = "POST",
-		.url = "http://dataplane/api/v1/blob/release",
-		.unix_path = s->host->options.dataplane,
-		.headers = headers,
-		.timeout_ms = ASK_MS,
-		.no_redirect = true,
-	};
-	struct http *h = NULL;
-	int rc = -1;
-
-	snprintf(header, sizeof(header), "X-Tensorlake-Sandbox-Id: %s", id);
-	jout_object(&j);
-	jout_member(&j, "rel_path", key);
-	jout_close(&j);
-	if (jout_end(&j, f) == -1)
-		goto out;
-	q.json = body.data;
-	if (q.unix_path == NULL)
-		fail_set(f, EX_TEMPFAIL, "there is no dataplane");
-	else if ((h = http_new(f)) != NULL &&
-	    http_do(h, &q, &reply, f) == 0)
-		rc = read_answer(&reply, n, f);
-out:
-	http_free(h);
-	http_reply_free(&reply);
-	buf_free(&body);
-	return rc;
+	snprintf(path, PATH_MAX, "%s/%s", s->host->options.state, id);
 }
 
 /* Whether one that lives may be building what lies at this key. */
@@ -290,7 +143,8 @@ give_back(struct releases *s, struct entry *e, struct fail *f)
 			/* No other request for it goes on meanwhile. */
 			s->asking = e->keys[i];
 			pthread_mutex_unlock(&s->lock);
-			got = ask(s, e->id, e->keys[i], &n, &one);
+			got = blob_release(s->host->options.dataplane,
+			    e->id, e->keys[i], &n, &one);
 			pthread_mutex_lock(&s->lock);
 			s->asking = NULL;
 			pthread_cond_broadcast(&s->changed);
@@ -318,18 +172,20 @@ give_back(struct releases *s, struct entry *e, struct fail *f)
 static bool
 too_old(const struct releases *s, const struct entry *e)
 {
-	char path[PATH_MAX];
-	struct stat st;
+	char folder[PATH_MAX];
 
-	path_of(s, e->id, "uploads", path);
-	return stat(path, &st) == -1 || time(NULL) - st.st_mtime > GIVE_UP_S;
+	folder_of(s, e->id, folder);
+	return uploads_age_s(folder) > GIVE_UP_S;
 }
 
 static void
 gone(struct releases *s, struct entry *e)
 {
+	char folder[PATH_MAX];
+
 	unlink_entry(s, e);
-	forget_files(s, e->id);
+	folder_of(s, e->id, folder);
+	folder_remove(folder);
 	entry_free(e);
 }
 
@@ -458,21 +314,22 @@ static int
 hold(struct releases *s, const char *id, const char *key, struct fail *f)
 {
 	struct entry *e = find(s, id), *made = NULL;
-	char *copy;
+	char folder[PATH_MAX], *copy;
 	int rc;
 
 	if (e != NULL && has(e, key)) {
 		e->signing++;
 		return 0;
 	}
-	if (e != NULL && e->n == KEYS_MAX)
+	if (e != NULL && e->n == UPLOADS_MAX)
 		return fail_set(f, EX_DATAERR, "uploads of %u paths were "
-		    "asked for already", KEYS_MAX);
+		    "asked for already", UPLOADS_MAX);
 	if (e == NULL && (e = made = entry_new(id, f)) == NULL)
 		return -1;
+	folder_of(s, id, folder);
 	copy = strdup(key);
 	rc = copy == NULL ? fail_set(f, EX_OSERR, "out of memory") :
-	    write_down(s, e, key, f);
+	    uploads_add(folder, key, f);
 	if (rc == -1) {
 		free(copy);
 		entry_free(made);
@@ -533,23 +390,15 @@ release_due(struct releases *s, const char *id)
 bool
 release_load(struct releases *s, const char *id)
 {
-	struct buf text = BUF_INIT(LIST_MAX);
-	char path[PATH_MAX];
-	struct entry *e = NULL;
+	char folder[PATH_MAX];
 	struct fail f = { 0, "" };
-	int rc;
+	struct entry *e = entry_new(id, &f);
 
-	path_of(s, id, "uploads", path);
-	rc = access(path, F_OK);
-	if (rc == 0 && ((e = entry_new(id, &f)) == NULL ||
-	    buf_load(&text, path, &f) == -1 || (text.len > 0 &&
-	    read_keys(e, text.data, &f) == -1))) {
-		host_log(s->host, "%s: uploads may be left open: %s",
-		    id, f.msg);
-		rc = -1;
-	}
-	buf_free(&text);
-	if (rc == -1 || e->n == 0) {
+	folder_of(s, id, folder);
+	if (e == NULL || uploads_read(folder, e->keys, &e->n, &f) == -1)
+		host_log(s->host, "%s: uploads may be left open: %s", id,
+		    f.msg);
+	if (e == NULL || f.status != 0 || e->n == 0) {
 		entry_free(e);
 		return false;
 	}

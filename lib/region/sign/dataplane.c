@@ -17,9 +17,6 @@
 #include "region/sign/multipart.h"
 #include "region/sign/sign.h"
 
-#define SIGN_PATH	"/api/v1/blob/sign"
-#define RELEASE_PATH	"/api/v1/blob/release"
-#define SANDBOX_HEADER	"X-Tensorlake-Sandbox-Id"
 #define OWNER_MAX	(64UL << 10)
 /* The one who asks waits no longer, and asks again. */
 #define RELEASE_MS	6000
@@ -65,7 +62,7 @@ out:
 static bool
 releases(const struct serve_request *r)
 {
-	return strcmp(r->path, RELEASE_PATH) == 0;
+	return strcmp(r->path, DATAPLANE_RELEASE) == 0;
 }
 
 /*
@@ -114,9 +111,9 @@ begin(struct serve_request *r, void *arg)
 		    "uid %lu may not ask here", (unsigned long)uid);
 		return;
 	}
-	if (strcmp(r->path, SIGN_PATH) != 0 && !releases(r)) {
+	if (strcmp(r->path, DATAPLANE_SIGN) != 0 && !releases(r)) {
 		serve_error(r, 404, "NOT_FOUND", "only %s and %s are here",
-		    SIGN_PATH, RELEASE_PATH);
+		    DATAPLANE_SIGN, DATAPLANE_RELEASE);
 		return;
 	}
 	if (strcmp(r->method, "POST") != 0) {
@@ -356,20 +353,20 @@ done(struct serve_request *r, void *arg)
 {
 	const struct dataplane *d = arg;
 	struct buf project = BUF_INIT(256);
-	const char *id = serve_header(r, SANDBOX_HEADER);
+	const char *id = serve_header(r, DATAPLANE_SANDBOX);
 	struct fail f;
 	int rc;
 
-	if (serve_header_count(r, SANDBOX_HEADER) > 1) {
+	if (serve_header_count(r, DATAPLANE_SANDBOX) > 1) {
 		/* Two readers could disagree on whose request it is. */
 		serve_error(r, 400, "INVALID_SANDBOX_ID",
-		    SANDBOX_HEADER ": more than once");
+		    DATAPLANE_SANDBOX ": more than once");
 	} else if (id == NULL || *id == '\0') {
 		serve_error(r, 400, "MISSING_SANDBOX_ID",
-		    SANDBOX_HEADER ": missing");
+		    DATAPLANE_SANDBOX ": missing");
 	} else if (!id_ok(id, strlen(id))) {
 		serve_error(r, 400, "INVALID_SANDBOX_ID",
-		    SANDBOX_HEADER ": not a sandbox id");
+		    DATAPLANE_SANDBOX ": not a sandbox id");
 	} else if ((rc = owner(d->sandboxes, id, releases(r) ? "ended.json" :
 	    "owner.json", &project, &f)) == -1) {
 		serve_log(r->serve, "sandbox %s: %s", id, f.msg);

@@ -21,6 +21,10 @@
  * whose credentials may have been renewed, and SANDBOXES/ID/owner.json.  So
  * there is no state, and any number of these may run.
  */
+#define DATAPLANE_SIGN		"/api/v1/blob/sign"
+#define DATAPLANE_RELEASE	"/api/v1/blob/release"
+#define DATAPLANE_SANDBOX	"X-Tensorlake-Sandbox-Id"
+
 #define DATAPLANE_UIDS_MAX	16
 
 struct dataplane {
