@@ -56,4 +56,4 @@ is "files of lib stand on each other in one direction" \
 
 only microhttpd.h 'lib/region/serve/serve(_[a-z]*)?\.c'
 only curl/curl.h lib/core/http.c
-only jv.h lib/core/json.c
+only jv.h lib/core/json_double.c

@@ -19,6 +19,9 @@
  */
 enum json_want { JSON_MAY, JSON_NEED };
 
+/* The member's span, whatever it is. */
+int	json_member(const struct span *obj, const char *name, enum json_want,
+	    struct span *out, struct fail *);
 /* *out is malloc'ed, the caller frees it.  A NUL inside is refused. */
 int	json_string(const struct span *obj, const char *name, enum json_want,
 	    char **out, struct fail *);
@@ -27,7 +30,7 @@ int	json_u64(const struct span *obj, const char *name, enum json_want,
 	    uint64_t *out, struct fail *);
 int	json_i64(const struct span *obj, const char *name, enum json_want,
 	    int64_t *out, struct fail *);
-/* Any number, by libjq. */
+/* Any number; libjq reads what is more than some digits and a point. */
 int	json_double(const struct span *obj, const char *name, enum json_want,
 	    double *out, struct fail *);
 int	json_bool(const struct span *obj, const char *name, enum json_want,
