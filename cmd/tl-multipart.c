@@ -11,7 +11,7 @@
 #include "core/opt.h"
 #include "region/sign/config.h"
 #include "region/sign/multipart.h"
-#include "region/sign/sign.h"
+#include "region/sign/path.h"
 
 static const char usage[] =
 "usage: tl-multipart [-v] -c FILE create KEY | abort KEY ID |\n"

@@ -16,8 +16,9 @@
 
 #include "core/date.h"
 #include "core/opt.h"
+#include "region/sign/block.h"
 #include "region/sign/config.h"
-#include "region/sign/sign.h"
+#include "region/sign/request.h"
 
 static const char usage[] =
 "usage: tl-presign [-v] -c FILE -p PROJECT [-t TIME] [-u ID] <request >block\n"

@@ -8,7 +8,9 @@
 #include <sysexits.h>
 
 #include "core/span.h"
-#include "region/sign/sign.h"
+#include "region/sign/block.h"
+#include "region/sign/path.h"
+#include "region/sign/request.h"
 
 #define PREFIX	"projects/p-1/sandbox-template-builds/"
 

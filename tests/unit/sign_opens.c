@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "region/sign/sign.h"
+#include "region/sign/request.h"
 #include "unit.h"
 
 #define P	"projects/p1/sandbox-template-builds/"

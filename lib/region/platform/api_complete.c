@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "region/platform/api_impl.h"
-#include "region/sign/sign.h"
+#include "region/sign/path.h"
 
 /* What completes a build, WIRE.md section 17.2. */
 struct completion {

@@ -1,7 +1,7 @@
 #include <time.h>
 
 #include "region/platform/api_impl.h"
-#include "region/sign/sign.h"
+#include "region/sign/url.h"
 
 int
 api_object(struct api *a, struct serve_request *r, const char *bucket,

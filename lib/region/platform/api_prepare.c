@@ -6,8 +6,9 @@
 
 #include "region/platform/api_impl.h"
 #include "region/platform/chain.h"
+#include "region/sign/block.h"
 #include "region/sign/multipart.h"
-#include "region/sign/sign.h"
+#include "region/sign/request.h"
 
 #define IMAGES_MAX	256
 /*

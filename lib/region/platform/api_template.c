@@ -4,7 +4,7 @@
 #include <sysexits.h>
 
 #include "region/platform/api_impl.h"
-#include "region/sign/sign.h"
+#include "region/sign/path.h"
 
 #define PAGE_DEFAULT	100
 #define PAGE_MAX	1000

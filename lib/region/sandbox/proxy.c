@@ -11,7 +11,7 @@
 #include "region/sandbox/proxy.h"
 #include "region/serve/id.h"
 #include "region/sign/dataplane.h"
-#include "region/sign/sign.h"
+#include "region/sign/request.h"
 
 /* A sign request names one object. */
 #define SIGN_BODY_MAX	(1U << 20)

@@ -12,10 +12,12 @@
 #include "core/json.h"
 #include "core/span.h"
 #include "region/serve/id.h"
+#include "region/sign/block.h"
 #include "region/sign/config.h"
 #include "region/sign/dataplane.h"
 #include "region/sign/multipart.h"
-#include "region/sign/sign.h"
+#include "region/sign/path.h"
+#include "region/sign/request.h"
 
 #define OWNER_MAX	(64UL << 10)
 /* The one who asks waits no longer, and asks again. */

@@ -6,7 +6,7 @@
 
 #include "core/utf8.h"
 #include "region/sign/multipart.h"
-#include "region/sign/sign.h"
+#include "region/sign/url.h"
 
 /* A store that does not answer must not keep a build waiting for ever. */
 #define TIMEOUT_MS	60000
