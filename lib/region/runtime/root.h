@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "core/fail.h"
+#include "region/runtime/skeleton.h"
 
 /*
  * The root file system of a sandbox, built by tl-runtime in a mount namespace
@@ -35,10 +36,6 @@ struct root {
 /* ext4 wants a few blocks, and with 4 KiB blocks ends at 16 TiB. */
 #define ROOT_DISK_MB_MIN	16U
 #define ROOT_DISK_MB_MAX	(16U << 20)
-/* The sandbox user, and its group. */
-#define ROOT_USER	"sandbox"
-#define ROOT_UID	1000U
-
 /*
  * Make the user namespace and the mounts, all but /proc, which belongs to a
  * pid namespace.  The caller has a mount namespace of its own.  On success

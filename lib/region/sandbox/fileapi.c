@@ -68,8 +68,8 @@ file_op(struct serve_request *r, struct sandbox *b, enum file_op op,
     struct sandbox_file **file)
 {
 	struct files in = {
-		.uid = ROOT_BASE + b->slot * ROOT_IDS + ROOT_UID,
-		.gid = ROOT_BASE + b->slot * ROOT_IDS + ROOT_UID,
+		.uid = ROOT_BASE + b->slot * ROOT_IDS + SANDBOX_UID,
+		.gid = ROOT_BASE + b->slot * ROOT_IDS + SANDBOX_UID,
 	};
 	struct buf path = BUF_INIT(PATH_QUERY_MAX);
 	uint64_t size;
