@@ -80,6 +80,7 @@ main(int argc, char *argv[])
 	struct prepared prepared = PREPARED_INIT;
 	struct completion completion = COMPLETION_INIT;
 	struct cloud cloud = CLOUD_INIT;
+	struct patience patience;
 	void (*note)(const char *) = NULL;
 	struct ledger ledger = LEDGER_INIT;
 	struct settings settings = SETTINGS_INIT;
@@ -118,6 +119,7 @@ main(int argc, char *argv[])
 	if (optind != argc || *prepared_path == '\0')
 		opt_usage(usage);
 	begin_settings(&settings, "tl-complete");
+	patience_init(&patience, opt_note);
 
 	opt_input(&metadata, "the builder's metadata");
 	if (prepared_load(&prepared, &text, prepared_path, &f) == -1)
@@ -135,7 +137,7 @@ main(int argc, char *argv[])
 	if (http == NULL || ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
 	if (complete_post(&completion, prepared.build_id, http, &cloud,
-	    &ledger, note, &out, &f) == -1)
+	    &ledger, &patience, note, &out, &f) == -1)
 		opt_fail(&f);
 	settle(&ledger, &prepared);
 

@@ -110,6 +110,12 @@ note(void *arg, bool serious, const char *text)
 }
 
 static void
+waiting(const char *text)
+{
+	note(NULL, true, text);
+}
+
+static void
 out_of_memory(void)
 {
 	errx(EX_OSERR, "out of memory");
@@ -291,6 +297,7 @@ run(struct reach *reach, const struct process *p, struct process_end *end,
 int
 main(int argc, char *argv[])
 {
+	struct patience patience;
 	struct session session;
 	struct process p = { .command = NULL };
 	const char *const *words;
@@ -314,6 +321,8 @@ main(int argc, char *argv[])
 	if (session_open(&session, &opt.settings, opt.sandbox,
 	    opt.keepalive_s, opt.verbose, &f) == -1)
 		opt_fail(&f);
+	patience_init(&patience, waiting);
+	session.reach.patience = &patience;
 	output.to[PROCESS_STDOUT] = stdout;
 	output.to[PROCESS_STDERR] = stderr;
 	output.tty[PROCESS_STDOUT] = isatty(STDOUT_FILENO) == 1;

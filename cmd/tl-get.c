@@ -100,6 +100,7 @@ int
 main(int argc, char *argv[])
 {
 	struct session session;
+	struct patience patience;
 	struct files files = { .reach = &session.reach };
 	char *part = NULL;
 	int fd = STDOUT_FILENO, r;
@@ -112,6 +113,8 @@ main(int argc, char *argv[])
 	if (session_open(&session, &opt.settings, opt.sandbox, REACH_PING_S,
 	    opt.verbose, &f) == -1)
 		opt_fail(&f);
+	patience_init(&patience, opt_note);
+	session.reach.patience = &patience;
 	if (opt.verbose)
 		files.note = opt_note;
 	/* Said like any other write that failed, not by a signal. */

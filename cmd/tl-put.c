@@ -93,6 +93,7 @@ int
 main(int argc, char *argv[])
 {
 	struct session session;
+	struct patience patience;
 	struct files files = { .reach = &session.reach };
 	uint64_t size;
 	struct fail f;
@@ -104,6 +105,8 @@ main(int argc, char *argv[])
 	if (session_open(&session, &opt.settings, opt.sandbox, REACH_PING_S,
 	    opt.verbose, &f) == -1)
 		opt_fail(&f);
+	patience_init(&patience, opt_note);
+	session.reach.patience = &patience;
 	if (opt.verbose)
 		files.note = opt_note;
 	if (opt.progress)

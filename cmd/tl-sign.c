@@ -66,8 +66,9 @@ main(int argc, char *argv[])
 	struct sandbox sandbox = SANDBOX_INIT;
 	struct cloud cloud = CLOUD_INIT;
 	struct ledger ledger = LEDGER_INIT;
+	struct patience patience;
 	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox,
-	    .ledger = &ledger };
+	    .ledger = &ledger, .patience = &patience };
 	const char *sandbox_path = NULL, *word = NULL;
 	char doubt[DISK_DOUBT];
 	bool has_mb = false;
@@ -102,6 +103,7 @@ main(int argc, char *argv[])
 	if (optind != argc)
 		opt_usage(usage);
 	begin_settings(&settings, "tl-sign");
+	patience_init(&patience, opt_note);
 	sign.dialect = dialect(word);
 
 	if (prepared_load(&prepared, &text, "-", &f) == -1)

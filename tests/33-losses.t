@@ -236,6 +236,132 @@ is 'a dead follow: one question' "$(asked)" \
     '1 GET ALL,1 POST ALL,1 GET P/output/follow,1 GET BOX'
 unset TL_STALL_S TL_RETRY_SECOND_MS
 
+# --- a link that is down for longer than anything else is tried
+
+# waited NAME: it was, and said so now and then, not each time
+waited () {
+	name=$1
+	says '; no answer for '
+	says 'waiting for 300 s in all'
+	says 'answered again, after '
+	is "$1: lines" "$(awk 'END { print (NR > 1 && NR < 6) }' err)" 1
+}
+
+# Five tries take 15 seconds of 10 ms, and 80 of them pass.
+TL_RETRY_SECOND_MS=10
+export TL_RETRY_SECOND_MS
+down='"drop":true,"down":0.8'
+served "$(info running)" "$(events "$a" '"cut":0,"down":0.8'),
+$(events "$a,$b")" "$running,$done_"
+try 'down amid a command' timeout 50 tl-exec make
+exits 0
+gives 'a
+b'
+waited 'down amid a command'
+served "$(info running)" "$(events "$a")" "{$down},$done_"
+try 'down behind its output' timeout 50 tl-exec make
+exits 0
+gives a
+waited 'down behind its output'
+served "$(info running)" "$(events "$a")" '' "$none,$none,$ours" "{$down}"
+try 'down amid its start' timeout 50 tl-exec make
+exits 0
+gives a
+waited 'down amid its start'
+is 'down amid its start: started once' "$(seen 'map(select(
+    .method == "POST")) | length')" 1
+served "$ended" "$(events "$a" '"cut":0,"down":0.8'),
+{\"status\":404,\"json\":{\"code\":\"SANDBOX_NOT_FOUND\"}}" \
+    '{"status":404,"json":{"code":"SANDBOX_NOT_FOUND"}}'
+try 'down until the sandbox is gone' timeout 50 tl-exec make
+exits 69
+gives a
+says 'terminated: timeout; nothing of it is left'
+
+# In a build from the first request on.
+TL_LEDGER=$T/ledger
+export TL_LEDGER
+served "$(info running)" "$(events "$a")" '' "{$down},$none"
+try 'down before a command' timeout 50 tl-exec make
+exits 0
+gives a
+waited 'down before a command'
+head_='"buildId":"b-1","snapshotId":"s-1","rootfsNodeKind":"base","builder":
+{"image":"i","command":"c","cpus":2,"memoryMb":1,"diskMb":1}'
+file prepared.json "{$head_,\"snapshotUri\":\"s3://b/x\"}"
+metadata='{"snapshot_format_version":"durable_archive_v1",
+"snapshot_size_bytes":7,"rootfs_disk_bytes":1048576}'
+# fine, for each that is patient: what the peer says to it in the end
+each_patient () {
+	input=x
+	"$1" PUT '{"status":204}' tl-put /x
+	input=
+	"$1" GET '{"body":"x"}' tl-get /x
+	input=$prepared
+	"$1" POST '{"json":{"uri":"s3://b/x"}}' tl-sign
+	input=$metadata
+	"$1" POST '{"json":{"id":"t-1"}}' tl-complete -p prepared.json
+}
+# back METHOD ANSWER COMMAND...
+back () {
+	peer "[$(rule GET $box "$(info running)"),
+	    $(rule "$1" '*' "{$down},$2")]"
+	point "$URL"
+	shift 2
+	given "$input"
+	try "down before $1" timeout 50 "$@"
+	exits 0
+	waited "down before $1"
+}
+each_patient back
+# away METHOD ANSWER COMMAND...: it does not come back
+away () {
+	peer "[$(rule "$1" '*' '{"drop":true,"down":100}')]"
+	point "$URL"
+	shift 2
+	given "$input"
+	TL_RETRY_SECOND_MS=3 try "$1 waits in vain" timeout 50 "$@"
+	exits 75
+	says '; no answer for 2'
+	is "$1 waits in vain: each line is one of those" "$(grep -vc \
+	    'no answer for' err)" 1
+	given "$input"
+	TL_RETRY_SECOND_MS=1000 TL_DEADLINE=1 try "$1 and its deadline" \
+	    timeout 10 "$@"
+	exits 75
+	says 'the deadline of 1 s has passed'
+}
+each_patient away
+input=
+away GET '' tl-exec make
+# A long pipe that has not been read further than what is held.
+peer "[$(rule GET /down '{"down":0.8}'),$(rule PUT '*' '{"status":204}')]"
+point "$URL"
+head -c 9000000 /dev/zero >long
+curl -s "$URL/down"
+try 'down before a long pipe' sh -c 'cat long | tl-put /x'
+exits 0
+is 'down before a long pipe: all of it' "$(seen '.[-1].length')" 9000000
+unset TL_LEDGER
+
+# An address that never answered is not waited for: no ledger, no build.
+by_hand () {
+	TENSORLAKE_API_URL=http://127.0.0.1:9
+	printf '{"id":"sbx-1","status":"running","proxyUrl":"%s"}' \
+	    http://127.0.0.1:9 >box.json
+	shift 2
+	given "$input"
+	try "$1: a wrong address" timeout 50 "$@" -v
+	exits 75
+	is "$1: a wrong address: five times" "$(grep '^> ' err |
+	    grep -vc sandboxes)" 5
+	ok "$1: a wrong address: not waited for" sh -c \
+	    '! grep "no answer" err'
+}
+each_patient by_hand
+rm ledger prepared.json long
+unset TL_RETRY_SECOND_MS
+
 # --- polls: soon at first, then once a second
 
 # grows FIRST FILTER: the gaps between these requests are FIRST ms at least,

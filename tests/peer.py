@@ -27,6 +27,8 @@ ANSWER, each member optional:
                               or "events" made: at their end, unterminated)
     "close": true             close the connection after the answer
     "drop": true              close without an answer ("rst": by a reset)
+    "down": SECONDS           behind what else is said: all connections end,
+                              and others are refused for so long
     "hang": true              never answer
     "raw": TEXT               these bytes instead of an HTTP answer
 
@@ -128,6 +130,12 @@ class Peer(socketserver.StreamRequestHandler):
         except (Gone, OSError):
             pass
 
+    def finish(self):
+        try:
+            super().finish()
+        except OSError:
+            pass
+
     def read_head(self):
         line = self.rfile.readline(65536)
         if not line.strip():
@@ -181,7 +189,11 @@ class Peer(socketserver.StreamRequestHandler):
             return False
         if "delay" in answer:
             time.sleep(answer["delay"])
-        return self.answer(answer, method)
+        try:
+            return self.answer(answer, method)
+        finally:
+            if "down" in answer:
+                self.server.go_down(answer["down"])
 
     def answer(self, a, method):
         if a.get("hang"):
@@ -262,7 +274,31 @@ class Peer(socketserver.StreamRequestHandler):
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    block_on_close = False
     request_queue_size = 64
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.open = set()
+        self.down = 0
+
+    def process_request(self, request, address):
+        self.open.add(request)
+        super().process_request(request, address)
+
+    def shutdown_request(self, request):
+        self.open.discard(request)
+        super().shutdown_request(request)
+
+    def go_down(self, seconds):
+        """Refuse at once; main() has the rest."""
+        self.down = seconds
+        for s in [self.socket, *self.open]:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        threading.Thread(target=self.shutdown, daemon=True).start()
 
 
 def main():
@@ -272,13 +308,18 @@ def main():
     p.add_argument("--ready", required=True)
     o = p.parse_args()
     script = Script(o.script, o.log)
-    with Server(("127.0.0.1", 0), Peer) as server:
-        server.script = script
-        script.url = "http://127.0.0.1:%d" % server.server_address[1]
-        with open(o.ready + ".part", "w", encoding="utf-8") as f:
-            f.write(script.url + "\n")
-        os.rename(o.ready + ".part", o.ready)
-        server.serve_forever()
+    at = ("127.0.0.1", 0)
+    while True:
+        with Server(at, Peer) as server:
+            server.script = script
+            if at[1] == 0:
+                at = server.server_address
+                script.url = "http://127.0.0.1:%d" % at[1]
+                with open(o.ready + ".part", "w", encoding="utf-8") as f:
+                    f.write(script.url + "\n")
+                os.rename(o.ready + ".part", o.ready)
+            server.serve_forever(0.05)
+        time.sleep(server.down)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@
 #include "core/stop.h"
 
 #define SLICE_MS	100	/* a signal is noticed within so long */
+#define LONGEST		3	/* 8 seconds, as a power of two */
+#define FIRST_NOTE_S	5	/* a link that is down for less is no news */
+#define NOTE_S		30
 
 static bool
 stopped(const struct retry *again)
@@ -36,6 +39,8 @@ retry_exchange(const struct retry *again, struct http *http,
 	}
 	if (again->deadline_ms != 0)
 		http_deadline(http, 0);
+	if (!stopped(again))
+		patience_saw(again->patience, r, reply, f);
 	return r;
 }
 
@@ -77,12 +82,99 @@ retry_second_ms(void)
 	return *s < '0' || *s > '9' || *end != '\0' || n > 1000 ? 1000 : n;
 }
 
+/*
+ * Patience.
+ */
+
+/* Not even in part; a 100 may be from something on the way. */
+static bool
+unanswered(int r, const struct http_reply *reply)
+{
+	return r == -1 && reply->status < 200;
+}
+
+void
+patience_init(struct patience *p, void (*say)(const char *))
+{
+	const char *ledger = getenv("TL_LEDGER");
+
+	*p = (struct patience){ .note = say,
+	    .begun = ledger != NULL && *ledger != '\0' };
+}
+
+static void
+say(struct patience *p, int64_t ms, const struct fail *f)
+{
+	char line[sizeof(f->msg) + 100];
+	long second = retry_second_ms();
+
+	if (p->note == NULL)
+		return;
+	ms /= second > 0 ? second : 1;
+	if (f == NULL)
+		snprintf(line, sizeof(line), "answered again, after %ld s",
+		    (long)ms);
+	else
+		snprintf(line, sizeof(line), "%s; no answer for %ld s, "
+		    "waiting for %d s in all", f->msg, (long)ms, PATIENCE_S);
+	p->note(line);
+}
+
+void
+patience_saw(struct patience *p, int r, const struct http_reply *reply,
+    const struct fail *f)
+{
+	int64_t now = clock_ms();
+
+	if (p == NULL)
+		return;
+	if (!unanswered(r, reply)) {
+		p->begun = true;
+		if (p->noted > 0)
+			say(p, now - p->since_ms, NULL);
+	}
+	if (!unanswered(r, reply) || f->status != EX_TEMPFAIL) {
+		p->failed = p->noted = 0;
+		return;
+	}
+	if (p->failed++ == 0) {
+		p->since_ms = now;
+		p->note_ms = now + FIRST_NOTE_S * retry_second_ms();
+	}
+	if (now < p->note_ms || !patience_lasts(p))
+		return;
+	say(p, now - p->since_ms, f);
+	p->noted++;
+	p->note_ms = now + NOTE_S * retry_second_ms();
+}
+
+bool
+patience_lasts(const struct patience *p)
+{
+	return p != NULL && p->begun && p->failed > 0 &&
+	    clock_ms() < p->since_ms + PATIENCE_S * retry_second_ms();
+}
+
+bool
+patience_over(const struct patience *p, unsigned tries)
+{
+	return p != NULL && p->failed > tries && !patience_lasts(p);
+}
+
+/*
+ * Asking again.
+ */
+
 /* The wait before the next attempt, in seconds of retry_second_ms(). */
 static long
 wait_s(const struct retry *again, int r, const struct http_reply *reply)
 {
+	unsigned n = again->tries;
+
+	if (again->patience != NULL && again->patience->failed > n + 1)
+		n = again->patience->failed - 1;
 	if (r == -1 || reply->retry_after_s < 0)
-		return 1L << again->tries;
+		return 1L << (n < LONGEST ? n : LONGEST);
 	return reply->retry_after_s < RETRY_AFTER_MAX_S ?
 	    reply->retry_after_s : RETRY_AFTER_MAX_S;
 }
@@ -131,18 +223,21 @@ bool
 retry_again(struct retry *again, int r, const struct http_reply *reply,
     struct fail *f)
 {
+	bool down = patience_lasts(again->patience);
 	int64_t end;
 	long seconds;
 
 	again->maybe |= may_be_done(r, reply);
-	if (!worth_it(again, r, reply, f) || again->tries == RETRY_MAX ||
-	    stopped(again))
+	if (!worth_it(again, r, reply, f) || stopped(again))
+		return false;
+	if (!down && (again->tries == RETRY_MAX ||
+	    patience_over(again->patience, RETRY_MAX)))
 		return false;
 	seconds = wait_s(again, r, reply);
 	end = clock_ms() + seconds * retry_second_ms();
 	if (again->deadline_ms != 0 && end >= again->deadline_ms)
 		return false;
-	again->tries++;
+	again->tries += !down;
 	note(again, r, reply, seconds, f);
 	while (!stopped(again) && clock_ms() < end) {
 		int64_t left = end - clock_ms();

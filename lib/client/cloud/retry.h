@@ -21,9 +21,51 @@
  * A request that makes something is safe to ask twice under an Idempotency-Key:
  * the same one, with the same bytes, is one thing (cloud/idempotency.h).
  *
+ * What has something to lose, a sandbox or an image to be registered, has
+ * patience besides: while there is no answer at all, as over a link that is
+ * down (no route, no name resolved, refused, reset, silent), it does not count,
+ * until that has gone on for PATIENCE_S.  A wait is 8 seconds then at most, so
+ * that the link is found soon when it is back.
+ *
  * The variable TL_RETRY_SECOND_MS says how many milliseconds one second of
  * these waits lasts (1000), so that a test need not wait.
  */
+struct patience {
+	/* Private. */
+	void		(*note)(const char *);
+	bool		 begun;		/* a link was there, or must have been */
+	unsigned	 failed;	/* how many without an answer, in a row */
+	int64_t		 since_ms;	/* the first of them */
+	int64_t		 note_ms;
+	unsigned	 noted;
+};
+
+/*
+ * As long as a sandbox lives that nobody reaches (WIRE.md section 7): after
+ * that there is nothing to wait for.
+ */
+#define PATIENCE_S		300
+
+/*
+ * A build whose ledger is kept (TL_LEDGER) has reached its server before, so
+ * it is patient from its first request on.  Without one it is once there was an
+ * answer: an address typed by hand that is wrong is not to be waited for.
+ *
+ * note, which may be NULL, is told in a line that there is no answer, now and
+ * then and not each time; and that there is one again.
+ */
+void	patience_init(struct patience *, void (*note)(const char *));
+/*
+ * What came of an exchange, where it is not retry_exchange() that made it: r
+ * and what it left.  NULL has no patience.
+ */
+void	patience_saw(struct patience *, int r, const struct http_reply *,
+	    const struct fail *);
+/* Whether the last one had no answer, and is to be asked for again. */
+bool	patience_lasts(const struct patience *);
+/* Or is not, and more than so many in a row had none: enough of them. */
+bool	patience_over(const struct patience *, unsigned tries);
+
 struct retry {
 	const char		*what;	/* for the line that is noted */
 	/* Told in a line why there is a wait.  May be NULL. */
@@ -35,6 +77,7 @@ struct retry {
 	 */
 	long			 grace_ms;
 	bool			 despite_stop;
+	struct patience		*patience;	/* NULL: none */
 	/* All attempts end by this clock_ms(); 0: none such. */
 	int64_t			 deadline_ms;
 	/*
@@ -43,7 +86,7 @@ struct retry {
 	 * broke amid it.
 	 */
 	bool			 maybe;
-	unsigned		 tries;	/* private, from 0 */
+	unsigned		 tries;	/* private, from 0: waits that count */
 };
 
 #define RETRY_MAX		4	/* waits, hence five requests */

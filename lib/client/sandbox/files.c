@@ -158,15 +158,20 @@ source_read(void *arg, char *p, size_t n, struct fail *f)
 	return sent(s, (size_t)got);
 }
 
+/* Of a long pipe only what is held can be sent again. */
+static bool
+rewindable(const struct source *s)
+{
+	return s->regular || s->ended || s->sent <= s->held.len;
+}
+
 static int
 source_rewind(void *arg)
 {
 	struct source *s = arg;
 
-	if (s->regular) {
-		if (lseek(s->fd, s->start, SEEK_SET) == -1)
-			return -1;
-	} else if (!s->ended)
+	if (!rewindable(s) || (s->regular &&
+	    lseek(s->fd, s->start, SEEK_SET) == -1))
 		return -1;
 	s->at = 0;
 	s->sent = 0;
@@ -178,7 +183,8 @@ files_put(const struct files *s, const char *path, int fd, bool empty_is_fine,
     uint64_t *size, struct fail *f)
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
-	struct retry again = { .what = path, .note = s->note };
+	struct retry again = { .what = path, .note = s->note,
+	    .patience = s->reach->patience };
 	struct sandbox_call c = { .url = BUF_INIT(0) };
 	struct source from;
 	bool known;
@@ -204,7 +210,7 @@ files_put(const struct files *s, const char *path, int fd, bool empty_is_fine,
 		    from.regular ? from.size : from.held.len;
 		r = reach_do(s->reach, &c.req, &reply, 0, f);
 		sandbox_call_free(&c);
-		if (!known || !retry_again(&again, r, &reply, f))
+		if (!rewindable(&from) || !retry_again(&again, r, &reply, f))
 			break;
 		if (source_rewind(&from) == -1) {
 			r = fail_sys(f, EX_IOERR, "stdin");
@@ -263,7 +269,8 @@ files_get(const struct files *s, const char *path, int fd, uint64_t *size,
 {
 	struct target to = { .fd = fd, .held = BUF_INIT(FILES_HOLD) };
 	struct http_reply reply = HTTP_REPLY_INIT;
-	struct retry again = { .what = path, .note = s->note };
+	struct retry again = { .what = path, .note = s->note,
+	    .patience = s->reach->patience };
 	struct sandbox_call c;
 	int r;
 

@@ -29,8 +29,9 @@ struct files {
 /*
  * Send all of a descriptor to the file at path.  Its size is told beforehand
  * if it is a regular file or ends within FILES_HOLD, and then a busy server or
- * a lost connection is tried again; else it goes out in chunks, once.  An
- * empty one is EX_DATAERR unless that is fine.  *size: how much it was.
+ * a lost connection is tried again; else it goes out in chunks, and again only
+ * if no more than FILES_HOLD of it has gone.  An empty one is EX_DATAERR unless
+ * that is fine.  *size: how much it was.
  */
 int	files_put(const struct files *, const char *path, int fd,
 	    bool empty_is_fine, uint64_t *size, struct fail *);

@@ -186,22 +186,23 @@ follow_once(struct follow *w, int64_t pid, struct fail *f)
 }
 
 /*
- * Whether the sandbox does not run for now: what fails meanwhile is not held
- * against it, for so long.
+ * How much a failure counts.  While the sandbox does not run, or the link to
+ * it is down, not at all, for so long.
  */
-static bool
-asleep(const struct process_link *l, int64_t *until)
+static unsigned
+counts(const struct process_link *l, int64_t *until)
 {
 	if (l->reach->told != REACH_SLEEPS) {
 		*until = 0;
-		return false;
+		return patience_lasts(l->reach->patience) ? 0 :
+		    patience_over(l->reach->patience, ATTEMPTS) ? ATTEMPTS : 1;
 	}
 	if (*until == 0) {
 		*until = clock_ms() + process_scaled(l, ASLEEP_MS);
 		process_note(l, true, "the sandbox does not run for now; "
 		    "waiting", NULL);
 	}
-	return clock_ms() < *until;
+	return clock_ms() < *until ? 0 : 1;
 }
 
 int
@@ -213,7 +214,7 @@ process_follow(const struct process_link *l, int64_t pid,
 	unsigned attempts = 0;
 	struct fail why;
 	int64_t begun, wake = 0;
-	bool over = false;
+	bool over = false, soon = true;
 	int r, looked;
 
 	*end = (struct process_end){ pid, 0, false };
@@ -227,18 +228,20 @@ process_follow(const struct process_link *l, int64_t pid,
 			break;
 		}
 		if (r == 0 || w.news || (w.answered &&
-		    clock_ms() - begun > STOOD_MS))
+		    clock_ms() - begun > STOOD_MS)) {
 			attempts = 0;
+			soon = true;
+		}
 		if (r == -1 && process_gone(l))
 			break;
 		if (r == -1) {
-			attempts += !asleep(l, &wake);
+			attempts += counts(l, &wake);
 			why = *f;
 			process_note(l, false, "output", &why);
 		}
 		while ((looked = look(l, pid, end, &over, f)) == -1 && !over &&
 		    stop_signal == 0 &&
-		    (attempts += !asleep(l, &wake)) < ATTEMPTS) {
+		    (attempts += counts(l, &wake)) < ATTEMPTS) {
 			process_note(l, false, "process", f);
 			if (process_pause(l, SECOND_MS, f) == -1)
 				break;
@@ -271,11 +274,12 @@ process_follow(const struct process_link *l, int64_t pid,
 		else if ((idle *= 2) > SECOND_MS)
 			idle = SECOND_MS;
 		/* The first time, most likely a connection that was cut. */
-		if (process_pause(l, r == 0 ? idle : attempts == 1 ? SOON_MS :
+		if (process_pause(l, r == 0 ? idle : soon ? SOON_MS :
 		    SECOND_MS, f) == -1) {
 			r = -1;
 			break;
 		}
+		soon &= r == 0;
 	}
 	if (w.events.dropped > 0)
 		process_note(l, true, "lines of more than 4 MB were left out",

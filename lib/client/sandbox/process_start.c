@@ -131,23 +131,28 @@ recover(const struct process_link *l, const struct process *p,
 	struct span doc;
 	long ms = LIST_FIRST_MS;
 	bool seen = false;
+	bool first = true;
 	int i, r = 0;
 
-	for (i = 0; i < lists; i++) {
-		if (i > 0 && (r = process_pause(l, ms, f)) == -1)
+	for (i = 0; i < lists; first = false) {
+		if (!first && (r = process_pause(l, ms, f)) == -1)
 			break;
-		if (i > 0 && (ms += ms / 2) > SECOND_MS)
+		if (!first && (ms += ms / 2) > SECOND_MS)
 			ms = SECOND_MS;
 		if ((r = process_get(l, PROCESSES, &reply, &doc, f)) == -1) {
 			if (stop_signal != 0 || process_gone(l))
 				break;
 			process_note(l, false, "list", f);
 			seen = false;
+			if (patience_over(l->reach->patience, (unsigned)lists))
+				i = lists;
+			i += !patience_lasts(l->reach->patience);
 			continue;
 		}
 		seen = true;
 		if ((r = process_find(&doc, before, p, pid, f)) != 0)
 			break;
+		i++;
 	}
 	http_reply_free(&reply);
 	/* If the last one failed, nobody has seen that it is not there. */
@@ -161,8 +166,9 @@ process_start(const struct process_link *l, const struct process *p,
 	struct http_reply list = HTTP_REPLY_INIT;
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct span before;
-	struct retry again = { .what = "list" };
-	bool known = false;
+	struct retry again = { .what = "list",
+	    .patience = l->reach->patience };
+	bool known = false, down;
 	struct fail why;
 	enum fate fate;
 	unsigned busy = 0, lost = 0;
@@ -181,6 +187,8 @@ process_start(const struct process_link *l, const struct process *p,
 	do
 		known = process_get(l, PROCESSES, &list, &before, f) == 0;
 	while (!known && retry_again(&again, -1, &list, f));
+	if (!known && stop_signal != 0)
+		fail_set(f, EX_TEMPFAIL, "%s", stop_reason());
 	if (!known && (stop_signal != 0 || process_gone(l)))
 		goto out;
 	for (;;) {
@@ -196,10 +204,14 @@ process_start(const struct process_link *l, const struct process *p,
 		process_note(l, false, "start", &why);
 		/* A proxy that is started anew takes some seconds. */
 		if (fate == NOT_STARTED) {
-			if (busy == RETRY_MAX)
+			down = patience_lasts(l->reach->patience);
+			if (!down && (busy == RETRY_MAX ||
+			    patience_over(l->reach->patience, RETRY_MAX)))
 				break;
-			if (process_pause(l, SECOND_MS << busy++, f) == -1)
+			if (process_pause(l, down ? SECOND_MS :
+			    SECOND_MS << busy, f) == -1)
 				goto out;
+			busy += !down;
 			*f = why;
 			continue;
 		}

@@ -2,7 +2,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/cloud/retry.h"
 #include "client/sandbox/lifecycle.h"
 #include "client/sandbox/reach.h"
 #include "core/clock.h"
@@ -11,6 +10,8 @@
 #define ASK_MS		5000L	/* for the answer of the lifecycle */
 #define UNKNOWN_S	5	/* one that did not answer has a rest */
 #define PING_MS		10000L
+
+_Static_assert(PATIENCE_S == LIFECYCLE_BUDGET_S, "as long as a sandbox lives");
 
 void
 reach_init(struct reach *r, struct exchange *x, const struct sandbox *s)
@@ -109,6 +110,11 @@ reach_do(struct reach *r, const struct http_request *req,
 
 	if (stop_signal != 0)
 		return rc;
+	patience_saw(r->patience, rc, reply, f);
+	/* The link is back: who could not be asked can be now. */
+	if (rc == 0 && r->failed)
+		r->ask_ms = 0;
+	r->failed = rc == -1;
 	if (!suspicious(rc, reply, f)) {
 		r->told = REACH_UNTOLD;
 		return rc;

@@ -1,9 +1,11 @@
 #ifndef TL_CLIENT_REACH_H
 #define TL_CLIENT_REACH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "client/cloud/exchange.h"
+#include "client/cloud/retry.h"
 #include "client/sandbox/sandbox.h"
 
 /*
@@ -17,7 +19,8 @@
  * transient may each pass, and may each mean that there is no sandbox any
  * more.  The lifecycle knows (WIRE.md section 7), so it is asked once such a
  * thing happens, at most once a second, and for a few seconds only: one that
- * does not answer leaves it open.
+ * does not answer leaves it open.  So a link that is down is waited out, with
+ * patience, and what has become of the sandbox is known once it is back.
  */
 enum reach_told {
 	REACH_UNTOLD,		/* not asked, or no answer */
@@ -29,9 +32,12 @@ enum reach_told {
 struct reach {
 	struct exchange		*x;
 	const struct sandbox	*sandbox;
+	/* Told what came of each exchange.  NULL, the default: there is none. */
+	struct patience		*patience;
 	/* What the lifecycle last said of the sandbox. */
 	enum reach_told		 told;
 	/* Private. */
+	bool			 failed;	/* the last exchange */
 	int64_t			 ask_ms;	/* not before, CLOCK_MONOTONIC */
 	struct sandbox_call	 ping;
 };

@@ -4,7 +4,6 @@
 
 #include "client/cloud/answer.h"
 #include "client/cloud/idempotency.h"
-#include "client/cloud/retry.h"
 #include "client/stages/complete.h"
 #include "core/json.h"
 
@@ -58,9 +57,11 @@ take(const struct http_reply *reply, struct buf *out, struct fail *f)
 int
 complete_post(const struct completion *c, const char *build_id,
     struct http *http, const struct cloud *cloud, struct ledger *ledger,
-    void (*note)(const char *), struct buf *out, struct fail *f)
+    struct patience *patience, void (*note)(const char *), struct buf *out,
+    struct fail *f)
 {
-	struct retry again = { .what = "complete", .note = note };
+	struct retry again = { .what = "complete", .note = note,
+	    .patience = patience };
 	struct buf url = BUF_INIT(BUF_SMALL_MAX);
 	struct buf rest = BUF_INIT(BUF_SMALL_MAX);
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);

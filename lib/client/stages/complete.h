@@ -2,6 +2,7 @@
 #define TL_CLIENT_COMPLETE_H
 
 #include "client/cloud/cloud.h"
+#include "client/cloud/retry.h"
 #include "client/ledger/ledger.h"
 #include "client/stages/metadata.h"
 #include "core/http.h"
@@ -25,6 +26,7 @@ int	complete_signed_uri(const struct prepared *,
  */
 int	complete_post(const struct completion *, const char *build_id,
 	    struct http *, const struct cloud *, struct ledger *,
-	    void (*note)(const char *), struct buf *out, struct fail *);
+	    struct patience *, void (*note)(const char *), struct buf *out,
+	    struct fail *);
 
 #endif

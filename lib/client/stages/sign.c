@@ -5,7 +5,6 @@
 #include <sysexits.h>
 
 #include "client/cloud/answer.h"
-#include "client/cloud/retry.h"
 #include "client/ledger/abort.h"
 #include "client/sandbox/reach.h"
 #include "client/stages/sign.h"
@@ -136,6 +135,7 @@ ask(struct sign *s, struct target *t, enum sign_dialect d,
     struct http_reply *reply, struct fail *f)
 {
 	struct retry again = { .what = t->what, .note = s->note,
+	    .patience = s->patience,
 	    .grace_ms = t->rel_path != NULL ? GRACE_MS : 0 };
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
 	struct sandbox_call call;
@@ -145,6 +145,7 @@ ask(struct sign *s, struct target *t, enum sign_dialect d,
 
 	exchange_init(&x, s->http, s->cloud);
 	reach_init(&reach, &x, s->sandbox);
+	reach.patience = s->patience;
 	r = t->rel_path != NULL ?
 	    sign_put_body(&body, d, t->rel_path, t->parts, t->part_bytes, f) :
 	    sign_get_body(&body, d, t->uri, f);

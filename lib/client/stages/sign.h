@@ -5,6 +5,7 @@
 
 #include "client/cloud/cloud.h"
 #include "client/cloud/dialect.h"
+#include "client/cloud/retry.h"
 #include "client/ledger/ledger.h"
 #include "client/sandbox/sandbox.h"
 #include "client/stages/prepared.h"
@@ -32,6 +33,7 @@ struct sign {
 	enum sign_dialect	 dialect;
 	/* Where an upload is written before it is asked for.  May be NULL. */
 	struct ledger		*ledger;
+	struct patience		*patience;	/* NULL: none */
 	/* Told in a line what is done.  May be NULL. */
 	void			(*note)(const char *);
 };
