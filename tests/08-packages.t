@@ -1,0 +1,32 @@
+#!/bin/sh
+# The README names the packages that scripts/quickstart installs, and no others
+
+. "${0%/*}/lib.sh"
+root=$here/..
+
+sed -n '/^| package | for |/,/^$/p' "$root/README.md" |
+    sed -n '3,$s/^| \([^|]*\) |.*/\1/p' | tr -d ' ' | tr , '\n' | sort >table
+"$root/scripts/quickstart" packages build run | sort >installed
+ok 'the table has some' test -s table
+is "README's table" "$(diff table installed)" ''
+sed -n '/^The tests also want/,/mandoc/p' "$root/README.md" |
+    tr -c 'a-z0-9-' '\n' >prose
+"$root/scripts/quickstart" packages check >tests
+while read -r package; do
+	ok "README says what $package is there for" grep -qx "$package" prose
+done <tests
+"$root/scripts/quickstart" packages >all
+is 'each once' "$(sort all | uniq -d)" ''
+is 'all of them' "$(wc -l <all)" "$(cat installed tests | wc -l)"
+
+try 'another kind' "$root/scripts/quickstart" packages some
+exits 64
+silent out
+says 'usage: scripts/quickstart'
+try 'no release' "$root/tests/roots/run"
+exits 64
+says 'usage: tests/roots/run'
+try 'a release that is none' "$root/tests/roots/run" ../x
+exits 64
+try 'arm64 is not fresh' "$root/tests/roots/run" -f arm64
+exits 64
