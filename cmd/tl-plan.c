@@ -14,7 +14,8 @@
 #include "core/utf8.h"
 
 static const char usage[] =
-"usage: tl-plan [-v] [-f FILE] [-n NAME] [--public] [CONTEXT] | --import REF\n"
+"usage: tl-plan [-v] [-f FILE] [-n NAME] [--public] [CONTEXT |\n"
+"           DOCKERFILE [CONTEXT] | -] | --import REF\n"
 "Read a Dockerfile, or name an image to import; write the plan of its build.\n"
 "\n"
 "  -f, --file FILE   the Dockerfile, - is standard input; else CONTEXT's\n"
@@ -112,7 +113,7 @@ main(int argc, char *argv[])
 		}
 	argc -= optind;
 	argv += optind;
-	if (argc > 1 || (import != NULL && (argc > 0 || arg != NULL)))
+	if (argc > 2 || (import != NULL && (argc > 0 || arg != NULL)))
 		opt_usage(usage);
 	if (name != NULL && !utf8_valid(name, strlen(name)))
 		errx(EX_USAGE, "-n: not UTF-8");
@@ -123,12 +124,17 @@ main(int argc, char *argv[])
 		    plan_import_name(import, &found, &f) == -1))
 			opt_fail(&f);
 	} else {
+		/* As for tl-build: a folder, or a Dockerfile and maybe one. */
+		if (argc == 2 || (argc == 1 && (strcmp(argv[0], "-") == 0 ||
+		    (stat(argv[0], &st) == 0 && !S_ISDIR(st.st_mode))))) {
+			if (arg != NULL)
+				opt_usage(usage);
+			arg = argv[0];
+			argv++;
+			argc--;
+		}
 		if (argc == 1)
 			context = argv[0];
-		if (stat(context, &st) == -1)
-			err(EX_NOINPUT, "%s", context);
-		if (!S_ISDIR(st.st_mode))
-			errx(EX_NOINPUT, "%s: not a folder", context);
 		if (asprintf(&path, "%s%sDockerfile",
 		    argc == 1 ? context : "",
 		    argc == 1 && context[strlen(context) - 1] != '/' ? "/" :
@@ -137,6 +143,10 @@ main(int argc, char *argv[])
 		file = arg == NULL ? path : arg;
 		if (buf_load(&text, file, &f) == -1)
 			opt_fail(&f);
+		if (stat(context, &st) == -1)
+			err(EX_NOINPUT, "%s", context);
+		if (!S_ISDIR(st.st_mode))
+			errx(EX_NOINPUT, "%s: not a folder", context);
 		if (strcmp(file, "-") == 0) {
 			/* It has no name, and stands for the usual file. */
 			file = "stdin";

@@ -20,33 +20,22 @@ static const char usage[] =
     "  -n, --dry-run               only say what there is\n"
     "      --older-than DURATION   only builds that died so long ago: 90,\n"
     "                              90s, 15m, 2h, 1d\n"
-    "      --held                  the caller holds the ledgers' locks\n"
     "  -t, --timeout SECONDS       for each build (60)\n"
     "      --api-url URL, --token-file FILE, --insecure-http\n"
     "                              where to and as whom: tl-config(5)\n"
     "  -h, --help  -V, --version  -v, --verbose\n";
 
-enum { OLDER = 256, FOLDERS, HELD };
+enum { OLDER = 256, FOLDERS };
 
 static const struct option options[] = {
 	{ "all", no_argument, NULL, 'a' },
 	{ "dry-run", no_argument, NULL, 'n' },
 	{ "older-than", required_argument, NULL, OLDER },
 	{ "folders", no_argument, NULL, FOLDERS },
-	{ "held", no_argument, NULL, HELD },
 	{ "timeout", required_argument, NULL, 't' },
 	SETTINGS_WHERE,
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
-};
-
-static const char *const result[] = {
-	[REAP_OPEN] = "open",
-	[REAP_DONE] = "undone",
-	[REAP_EXPIRED] = "unknown",
-	[REAP_KEPT] = "kept",
-	[REAP_FOREIGN] = "left",
-	[REAP_FAILED] = "failed",
 };
 
 static unsigned failures;
@@ -62,7 +51,7 @@ tell(void *arg, const char *ledger, const struct ledger_entry *e,
 
 	failures += how == REAP_FAILED;
 	name = name != NULL ? name + 1 : ledger;
-	if (buf_addf(out, &f, "%s\t%s\t%s\t%s\n", result[how],
+	if (buf_addf(out, &f, "%s\t%s\t%s\t%s\n", reap_word(how),
 	    ledger_word(e->kind), e->id != NULL ? e->id : e->key, name) == -1)
 		opt_fail(&f);
 	if (*note != '\0')
@@ -80,7 +69,7 @@ tell_folder(void *arg, const char *name, enum reap_result how,
 	failures += how == REAP_FAILED;
 	if (*note != '\0')
 		warnx("folder %s", note);
-	if (buf_addf(out, &f, "%s\tfolder\t%s\t-\n", result[how], name) == -1)
+	if (buf_addf(out, &f, "%s\tfolder\t%s\t-\n", reap_word(how), name) == -1)
 		opt_fail(&f);
 }
 
@@ -141,9 +130,6 @@ main(int argc, char *argv[])
 			break;
 		case FOLDERS:
 			folders = true;
-			break;
-		case HELD:
-			reap.held = true;
 			break;
 		case 't':
 			reap.seconds = (unsigned)opt_number("--timeout",

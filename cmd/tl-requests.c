@@ -13,6 +13,7 @@
 #include "client/cloud/cloud.h"
 #include "client/sandbox/builder.h"
 #include "client/sandbox/lifecycle.h"
+#include "client/sandbox/sandbox.h"
 #include "client/stages/disk.h"
 #include "client/stages/prepare.h"
 #include "client/stages/sign.h"
@@ -193,18 +194,31 @@ requests(const struct prepare *p, bool import)
 	lifecycle("GET", "/{id}", NULL);
 	process("/bin/true", false);
 	sign();
-	process("mkdir -p "BUILDER_DIR"/context", true);
 	if (!import)
-		proxy("PUT", "/api/v1/files?path="BUILDER_DIR
-		    "/context.tar.gz", "{the context}");
-	proxy("PUT", "/api/v1/files?path="BUILDER_DIR"/spec.json",
-	    "{the spec}");
+		proxy("PUT", "/api/v1/files?path=/tmp/tl-context.tar.gz",
+		    "{the context}");
+	proxy("PUT", "/api/v1/files?path=/tmp/tl-spec.json", "{the spec}");
 	process("{builder.command}", true);
 	proxy("GET", "/api/v1/files?path="BUILDER_DIR"/metadata.json", "");
 	platform("POST", "sandbox-template-builds/{buildId}/complete",
 	    "{the metadata}");
 	lifecycle("DELETE", "/{id}", NULL);
 	buf_free(&body);
+}
+
+/* Where it counts a sandbox runs already, and is paid for. */
+static void
+check_proxy(void)
+{
+	const char *env = getenv("TENSORLAKE_SANDBOX_PROXY_URL");
+	struct fail f;
+
+	if (env == NULL || *env == '\0')
+		return;
+	if (sandbox_check_url(env, "TENSORLAKE_SANDBOX_PROXY_URL", &f) == -1) {
+		f.status = EX_CONFIG;
+		opt_fail(&f);
+	}
 }
 
 int
@@ -272,12 +286,12 @@ main(int argc, char *argv[])
 		fail_in(&f, "stdin");
 		opt_fail(&f);
 	}
-	if (cloud_load(&cloud, &settings, &f) == -1)
+	if (cloud_places(&cloud, &settings, &f) == -1)
 		opt_fail(&f);
+	check_proxy();
 	if (verbose)
-		fprintf(stderr, "tl-requests: each with Authorization: Bearer"
-		    " ... (%s)\n", cloud.pat ? "a personal access token" :
-		    "a key");
+		warnx("each with Authorization: Bearer and a key or a "
+		    "personal access token");
 	requests(&prepare, imported == 1);
 
 	opt_output(&out);

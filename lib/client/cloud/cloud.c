@@ -159,15 +159,44 @@ lifecycle(struct cloud *c, const struct settings *s, struct fail *f)
 	return 0;
 }
 
-int
-cloud_load(struct cloud *c, const struct settings *s, struct fail *f)
+static int
+places(struct cloud *c, const struct settings *s, struct fail *f)
 {
 	const char *api = settings_get(s, SETTING_API_URL, NULL);
 	const char *ns = settings_get(s, SETTING_NAMESPACE, NULL);
 
 	if (copy(&c->api, api != NULL ? api : API_DEFAULT, f) == -1 ||
 	    copy(&c->ns, ns != NULL ? ns : "default", f) == -1 ||
-	    lifecycle(c, s, f) == -1 || credentials(c, s, f) == -1) {
+	    lifecycle(c, s, f) == -1) {
+		cloud_free(c);
+		return -1;
+	}
+	return 0;
+}
+
+int
+cloud_places(struct cloud *c, const struct settings *s, struct fail *f)
+{
+	const char *org = settings_get(s, SETTING_ORGANIZATION_ID, NULL);
+	const char *project = settings_get(s, SETTING_PROJECT_ID, NULL);
+
+	if (places(c, s, f) == -1)
+		return -1;
+	if (org != NULL && project != NULL &&
+	    (copy(&c->org, org, f) == -1 || copy(&c->project, project,
+	    f) == -1)) {
+		cloud_free(c);
+		return -1;
+	}
+	return 0;
+}
+
+int
+cloud_load(struct cloud *c, const struct settings *s, struct fail *f)
+{
+	if (places(c, s, f) == -1)
+		return -1;
+	if (credentials(c, s, f) == -1) {
 		cloud_free(c);
 		return -1;
 	}

@@ -35,8 +35,10 @@ struct cloud {
  * line; one on the command line goes anywhere.
  */
 int	cloud_load(struct cloud *, const struct settings *, struct fail *);
+/* The addresses alone, for whoever sends nothing; org and project if known. */
+int	cloud_places(struct cloud *, const struct settings *, struct fail *);
 void	cloud_free(struct cloud *);
-/* The same, and a client for its requests (settings_http()), or NULL. */
+/* cloud_load(), and a client for its requests (settings_http()), or NULL. */
 struct http *cloud_http(struct cloud *, const struct settings *, bool verbose,
 	    struct fail *);
 

@@ -1,10 +1,8 @@
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "client/display/progress.h"
 #include "core/json.h"
@@ -12,7 +10,6 @@
 
 #define LINE_MAX_	(64UL << 10)	/* a longer one is shown in pieces */
 #define LAST_MAX	20		/* lines shown before an error */
-#define MARK_MIN	16
 #define UNKNOWN		UINT64_MAX
 
 struct progress {
@@ -20,8 +17,7 @@ struct progress {
 	FILE			*out;
 	FILE			*log;		/* or NULL */
 	struct buf		 line;		/* not whole yet */
-	char			 mark[80];
-	size_t			 mark_len;	/* 0: not seen yet */
+	size_t			 mark_len;
 	char			 stage[64];	/* "": between stages */
 	int64_t			 begun_ms;
 	uint64_t		 done, total;	/* or UNKNOWN */
@@ -65,6 +61,7 @@ progress_new(const struct progress_options *opt, FILE *out, FILE *log,
 		return NULL;
 	}
 	p->opt = *opt;
+	p->mark_len = strlen(opt->mark);
 	p->out = out;
 	p->log = log;
 	p->line = (struct buf)BUF_INIT(LINE_MAX_);
@@ -166,18 +163,39 @@ undraw(struct progress *p)
 	p->drawn = false;
 }
 
+static void
+flush(struct progress *p)
+{
+	if (p->out != NULL)
+		fflush(p->out);
+	if (p->log != NULL)
+		fflush(p->log);
+}
+
 static const char *
 sgr(const struct progress *p, const char *code)
 {
 	return p->opt.colour && p->opt.mode == PROGRESS_LIVE ? code : "";
 }
 
-/* A line of ours or theirs, in the modes that have lines. */
+/* A line in a colour, or "", in the modes with lines; who says it, or "". */
+static void
+paint(struct progress *p, const char *colour, const char *who,
+    const char *text)
+{
+	if (p->out == NULL)
+		return;
+	undraw(p);
+	if (p->opt.label != NULL)
+		fprintf(p->out, "%s: ", p->opt.label);
+	fprintf(p->out, "%s%s%s%s%s\n", colour, who, *who != '\0' ? ": " : "",
+	    text, *colour != '\0' ? sgr(p, "\033[m") : "");
+}
+
 static void
 show(struct progress *p, const char *who, const char *text)
 {
-	undraw(p);
-	fprintf(p->out, "%s%s\n", who, text);
+	paint(p, "", who, text);
 }
 
 static void
@@ -195,7 +213,8 @@ logged(struct progress *p, const char *who, const char *text)
 	if (p->log == NULL)
 		return;
 	stamp(when, sizeof(when));
-	fprintf(p->log, "%s %s%s\n", when, who, text);
+	fprintf(p->log, "%s %s%s%s\n", when, who, *who != '\0' ? ": " : "",
+	    text);
 }
 
 /* A JSON event: its name, then pairs of member and string, NULL at the end. */
@@ -215,6 +234,8 @@ event_begin(struct event *e, const struct progress *p, const char *name)
 	jout_object(&e->j);
 	jout_member(&e->j, "time", when);
 	jout_member(&e->j, "event", name);
+	if (p->opt.label != NULL)
+		jout_member(&e->j, "label", p->opt.label);
 	if (p->stage[0] != '\0')
 		jout_member(&e->j, "stage", p->stage);
 }
@@ -225,7 +246,7 @@ event_end(struct event *e, struct progress *p)
 	struct fail f;
 
 	jout_close(&e->j);
-	if (jout_end(&e->j, &f) == 0) {
+	if (jout_end(&e->j, &f) == 0 && p->out != NULL) {
 		fwrite(e->b.data, 1, e->b.len, p->out);
 		putc('\n', p->out);
 	}
@@ -331,12 +352,12 @@ stage(struct progress *p, const char *name)
 	p->begun_ms = now_ms();
 	p->moving = false;
 	snprintf(line, sizeof(line), "%s ...", p->stage);
-	logged(p, "tl-build: ", line);
+	logged(p, p->opt.who, line);
 	if (p->opt.mode == PROGRESS_JSON) {
 		event_begin(&e, p, "stage");
 		event_end(&e, p);
 	} else if (p->opt.mode == PROGRESS_PLAIN && p->opt.verbose)
-		show(p, "tl-build: ", line);
+		show(p, p->opt.who, line);
 	progress_tick(p);
 }
 
@@ -349,13 +370,13 @@ done(struct progress *p)
 
 	tenths(took, sizeof(took), ms);
 	snprintf(line, sizeof(line), "%-11s %ss", p->stage, took);
-	logged(p, "tl-build: ", line);
+	logged(p, p->opt.who, line);
 	if (p->opt.mode == PROGRESS_JSON) {
 		event_begin(&e, p, "done");
 		event_number(&e, "milliseconds", (uint64_t)ms);
 		event_end(&e, p);
 	} else if (p->opt.mode != PROGRESS_NONE)
-		show(p, "tl-build: ", line);
+		show(p, p->opt.who, line);
 	p->stage[0] = '\0';
 	p->moving = false;
 }
@@ -383,7 +404,7 @@ say(struct progress *p, const char *name, const char *s)
 	bool error = strcmp(name, "error") == 0;
 	struct event e;
 
-	logged(p, "tl-build: ", s);
+	logged(p, p->opt.who, s);
 	if (p->opt.mode == PROGRESS_JSON) {
 		event_begin(&e, p, error ? "error" : "message");
 		jout_member(&e.j, "text", s);
@@ -391,10 +412,7 @@ say(struct progress *p, const char *name, const char *s)
 	} else if (p->opt.mode != PROGRESS_NONE || error) {
 		if (p->opt.mode == PROGRESS_NONE)
 			recall(p);
-		undraw(p);
-		fprintf(p->out, "%stl-build: %s%s\n",
-		    error ? sgr(p, "\033[31m") : "", s,
-		    error ? sgr(p, "\033[m") : "");
+		paint(p, error ? sgr(p, "\033[31m") : "", p->opt.who, s);
 	}
 }
 
@@ -406,7 +424,7 @@ id(struct progress *p, char *kind)
 
 	if (value == NULL)
 		return;
-	logged(p, "tl-build: ", kind);
+	logged(p, p->opt.who, kind);
 	*value++ = '\0';
 	if (p->opt.mode != PROGRESS_JSON)
 		return;
@@ -414,19 +432,6 @@ id(struct progress *p, char *kind)
 	jout_member(&e.j, "kind", kind);
 	jout_member(&e.j, "id", value);
 	event_end(&e, p);
-}
-
-static void
-flush(struct progress *p, const char *path)
-{
-	int fd;
-
-	fflush(p->out);
-	if (p->log != NULL)
-		fflush(p->log);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd != -1)
-		close(fd);
 }
 
 static void
@@ -448,8 +453,6 @@ event(struct progress *p, char *s)
 		say(p, s, rest);
 	else if (strcmp(s, "id") == 0)
 		id(p, rest);
-	else if (strcmp(s, "flush") == 0)
-		flush(p, rest);
 }
 
 /*
@@ -476,15 +479,7 @@ line(struct progress *p, const char *s, size_t n, struct fail *f)
 	const char *at;
 	int r = 0;
 
-	if (p->mark_len == 0) {
-		if (n < MARK_MIN || n >= sizeof(p->mark))
-			return fail_set(f, EX_DATAERR,
-			    "stdin: its first line is not a mark");
-		memcpy(p->mark, s, n);
-		p->mark_len = n;
-		return 0;
-	}
-	at = memmem(s, n, p->mark, p->mark_len);
+	at = memmem(s, n, p->opt.mark, p->mark_len);
 	if (at == NULL)
 		return clean_text(p, s, n, f);
 	if (at != s && (r = clean_text(p, s, (size_t)(at - s), f)) == -1)
@@ -528,9 +523,7 @@ progress_feed(struct progress *p, const char *s, size_t n, struct fail *f)
 			buf_clear(&p->line);
 		}
 	}
-	fflush(p->out);
-	if (p->log != NULL)
-		fflush(p->log);
+	flush(p);
 	return r;
 }
 
@@ -539,12 +532,8 @@ progress_end(struct progress *p, struct fail *f)
 {
 	int r = p->line.len > 0 ? line(p, p->line.data, p->line.len, f) : 0;
 
-	if (r == 0 && p->mark_len == 0)
-		r = fail_set(f, EX_DATAERR, "stdin: empty, expected events");
 	undraw(p);
-	fflush(p->out);
-	if (p->log != NULL)
-		fflush(p->log);
+	flush(p);
 	return r;
 }
 
@@ -561,7 +550,8 @@ progress_tick(struct progress *p)
 	size_t columns = p->opt.columns;
 	int n;
 
-	if (p->opt.mode != PROGRESS_LIVE || p->stage[0] == '\0')
+	if (p->opt.mode != PROGRESS_LIVE || p->out == NULL ||
+	    p->stage[0] == '\0')
 		return;
 	snprintf(took, sizeof(took), "%.1f",
 	    (double)(now_ms() - p->begun_ms) / 1000);

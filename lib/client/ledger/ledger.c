@@ -1,3 +1,4 @@
+#include <sys/file.h>
 #include <sys/random.h>
 
 #include <dirent.h>
@@ -88,16 +89,19 @@ sync_folder(const char *path, struct fail *f)
 int
 ledger_open(struct ledger *l, struct fail *f)
 {
-	const char *path = getenv("TL_LEDGER");
+	const char *path = getenv("TL_LEDGER"), *work = getenv("TL_WORK");
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 	bool there;
 
 	*l = (struct ledger)LEDGER_INIT;
 	if (path == NULL || *path == '\0')
 		return 0;
 	there = access(path, F_OK) == 0;
-	if ((l->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC |
-	    O_NOFOLLOW, 0600)) == -1)
+	if ((l->fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW |
+	    (work == NULL || *work == '\0' ? O_CREAT : 0), 0600)) == -1)
 		return fail_sys(f, EX_CANTCREAT, "TL_LEDGER: %s", path);
+	/* Where there are no such locks, there is the other one. */
+	fcntl(l->fd, F_OFD_SETLK, &lock);
 	if ((l->path = strdup(path)) == NULL) {
 		ledger_close(l);
 		return fail_set(f, EX_OSERR, "out of memory");
@@ -134,18 +138,18 @@ torn(int fd)
 	return end > 0 && pread(fd, &c, 1, end - 1) == 1 && c != '\n';
 }
 
-/* "TIME VERB KIND REST": one write, then to the disk. */
+/* "TIME WORDS REST": one write, then to the disk. */
 static int
-append(struct ledger *l, const char *verb, enum ledger_kind kind,
-    const char *rest, struct fail *f)
+append_line(struct ledger *l, const char *words, const char *rest,
+    struct fail *f)
 {
 	char stamp[DATE_TEXT], *line;
 	ssize_t n;
 	int len, r = 0;
 
 	date_text(stamp, time(NULL));
-	len = asprintf(&line, "%s%s %s %s %s\n", torn(l->fd) ? "\n" : "",
-	    stamp, verb, kinds[kind], rest);
+	len = asprintf(&line, "%s%s %s %s\n", torn(l->fd) ? "\n" : "",
+	    stamp, words, rest);
 	if (len == -1)
 		return fail_set(f, EX_OSERR, "out of memory");
 	n = write(l->fd, line, (size_t)len);
@@ -156,6 +160,22 @@ append(struct ledger *l, const char *verb, enum ledger_kind kind,
 		r = fail_sys(f, EX_IOERR, "%s", l->path);
 	free(line);
 	return r;
+}
+
+static int
+append(struct ledger *l, const char *verb, enum ledger_kind kind,
+    const char *rest, struct fail *f)
+{
+	char words[40];
+
+	snprintf(words, sizeof(words), "%s %s", verb, kinds[kind]);
+	return append_line(l, words, rest, f);
+}
+
+int
+ledger_folder(struct ledger *l, const char *path, struct fail *f)
+{
+	return append_line(l, "folder", path, f);
 }
 
 static int
@@ -191,10 +211,32 @@ ledger_intent(struct ledger *l, enum ledger_kind kind, const char *key,
 }
 
 int
+ledger_lock(int fd, const char *name, struct fail *f)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+		return errno == EWOULDBLOCK ? 0 :
+		    fail_sys(f, EX_IOERR, "%s: lock", name);
+	/* Not to be held: those who open it later lock it for reading. */
+	if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) {
+		flock(fd, LOCK_UN);
+		return 0;
+	}
+	return 1;
+}
+
+int
 ledger_made(struct ledger *l, enum ledger_kind kind, const char *key,
     const char *id, struct fail *f)
 {
 	return kept(l) ? append2(l, "made", kind, key, id, f) : 0;
+}
+
+int
+ledger_keep(struct ledger *l, const char *id, struct fail *f)
+{
+	return kept(l) ? append(l, "keep", LEDGER_SANDBOX, id, f) : 0;
 }
 
 int

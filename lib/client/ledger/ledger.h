@@ -27,7 +27,15 @@ struct ledger {
 
 #define LEDGER_INIT	{ NULL, -1 }
 
-/* TL_LEDGER's file, made if it is not there (0600).  EX_CANTCREAT. */
+/*
+ * TL_LEDGER's file, made if it is not there (0600); but not under tl-guard
+ * (TL_WORK): its own ledger was there, and nobody would read another one.
+ * EX_CANTCREAT.
+ *
+ * An open ledger has a lock of its own (fcntl(2), for reading), besides that
+ * of the build (flock(2)): whoever makes something must be let to say what it
+ * was, though its build has been killed.
+ */
 int	ledger_open(struct ledger *, struct fail *);
 void	ledger_close(struct ledger *);
 
@@ -64,6 +72,11 @@ int	ledger_upload(struct ledger *, const char *key,
 	    const struct span *block, struct fail *);
 int	ledger_upload_gone(struct ledger *, const struct span *block,
 	    struct fail *);
+
+/* The first line: which folder the build has. */
+int	ledger_folder(struct ledger *, const char *path, struct fail *);
+/* The sandbox is left on purpose. */
+int	ledger_keep(struct ledger *, const char *id, struct fail *);
 
 /* A key for a request that has none of its own. */
 #define LEDGER_KEY	33
@@ -110,6 +123,12 @@ const char	*ledger_word(enum ledger_kind);
  */
 #define LEDGER_AS	9
 void	ledger_as(char as[LEDGER_AS], const struct cloud *);
+
+/*
+ * Take an open ledger, as build or as tl-reap: 1; 0 if a build, a tl-reap or
+ * somebody who makes something has it; -1.  Closing the file lets go of it.
+ */
+int	ledger_lock(int fd, const char *name, struct fail *);
 
 /* The file beside a ledger that holds an upload's abortUrl; malloc'ed. */
 char	*ledger_upload_path(const char *ledger, const char *id);

@@ -1,4 +1,3 @@
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <dirent.h>
@@ -30,10 +29,26 @@ struct work {
 	const char	*path;
 	struct ledger	 ledger;	/* for what is added */
 	int64_t		 end_ms;
+	bool		 held;
 	bool		 left;		/* something is still open */
 	unsigned	 strays;
 	struct fail	 worst;
 };
+
+static const char *const words[] = {
+	[REAP_OPEN] = "open",
+	[REAP_DONE] = "undone",
+	[REAP_EXPIRED] = "unknown",
+	[REAP_KEPT] = "kept",
+	[REAP_FOREIGN] = "left",
+	[REAP_FAILED] = "failed",
+};
+
+const char *
+reap_word(enum reap_result how)
+{
+	return words[how];
+}
 
 char *
 reap_state(struct fail *f)
@@ -86,10 +101,11 @@ over(struct work *w, const struct ledger_entry *e, enum reap_result result,
 	r = e->state == LEDGER_ASKED ?
 	    ledger_none(&w->ledger, e->kind, e->key, &f) :
 	    ledger_gone(&w->ledger, e->kind, e->id, &f);
-	if (r == -1)
-		failed(w, e, &f);
-	else
-		tell(w, e, result, note);
+	if (r == -1) {
+		w->left = true;
+		note = f.msg;
+	}
+	tell(w, e, result, note);
 }
 
 /* Something is left for what comes after it, if share is 2 or more. */
@@ -224,17 +240,21 @@ sandbox(struct work *w, struct ledger_entry *e)
  * valid: it will never be.
  */
 static int
-give_back(struct work *w, const char *path, struct fail *f)
+give_back(struct work *w, const char *path, const char *id, struct fail *f)
 {
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
+	const struct buf *kept = NULL;
 	struct span doc, block;
 	bool others;
 	time_t end;
 	int r = -1;
 
-	if (private_load_own(&text, path, &others, f) == 0 &&
-	    span_parse(&doc, text.data != NULL ? text.data : "", text.len, f)
-	    == 0 && abort_find(&doc, &block, f) == 1) {
+	if (private_load_own(&text, path, &others, f) == 0)
+		kept = &text;
+	else if (id != NULL && w->r->beside != NULL)
+		kept = w->r->beside(w->r->beside_arg, id);
+	if (kept != NULL && span_parse(&doc, kept->data != NULL ? kept->data :
+	    "", kept->len, f) == 0 && abort_find(&doc, &block, f) == 1) {
 		struct fail second;
 
 		r = abort_upload(w->r->http, &block, seconds(w, ABORT_S, 2),
@@ -254,7 +274,7 @@ stray(void *arg, const char *path)
 	struct work *w = arg;
 	struct fail f;
 
-	if (give_back(w, path, &f) == 0)
+	if (give_back(w, path, NULL, &f) == 0)
 		w->strays++;
 }
 
@@ -292,7 +312,7 @@ upload(struct work *w, struct ledger_entry *e, bool again)
 	if ((path = ledger_upload_path(w->path, e->id)) == NULL)
 		fail_set(&f, EX_OSERR, "out of memory");
 	else
-		r = give_back(w, path, &f);
+		r = give_back(w, path, e->id, &f);
 	free(path);
 	if (again)
 		return;
@@ -345,7 +365,7 @@ undo(struct work *w, struct ledger_list *l)
 			sandbox(w, &l->list[i]);
 			builder |= l->list[i].state == LEDGER_MADE;
 		}
-	for (i = 0; builder && !w->r->dry && !w->r->held && i < l->n; i++)
+	for (i = 0; builder && !w->r->dry && !w->held && i < l->n; i++)
 		if (l->list[i].kind == LEDGER_UPLOAD &&
 		    l->list[i].state == LEDGER_MADE)
 			upload(w, &l->list[i], true);
@@ -368,12 +388,12 @@ take(const struct reap *r, const char *path, int fd, struct fail *f)
 {
 	struct stat here, there;
 	int64_t age;
+	int rc;
 
 	if (fstat(fd, &here) == 0 && !S_ISREG(here.st_mode))
 		return fail_set(f, EX_NOINPUT, "%s: not a file", path);
-	if (!r->held && flock(fd, LOCK_EX | LOCK_NB) == -1)
-		return errno == EWOULDBLOCK ? 1 :
-		    fail_sys(f, EX_IOERR, "%s: lock", path);
+	if ((rc = ledger_lock(fd, path, f)) != 1)
+		return rc == 0 ? 1 : -1;
 	if (fstat(fd, &here) == -1)
 		return fail_sys(f, EX_IOERR, "%s", path);
 	/* Removed meanwhile, and perhaps made anew by another. */
@@ -382,36 +402,52 @@ take(const struct reap *r, const char *path, int fd, struct fail *f)
 		return 1;
 	/* A time to come says that a clock was set, not that it is young. */
 	age = time(NULL) - here.st_mtime;
-	return !r->held && age >= 0 && (age < r->min_age_s ||
-	    (here.st_size == 0 && age < YOUNG_S));
+	return age >= 0 && (age < r->min_age_s || (here.st_size == 0 &&
+	    age < YOUNG_S));
+}
+
+/* All in the open ledger; *left: not all is over. */
+static int
+work(struct reap *r, int fd, const char *path, bool held, bool *left,
+    struct fail *f)
+{
+	struct work w = { .r = r, .path = path, .held = held,
+	    .ledger = { (char *)(uintptr_t)path, fd },
+	    .end_ms = clock_ms() + (int64_t)r->seconds * 1000 };
+	struct ledger_list l;
+
+	if (ledger_read(&l, fd, path, f) == -1)
+		return -1;
+	undo(&w, &l);
+	ledger_list_free(&l);
+	*left = w.left;
+	if (w.worst.status == 0)
+		return 0;
+	*f = w.worst;
+	return -1;
+}
+
+int
+reap_held(struct reap *r, int fd, const char *path, struct fail *f)
+{
+	bool left;
+
+	return work(r, fd, path, true, &left, f);
 }
 
 int
 reap_ledger(struct reap *r, const char *path, struct fail *f)
 {
-	struct work w = { .r = r, .path = path, .ledger = LEDGER_INIT,
-	    .end_ms = clock_ms() + (int64_t)r->seconds * 1000 };
-	struct ledger_list l;
+	bool left;
 	int fd, rc;
 
 	fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
 		return errno == ENOENT ? 0 :
 		    fail_sys(f, EX_NOINPUT, "%s", path);
-	if ((rc = take(r, path, fd, f)) != 0 ||
-	    (rc = ledger_read(&l, fd, path, f)) == -1) {
-		close(fd);
-		return rc;
-	}
-	w.ledger.fd = fd;
-	w.ledger.path = (char *)(uintptr_t)path;
-	undo(&w, &l);
-	if (w.worst.status != 0) {
-		*f = w.worst;
-		rc = -1;
-	} else if (!w.left && !r->dry)
+	if ((rc = take(r, path, fd, f)) == 0 &&
+	    (rc = work(r, fd, path, false, &left, f)) == 0 && !left && !r->dry)
 		rc = clear(path, f);
-	ledger_list_free(&l);
 	/* Only now: the lock goes with it. */
 	close(fd);
 	return rc;

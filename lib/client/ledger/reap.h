@@ -25,13 +25,15 @@ enum reap_result {
 	REAP_FAILED,		/* left, and to be tried again */
 };
 
+/* "open", "undone", "unknown", "kept", "left", "failed". */
+const char	*reap_word(enum reap_result);
+
 struct reap {
 	struct http		*http;
 	const struct cloud	*cloud;	/* NULL: no credential, see why */
 	const struct fail	*why;	/* of that */
 	bool			 dry;	/* only look */
 	bool			 all;	/* what is kept or another key's, too */
-	bool			 held;	/* the caller has its lock */
 	int64_t			 min_age_s;	/* of the last line */
 	unsigned		 seconds;	/* for all of it */
 	/* Told each thing; note is more on it, or "". */
@@ -39,7 +41,23 @@ struct reap {
 				    const struct ledger_entry *,
 				    enum reap_result, const char *note);
 	void			*arg;
+	/*
+	 * reap_held(): what was once read from the file beside the ledger, for
+	 * an upload whose file is gone.  May be NULL.
+	 */
+	const struct buf	*(*beside)(const void *beside_arg,
+				    const char *id);
+	const void		*beside_arg;
 };
+
+/*
+ * One ledger that the caller has locked, however it stands with its name: the
+ * build is over, no other process of it writes any more.  The file stays.
+ *
+ * What was undone and cannot be written down, on a full disk, is undone all
+ * the same, and found so the next time.
+ */
+int	reap_held(struct reap *, int fd, const char *path, struct fail *);
 
 /*
  * One ledger: 1 if its build lives or is too young, so that it was not

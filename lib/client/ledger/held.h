@@ -1,0 +1,40 @@
+#ifndef TL_CLIENT_HELD_H
+#define TL_CLIENT_HELD_H
+
+#include "client/ledger/ledger.h"
+#include "client/ledger/reap.h"
+
+/*
+ * The ledger of a build that is under way, held by its guard: locked, and kept
+ * in memory, so that what the build has made can be undone even if the file
+ * and those beside it are gone by then.
+ */
+struct held {
+	struct ledger		 ledger;	/* path, and the open file */
+	struct ledger_list	 list;		/* as last looked at */
+	/* Private. */
+	int64_t			 seen;		/* bytes */
+	struct held_url		*url;		/* of uploads */
+	size_t			 urls;
+};
+
+#define HELD_INIT	{ .ledger = LEDGER_INIT, .seen = -1 }
+
+/*
+ * Make it if it is not there, and lock it.  EX_TEMPFAIL if another has it,
+ * EX_CANTCREAT.
+ */
+int	held_take(struct held *, const char *path, struct fail *);
+/* Read what is new.  1 if something is. */
+int	held_look(struct held *);
+/* Whether the file still has its name. */
+bool	held_there(const struct held *);
+/* Whether an entry of that kind is in that state; NULL if none is. */
+const struct ledger_entry *held_find(const struct held *, enum ledger_kind,
+	    enum ledger_state);
+/* reap_held(), with what is remembered. */
+int	held_reap(struct held *, struct reap *, struct fail *);
+/* Let go of it; if nothing in it is open, remove it. */
+void	held_end(struct held *);
+
+#endif
