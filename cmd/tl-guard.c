@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "client/cloud/begin.h"
-#include "client/guard/folder.h"
+#include "client/guard/work.h"
 #include "client/guard/guard.h"
 #include "client/guard/recheck.h"
 #include "core/opt.h"
@@ -168,7 +168,7 @@ resume(int argc, char *argv[])
 	struct fail f;
 	int n = 0;
 
-	if (folder_load(guard.resume, &cwd, &old, &f) == -1)
+	if (work_load(guard.resume, &cwd, &old, &f) == -1)
 		opt_fail(&f);
 	guard.cwd = cwd;
 	while (old[n] != NULL)

@@ -16,7 +16,7 @@
 
 #include "client/display/show.h"
 #include "client/guard/command.h"
-#include "client/guard/folder.h"
+#include "client/guard/work.h"
 #include "client/guard/guard.h"
 #include "client/guard/undo.h"
 #include "client/ledger/held.h"
@@ -40,7 +40,7 @@
 /* One run of it. */
 struct run {
 	const struct guard	*g;
-	struct folder		 folder;
+	struct work		 folder;
 	struct held		 held;
 	struct show		 show;
 	FILE			*log_file;
@@ -378,7 +378,7 @@ await_undo(struct run *r, unsigned seconds)
 static void
 forget_file(const struct run *r, const char *name)
 {
-	char *path = folder_file(&r->folder, name);
+	char *path = work_file(&r->folder, name);
 
 	if (path != NULL)
 		unlink(path);
@@ -391,7 +391,7 @@ forget_prepared(const struct run *r)
 {
 	struct buf text = BUF_INIT(BUF_DOC_MAX);
 	struct prepared p = PREPARED_INIT;
-	char *path = folder_file(&r->folder, "prepared.json");
+	char *path = work_file(&r->folder, "prepared.json");
 	struct fail f;
 
 	if (path != NULL && prepared_load(&p, &text, path, &f) == 0) {
@@ -490,8 +490,8 @@ undo(struct run *r, unsigned seconds)
 static void
 advise(struct run *r)
 {
-	char *sandbox = folder_file(&r->folder, "sandbox.json");
-	char *builder = folder_file(&r->folder, "builder.json");
+	char *sandbox = work_file(&r->folder, "sandbox.json");
+	char *builder = work_file(&r->folder, "builder.json");
 	char *p, *line;
 	struct fail f;
 
@@ -517,7 +517,7 @@ static int
 registered(const struct run *r, struct template *t)
 {
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
-	char *path = folder_file(&r->folder, "template.json");
+	char *path = work_file(&r->folder, "template.json");
 	struct span doc;
 	struct fail f;
 	int rc = 0;
@@ -541,7 +541,7 @@ finish(struct run *r, int code)
 	bool done;
 
 	if (code != 0)
-		folder_promote(&r->folder);
+		work_promote(&r->folder);
 	done = registered(r, &t) == 1;
 	if (r->late)
 		tell(r, "error", "the deadline of %u s has passed",
@@ -581,12 +581,12 @@ finish(struct run *r, int code)
 	if (left)
 		code = GUARD_LEFT;
 	tell(r, "end", "%d", code);
-	folder_tidy(&r->folder, code == 0, r->g->keep_sandbox);
+	work_tidy(&r->folder, code == 0, r->g->keep_sandbox);
 	held_end(&r->held);
 	show_end(&r->show, SHOW_MS);
 	if (r->folder.own && !left && ((code == 0 && !r->g->keep_sandbox) ||
 	    !begun))
-		folder_remove(&r->folder);
+		work_remove(&r->folder);
 	return code;
 }
 
@@ -621,7 +621,7 @@ static int
 open_log(struct run *r, const struct progress_options *opt, struct fail *f)
 {
 	struct progress_options quiet = *opt;
-	char *path = folder_file(&r->folder, "log");
+	char *path = work_file(&r->folder, "log");
 	int fd;
 
 	if (path == NULL)
@@ -644,7 +644,7 @@ open_log(struct run *r, const struct progress_options *opt, struct fail *f)
 static int
 set_environment(const struct run *r, struct fail *f)
 {
-	char *sandbox = folder_file(&r->folder, "sandbox.json");
+	char *sandbox = work_file(&r->folder, "sandbox.json");
 	int bad = sandbox == NULL;
 
 	/* One deadline for all: a filter's own would cut it short. */
@@ -660,9 +660,9 @@ set_environment(const struct run *r, struct fail *f)
 static int
 take_folder(struct run *r, struct fail *f)
 {
-	if (r->g->resume != NULL ? folder_resume(&r->folder, r->g->resume, f) :
-	    r->g->work != NULL ? folder_named(&r->folder, r->g->work, f) :
-	    folder_new(&r->folder, f))
+	if (r->g->resume != NULL ? work_resume(&r->folder, r->g->resume, f) :
+	    r->g->work != NULL ? work_named(&r->folder, r->g->work, f) :
+	    work_new(&r->folder, f))
 		return -1;
 	if (held_take(&r->held, r->folder.ledger, f) == -1)
 		return -1;
@@ -681,7 +681,7 @@ start(struct run *r, struct fail *f)
 		rc = fail_sys(f, EX_NOINPUT, "the working folder");
 	else if (access(cwd, X_OK) == -1)
 		rc = fail_sys(f, EX_NOINPUT, "%.300s", cwd);
-	else if ((rc = folder_save(&r->folder, cwd, r->g->words, f)) == 0)
+	else if ((rc = work_save(&r->folder, cwd, r->g->words, f)) == 0)
 		rc = command_start(&r->command, r->g->argv, cwd, &r->old_mask,
 		    f);
 	free(here);
@@ -691,7 +691,7 @@ start(struct run *r, struct fail *f)
 int
 guard_run(const struct guard *g, struct fail *f)
 {
-	struct run r = { .g = g, .folder = FOLDER_INIT, .held = HELD_INIT,
+	struct run r = { .g = g, .folder = WORK_INIT, .held = HELD_INIT,
 	    .show = { .fd = -1 }, .command = COMMAND_INIT, .undo = UNDO_INIT,
 	    .line = BUF_INIT(LINE_MAX_), .signals = -1,
 	    .begun_ms = clock_ms() };
@@ -724,7 +724,7 @@ guard_run(const struct guard *g, struct fail *f)
 		    !r.folder.resumed)
 			unlink(r.folder.ledger);
 		if (r.folder.own && !r.folder.resumed)
-			folder_remove(&r.folder);
+			work_remove(&r.folder);
 		show_end(&r.show, SHOW_MS);
 		goto out;
 	}
@@ -735,7 +735,7 @@ out:
 	if (r.log_file != NULL)
 		fclose(r.log_file);
 	held_end(&r.held);
-	folder_free(&r.folder);
+	work_free(&r.folder);
 	buf_free(&r.line);
 	if (r.signals != -1)
 		close(r.signals);

@@ -13,7 +13,7 @@
 #include <nettle/sha2.h>
 
 #include "client/context/walk.h"
-#include "client/guard/folder.h"
+#include "client/guard/work.h"
 #include "client/ledger/reap.h"
 #include "core/hex.h"
 #include "core/json.h"
@@ -23,7 +23,7 @@
 #define COMMAND_MAX	(4UL << 20)	/* no more is passed to a program */
 
 char *
-folder_file(const struct folder *o, const char *name)
+work_file(const struct work *o, const char *name)
 {
 	char *path;
 
@@ -31,11 +31,11 @@ folder_file(const struct folder *o, const char *name)
 }
 
 void
-folder_free(struct folder *o)
+work_free(struct work *o)
 {
 	free(o->path);
 	free(o->ledger);
-	*o = (struct folder)FOLDER_INIT;
+	*o = (struct work)WORK_INIT;
 }
 
 static int
@@ -124,14 +124,14 @@ name_of(char hex[2 * NAME + 1], const char *path)
  * one its ledger is in it, and tl-reap has to be told of it.
  */
 static int
-place(struct folder *o, struct fail *f)
+place(struct work *o, struct fail *f)
 {
 	char *state, *real, hex[2 * NAME + 1];
 	size_t n;
 	int r;
 
 	if (state_folder(&state, f) == -1)
-		return (o->ledger = folder_file(o, "ledger")) == NULL ?
+		return (o->ledger = work_file(o, "ledger")) == NULL ?
 		    no_memory(f) : 0;
 	real = realpath(state, NULL);
 	n = real != NULL ? strlen(real) : 0;
@@ -166,7 +166,7 @@ owned(const char *path, const char *name, struct fail *f)
 }
 
 int
-folder_new(struct folder *o, struct fail *f)
+work_new(struct work *o, struct fail *f)
 {
 	char *state;
 
@@ -198,7 +198,7 @@ folder_new(struct folder *o, struct fail *f)
 
 /* Links resolved, so that one folder has one ledger. */
 static int
-find(struct folder *o, const char *dir, struct fail *f)
+find(struct work *o, const char *dir, struct fail *f)
 {
 	if ((o->path = realpath(dir, NULL)) == NULL)
 		return fail_sys(f, EX_NOINPUT, "%.300s", dir);
@@ -214,7 +214,7 @@ is_document(const struct dirent *d)
 }
 
 int
-folder_named(struct folder *o, const char *dir, struct fail *f)
+work_named(struct work *o, const char *dir, struct fail *f)
 {
 	struct dirent **list;
 	int i, n;
@@ -252,7 +252,7 @@ resumable(const char *dir, const char *path, struct fail *f)
 }
 
 int
-folder_resume(struct folder *o, const char *dir, struct fail *f)
+work_resume(struct work *o, const char *dir, struct fail *f)
 {
 	if (find(o, dir, f) == -1)
 		return -1;
@@ -262,11 +262,11 @@ folder_resume(struct folder *o, const char *dir, struct fail *f)
 
 /* The strings, each with its NUL: no word has another meaning then. */
 int
-folder_save(const struct folder *o, const char *cwd, char *const argv[],
+work_save(const struct work *o, const char *cwd, char *const argv[],
     struct fail *f)
 {
 	struct buf b = BUF_INIT(COMMAND_MAX);
-	char *path = folder_file(o, COMMAND);
+	char *path = work_file(o, COMMAND);
 	int r;
 
 	if (path == NULL)
@@ -282,7 +282,7 @@ folder_save(const struct folder *o, const char *cwd, char *const argv[],
 }
 
 int
-folder_load(const char *dir, char **cwd, char ***argv, struct fail *f)
+work_load(const char *dir, char **cwd, char ***argv, struct fail *f)
 {
 	struct buf b = BUF_INIT(COMMAND_MAX);
 	char *path, *p, *end;
@@ -330,7 +330,7 @@ folder_load(const char *dir, char **cwd, char ***argv, struct fail *f)
 }
 
 void
-folder_promote(const struct folder *o)
+work_promote(const struct work *o)
 {
 	static const char *const names[] = { "prepared", "sandbox", "signed",
 	    "template" };
@@ -355,7 +355,7 @@ folder_promote(const struct folder *o)
 
 /* The uri out of what was signed, to complete with; nothing else of it. */
 static void
-target(const struct folder *o)
+target(const struct work *o)
 {
 	struct buf b = BUF_INIT(BUF_DOC_MAX), out = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&out);
@@ -363,8 +363,8 @@ target(const struct folder *o)
 	struct span doc, upload;
 	struct fail f;
 
-	path = folder_file(o, "signed.json");
-	to = folder_file(o, "target.json");
+	path = work_file(o, "signed.json");
+	to = work_file(o, "target.json");
 	if (path != NULL && to != NULL && buf_load(&b, path, &f) == 0 &&
 	    b.len > 0 && span_parse(&doc, b.data, b.len, &f) == 0 &&
 	    json_sub(&doc, "upload", JSON_MAY, '{', &upload, &f) == 1 &&
@@ -394,7 +394,7 @@ is_scratch(const char *name)
 }
 
 void
-folder_tidy(const struct folder *o, bool ended_well, bool keep)
+work_tidy(const struct work *o, bool ended_well, bool keep)
 {
 	static const char *const secret[] = { "signed.json", "spec.json",
 	    "docker.json" };
@@ -422,7 +422,7 @@ folder_tidy(const struct folder *o, bool ended_well, bool keep)
 }
 
 void
-folder_remove(const struct folder *o)
+work_remove(const struct work *o)
 {
 	struct dirent *d;
 	DIR *dir;

@@ -1,5 +1,5 @@
-#ifndef TL_CLIENT_FOLDER_H
-#define TL_CLIENT_FOLDER_H
+#ifndef TL_CLIENT_WORK_H
+#define TL_CLIENT_WORK_H
 
 #include <stdbool.h>
 
@@ -15,50 +15,50 @@
  * folder elsewhere under a name made of its path; where there is no state
  * folder, in the folder itself.
  */
-struct folder {
+struct work {
 	char	*path;		/* absolute, links resolved */
 	char	*ledger;
 	bool	 own;		/* below the state folder: ours to remove */
 	bool	 resumed;
 };
 
-#define FOLDER_INIT	{ .path = NULL }
+#define WORK_INIT	{ .path = NULL }
 
 /* A new one below the state folder.  EX_CONFIG, EX_CANTCREAT. */
-int	folder_new(struct folder *, struct fail *);
+int	work_new(struct work *, struct fail *);
 /*
  * The one that is named, made if it is not there: EX_CANTCREAT if it holds an
  * earlier build, EX_NOPERM if it is another user's.
  */
-int	folder_named(struct folder *, const char *dir, struct fail *);
+int	work_named(struct work *, const char *dir, struct fail *);
 /* One that a build has left: EX_NOINPUT, EX_NOPERM. */
-int	folder_resume(struct folder *, const char *dir, struct fail *);
-void	folder_free(struct folder *);
+int	work_resume(struct work *, const char *dir, struct fail *);
+void	work_free(struct work *);
 
 /* A file's path in it; malloc'ed, or NULL. */
-char	*folder_file(const struct folder *, const char *name);
+char	*work_file(const struct work *, const char *name);
 
 /*
  * Where and what is run, for --resume: the working folder and tl-guard's words,
  * its own options, "--" and the command.  Reading, from the folder of that
  * name: each string is malloc'ed, as is *words, NULL at its end.
  */
-int	folder_save(const struct folder *, const char *cwd,
+int	work_save(const struct work *, const char *cwd,
 	    char *const words[], struct fail *);
-int	folder_load(const char *dir, char **cwd, char ***words, struct fail *);
+int	work_load(const char *dir, char **cwd, char ***words, struct fail *);
 
 /*
  * Documents that a stopped program has written whole, but under the name they
  * have until then, get their own.
  */
-void	folder_promote(const struct folder *);
+void	work_promote(const struct work *);
 /*
  * Nothing that is signed, and no credential, outlives the build it was made
  * for; which object it was may yet be registered (target.json).  keep: what a
  * kept sandbox may be used with stays.
  */
-void	folder_tidy(const struct folder *, bool ended_well, bool keep);
+void	work_tidy(const struct work *, bool ended_well, bool keep);
 /* With all that is in it: files only, as a build has them. */
-void	folder_remove(const struct folder *);
+void	work_remove(const struct work *);
 
 #endif
