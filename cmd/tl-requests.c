@@ -243,11 +243,11 @@ main(int argc, char *argv[])
 			verbose = true;
 			break;
 		case DISK:
-			opt.disk_mb = opt_number("--disk-mb", optarg, 0,
+			opt.disk_mb = opt_mib("--disk-mb", optarg, 0,
 			    DISK_MB_MAX);
 			break;
 		case BUILDER_DISK:
-			opt.builder_disk_mb = opt_number("--builder-disk-mb",
+			opt.builder_disk_mb = opt_mib("--builder-disk-mb",
 			    optarg, 1, DISK_MB_MAX);
 			break;
 		case CPUS:
@@ -255,7 +255,7 @@ main(int argc, char *argv[])
 			    LIFECYCLE_CPUS_MAX);
 			break;
 		case MEMORY:
-			opt.memory_mb = opt_number("--memory-mb", optarg, 1,
+			opt.memory_mb = opt_mib("--memory-mb", optarg, 1,
 			    DISK_MB_MAX);
 			break;
 		case DIALECT:

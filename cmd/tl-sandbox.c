@@ -352,18 +352,18 @@ parse(int argc, char *argv[])
 			kind = "c";
 			break;
 		case MEMORY:
-			opt.memory_mb = opt_number("--memory-mb", optarg, 1,
+			opt.memory_mb = opt_mib("--memory-mb", optarg, 1,
 			    INT64_MAX);
 			kind = "m";
 			break;
 		case DISK:
-			opt.disk_mb = opt_number("--disk-mb", optarg, 0,
+			opt.disk_mb = opt_mib("--disk-mb", optarg, 0,
 			    DISK_MB_MAX);
 			opt.has_disk = true;
 			kind = "d";
 			break;
 		case BUILDER_DISK:
-			opt.builder_disk_mb = opt_number("--builder-disk-mb",
+			opt.builder_disk_mb = opt_mib("--builder-disk-mb",
 			    optarg, 1, DISK_MB_MAX);
 			kind = "b";
 			break;

@@ -93,7 +93,7 @@ main(int argc, char *argv[])
 			sandbox_path = optarg;
 			break;
 		case DISK_MB:
-			mb = opt_number("--disk-mb", optarg, 0, DISK_MB_MAX);
+			mb = opt_mib("--disk-mb", optarg, 0, DISK_MB_MAX);
 			has_mb = true;
 			break;
 		default:

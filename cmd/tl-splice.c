@@ -79,7 +79,7 @@ main(int argc, char *argv[])
 			plan_path = optarg;
 			break;
 		case OPT_DISK:
-			disk_mb = opt_number("--disk-mb", optarg, 0,
+			disk_mb = opt_mib("--disk-mb", optarg, 0,
 			    DISK_MB_MAX);
 			o.disk_mb = &disk_mb;
 			break;

@@ -68,6 +68,27 @@ opt_number(const char *option, const char *arg, uint64_t min, uint64_t max)
 	return n;
 }
 
+uint64_t
+opt_mib(const char *option, const char *arg, uint64_t min, uint64_t max)
+{
+	unsigned long long n;
+	unsigned factor = 1;
+	char *end;
+
+	errno = 0;
+	n = strtoull(arg, &end, 10);
+	if (*end == 'G' || *end == 'g')
+		factor = 1024;
+	if (factor == 1024 || *end == 'M' || *end == 'm')
+		end++;
+	if (arg[0] < '0' || arg[0] > '9' || *end != '\0' || errno != 0 ||
+	    n > max / factor || n * factor < min)
+		errx(EX_USAGE, "%s %.40s: not a size from %ju to %ju MiB, such "
+		    "as 2048, 512M or 10G", option, arg, (uintmax_t)min,
+		    (uintmax_t)max);
+	return n * factor;
+}
+
 double
 opt_decimal(const char *option, const char *arg, double max)
 {

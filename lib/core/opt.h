@@ -26,6 +26,9 @@ _Noreturn void	opt_usage(const char *usage);
 /* A number given to an option, within bounds; EX_USAGE names the option. */
 uint64_t	opt_number(const char *option, const char *arg, uint64_t min,
 		    uint64_t max);
+/* A size in MiB: 2048, and 512M and 10G as well; bounds are in MiB. */
+uint64_t	opt_mib(const char *option, const char *arg, uint64_t min,
+		    uint64_t max);
 /*
  * The status of a program that was told to end (core/stop.h), 0 if it was not;
  * a deadline, of which nobody else tells, gets its line.
