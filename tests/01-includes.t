@@ -37,6 +37,14 @@ is "the servers know neither client nor builder" \
 is "nothing in lib includes a program" \
     "$(grep '^lib/.*"cmd/' all)" ''
 ok "folders of lib stand on each other in one direction" tsort edges
+# The drawing: "    FOLDER  FOLDER...", core left out.
+awk '/^    (client|builder|region)\// { for (i = 2; i <= NF; i++)
+    print $1, $i }' "$root/lib/README.md" | sort >drawn
+is "as lib/README.md draws them" "$(grep -v -e '^cmd ' -e ' core$' edges | diff drawn -)" ''
+(cd "$root/lib" && find . -mindepth 2 -name '*.c' | sed 's,^./,,
+    s,/[^/]*$,,' | sort -u) >folders
+is "which names each folder" "$(sed -n 's,^| `\([a-z/]*\)` .*,\1,p' \
+    "$root/lib/README.md" | sed 's,/$,,' | sort -u | diff - folders)" ''
 
 # So do files, a .c and its .h being one: a file stands on those it includes,
 # and on those whose functions it calls.  A header that several files implement
@@ -50,6 +58,8 @@ awk '{ sub(/\.o:$/, "", $1); sub(/^lib\//, "", $1) }
     END { for (w in wants) { split(w, a, SUBSEP)
 	if (a[2] in of) print a[1], of[a[2]] } }' symbols >calls
 ok "there are calls from file to file" test -s calls
+is "no function is defined in two parts" "$(awk '$3 == "T" { print $2 }' \
+    symbols | sort | uniq -d)" ''
 sort -u files calls | awk '$1 != $2' >edges
 is "files of lib stand on each other in one direction" \
     "$(tsort edges 2>&1 >sorted)" ''
