@@ -111,6 +111,20 @@ scripted '{"path":"*","answers":[{"status":307,"headers":{"Location":
     "http://127.0.0.1:1/x?X-Sig=MARKER"}}]},'
 whole 'a server that sends elsewhere'
 
+# A proxy that is not well-formed: libcurl would quote it.
+server='a bad proxy'
+for proxy in https_proxy HTTPS_PROXY ALL_PROXY; do
+	for value in http://user:MARKER/x@127.0.0.1:3128 nosuch://u:MARKER@h:1; do
+		export "$proxy=$value" TENSORLAKE_API_URL=https://api.h.example
+		traced plan.json tl-prepare -v
+		unset "$proxy"
+		is "$proxy: its name and what to do" "$status $(grep -c \
+		    "^tl-prepare: ubuntu: $proxy: not well-formed" err)" '78 1'
+	done
+done
+
+TENSORLAKE_API_URL=$URL
+
 # Docker's credentials, the store's too.
 server=''
 printf '#!/bin/sh\ncat >/dev/null\necho "{\\"Username\\":\\"u\\",' \

@@ -612,12 +612,37 @@ strike(struct buf *b, const char *token)
 	}
 }
 
+/*
+ * libcurl quotes a proxy that it cannot make out, password included.  The
+ * variable that it took it from, in its order, or NULL: it is another fault.
+ */
+static const char *
+bad_proxy(const struct transfer *t)
+{
+	static const char *const names[] = { "https_proxy", "HTTPS_PROXY",
+	    "http_proxy", "all_proxy", "ALL_PROXY" };
+	bool tls = strncasecmp(t->req->url, "https:", 6) == 0;
+	const char *value;
+	size_t i;
+
+	if (strcasestr(t->error, "proxy") == NULL ||
+	    strchr(t->error, '\'') == NULL)
+		return NULL;
+	for (i = tls ? 0 : 2; i < sizeof(names) / sizeof(names[0]); i++) {
+		value = getenv(names[i]);
+		if (value != NULL && *value != '\0' && !(tls && i == 2))
+			return names[i];
+	}
+	return "the proxy's variable";
+}
+
 /* Turn libcurl's result into the reply's. */
 static void
 finish(struct transfer *t, CURLcode code)
 {
 	struct http_reply *r = t->reply;
 	curl_off_t wait = 0, sent = 0, length = -1;
+	const char *proxy;
 	long status = 0;
 	char why[160];
 
@@ -635,6 +660,10 @@ finish(struct transfer *t, CURLcode code)
 		if (t->req->type != NULL && status / 100 == 2 &&
 		    strcasestr(r->type, t->req->type) == NULL)
 			r->bad_type = true;
+	} else if (r->fail.status == 0 && (proxy = bad_proxy(t)) != NULL) {
+		fail_set(&r->fail, EX_CONFIG, "%s: not well-formed as the "
+		    "address of a proxy; write %%2F for a '/' in its "
+		    "password, %%40 for an '@'", proxy);
 	} else if (r->fail.status == 0) {
 		fail_show(why, sizeof(why), t->error[0] != '\0' ? t->error :
 		    curl_easy_strerror(code), sizeof(why));
