@@ -58,7 +58,7 @@ main(int argc, char *argv[])
 	}
 	if (r == 0) {
 		if (note != NULL)
-			note("nothing was signed, nothing to give back");
+			note("nothing was signed, nothing to abort");
 	} else {
 		if (settings_load(&settings, &f) == -1 || (http =
 		    settings_http(&settings, note != NULL, &f)) == NULL ||

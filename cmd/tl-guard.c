@@ -160,7 +160,7 @@ parse(int argc, char *argv[])
 	return argv + optind;
 }
 
-/* The options of the first time, the new ones, the command, and more for it. */
+/* The options of the first time, the new ones, the command, more for it. */
 static void
 resume(int argc, char *argv[])
 {

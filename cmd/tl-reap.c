@@ -145,7 +145,7 @@ main(int argc, char *argv[])
 	/* --timeout is its deadline: what it undoes is not to be cut short. */
 	if (settings_load(&settings, &f) == -1)
 		opt_fail(&f);
-	/* An upload can be given back without a credential. */
+	/* An upload can be aborted without a credential. */
 	if (cloud_load(&cloud, &settings, &why) == 0)
 		reap.cloud = &cloud;
 	reap.why = &why;

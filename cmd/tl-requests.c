@@ -134,7 +134,7 @@ create(void)
 	if (r == 0)
 		r = buf_addf(&body, &f, "\"disk_mb\":%s},\"timeout_secs\":"
 		    "%d}", opt.builder_disk_mb != 0 ? n :
-		    "{builder.diskMb, or more}", LIFECYCLE_BUDGET_S);
+		    "{builder.diskMb, or more}", LIFECYCLE_LEASE_S);
 	if (r == -1)
 		opt_fail(&f);
 	lifecycle("POST", "", body.data);

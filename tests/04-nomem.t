@@ -1,6 +1,6 @@
 #!/bin/sh
 # Each allocation fails in turn, alone or with all that follow: one line, a
-# status that the page has, no output, and what was signed is given back
+# status that the page has, no output, and what was signed is aborted
 
 . "${0%/*}/lib.sh"
 . "$here/scripted.sh"

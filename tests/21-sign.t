@@ -258,7 +258,7 @@ exits 75
 says 'again in 8 s'
 silent out
 
-# Answers that cannot be used.  An upload that is known is given back.
+# Answers that cannot be used.  An upload that is known is aborted.
 useless () {
 	server "$3"
 	given "$base"
@@ -266,7 +266,7 @@ useless () {
 	exits 76
 	says "$4"
 	silent out
-	is "$1: given back" "$(aborts)" "$2"
+	is "$1: aborted" "$(aborts)" "$2"
 }
 abort='"abortUrl":"@URL@/abort?X-Sig=MARKER"'
 useless 'empty' 0 '{}' 'sign upload: the answer is empty' ''
@@ -301,7 +301,7 @@ later_fails () {
 	exits "$2"
 	silent out
 	says 'sign parent'
-	is "$1: the upload is given back" "$(aborts)" 1
+	is "$1: the upload is aborted" "$(aborts)" 1
 	ok "$1: no secret" sh -c '! grep MARKER err'
 }
 later_fails 'the parent is refused' 77 "$(status 403)"
@@ -316,23 +316,23 @@ given "$local"
 try 'a local image is refused' sign
 exits 69
 says 'sign local image 6: '
-is 'a local image is refused: given back' "$(aborts)" 1
+is 'a local image is refused: aborted' "$(aborts)" 1
 server "$plain"
 given "$base"
 try 'a full disk' sh -c 'tl-sign -s sandbox.json >/dev/full'
 exits 74
 says 'stdout'
-is 'a full disk: given back' "$(aborts)" 1
+is 'a full disk: aborted' "$(aborts)" 1
 server "$plain"
 given "$base"
 try 'no stdout' sh -c 'tl-sign -s sandbox.json >&-'
 exits 74
-is 'no stdout: given back' "$(aborts)" 1
+is 'no stdout: aborted' "$(aborts)" 1
 server "$plain"
 given "$base"
 try 'no reader' sh -c '{ tl-sign -s sandbox.json; echo $? >status; } | :'
 is 'no reader: not killed' "$(cat status)" 74
-is 'no reader: given back' "$(aborts)" 1
+is 'no reader: aborted' "$(aborts)" 1
 
 # So does a signal.
 file kill.py '
@@ -361,13 +361,13 @@ for sig in INT:130 TERM:143 HUP:129; do
 	exits "${sig#*:}"
 	says 'stopped by a signal'
 	silent out
-	is "SIG${sig%:*}: given back" "$(aborts)" 1
+	is "SIG${sig%:*}: aborted" "$(aborts)" 1
 done
 server "$(printf %s "$plain" | jq -c '.delay = 1')" "$get"
 signalled TERM 1
 exits 143
 silent out
-is 'a signal before the answer: given back' "$(requests)" \
+is 'a signal before the answer: aborted' "$(requests)" \
 'POST /api/v1/blob/sign
 DELETE /abort?X-Sig=MARKER'
 server '{"status":503}'
@@ -383,7 +383,7 @@ given "$diff"
 try 'all that -v says' sign -v
 exits 77
 says 'sign upload: asking in the merged dialect'
-says 'upload: given back'
+says 'upload: aborted'
 ok 'all that -v says: no secret' sh -c '! grep MARKER err'
 peer "[{\"path\":\"*\",\"answers\":[$plain]}]"
 other=$URL

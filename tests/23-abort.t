@@ -1,5 +1,5 @@
 #!/bin/sh
-# tl-abort: a signed upload is given back, its URL never shown
+# tl-abort: a signed upload is aborted, its URL never shown
 
 . "${0%/*}/lib.sh"
 

@@ -29,11 +29,11 @@ complete='{"method":"POST","path":"*","answers":[{"body":"'"$result"'"}]}'
 abort='{"method":"DELETE","path":"*","answers":[{"status":204}]}'
 
 aborted () {
-	is "$name: the upload is given back" \
+	is "$name: the upload is aborted" \
 	    "$(seen '[.[] | select(.method == "DELETE")] | length')" 1
 }
 kept () {
-	is "$name: the upload is not given back" \
+	is "$name: the upload is not aborted" \
 	    "$(seen '[.[] | select(.method == "DELETE")] | length')" 0
 }
 hushed () {

@@ -176,7 +176,7 @@ exits 65
 says 'the build failed in STEP 3/4: RUN echo words >&2; false'
 ok 'its words are shown' grep -qx words built
 ok 'no metadata' test ! -e metadata.json
-is 'the upload is given back' \
+is 'the upload is aborted' \
     "$(tl-upload bb.tlsnap <block 2>&1 >/dev/null | grep -c NoSuchUpload)" 1
 clean
 
@@ -277,7 +277,7 @@ clean
 is 'SIGTERM in a RUN: its processes are gone' \
     "$(pgrep -f "^sleep 60$" | while read -r p; do
 	readlink "/proc/$p/root"; done | grep -c "$T" || :)" 0
-is 'SIGTERM in a RUN: the upload is given back' \
+is 'SIGTERM in a RUN: the upload is aborted' \
     "$(tl-upload bb.tlsnap <block 2>&1 >/dev/null | grep -c NoSuchUpload)" 1
 
 # Registries.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # tl-build on a region when something is wrong: one clear line, a documented
-# status, the sandbox gone, the upload given back, the region still serving
+# status, the sandbox gone, the upload aborted, the region still serving
 
 . "${0%/*}/lib.sh"
 . "$here/region.sh"

@@ -301,7 +301,7 @@ for part in '' .Ab3xYz; do
 	echo mine >"$TL_LEDGER.bak"
 	try "an upload without its line$part" tl-reap
 	exits 0
-	is "an upload without its line$part: given back" "$(asked)" \
+	is "an upload without its line$part: aborted" "$(asked)" \
 	    "DELETE /bucket/key,DELETE $all/sbx-1"
 	is "an upload without its line$part: only what is not ours stays" \
 	    "$(ls -A -I .tl-private "$state")" one.ledger.bak

@@ -694,7 +694,7 @@ out:
 
 /* Give the upload back.  404 means that it is gone already. */
 static int
-give_back(struct upload *u, struct fail *f)
+abort_it(struct upload *u, struct fail *f)
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct http_request req = { .method = "DELETE", .url = u->abort.data,
@@ -727,14 +727,14 @@ undo(struct upload *u, struct fail *f)
 		    u->npieces);
 		return;
 	}
-	if (give_back(u, &why) == 0) {
+	if (abort_it(u, &why) == 0) {
 		journal_close(u->journal, 1);
 		u->journal = NULL;
 		return;
 	}
 	n = strlen(f->msg);
 	snprintf(f->msg + n, sizeof(f->msg) - n, "; and the upload could not "
-	    "be given back: %.200s", why.msg);
+	    "be aborted: %.200s", why.msg);
 }
 
 static void

@@ -29,7 +29,7 @@
 #define TICK_MS		200	/* ledger, folder and deadline are looked at */
 #define SECOND_MS	500	/* two signals of one gesture are one */
 #define END_MS		8000	/* for the command, once it is told to end */
-#define COMPLETE_MS	5000	/* for an answer that says what is registered */
+#define COMPLETE_MS	5000	/* for the answer that registers */
 #define KILLED_MS	1000
 #define UNDO_S		5U	/* for the servers, after a failure */
 #define UNDO_WELL_S	10U
@@ -403,7 +403,7 @@ forget_prepared(const struct run *r)
 	buf_free(&text);
 }
 
-/* A line of undo_ledger()'s: "RESULT KIND ID NOTE".  True: something is left. */
+/* A line of undo_ledger()'s, "RESULT KIND ID NOTE"; true: it is left. */
 static bool
 result(struct run *r, char *line)
 {

@@ -16,7 +16,7 @@
 #include "client/stages/template.h"
 #include "core/stop.h"
 
-#define MARGIN_S	600	/* what ends sooner may end during the upload */
+#define MARGIN_S	600	/* what ends sooner may end meanwhile */
 #define UNDO_S		10U
 
 enum recheck_from
@@ -26,8 +26,8 @@ recheck_rule(const struct recheck *c, const char **why)
 	if (c->template == RECHECK_GOOD)
 		return RECHECK_NOTHING;
 	if (c->prepared != RECHECK_GOOD && c->prepared != RECHECK_EXPIRED) {
-		*why = c->prepared == RECHECK_BAD ? "prepared.json is damaged" :
-		    "nothing is prepared";
+		*why = c->prepared == RECHECK_BAD ?
+		    "prepared.json is damaged" : "nothing is prepared";
 		return RECHECK_PREPARE;
 	}
 	if (!c->plan_same) {
@@ -162,7 +162,8 @@ look_others(struct folder_at *o)
 		o->c.signed_ = ends_soon(&doc);
 	buf_clear(&text);
 	o->c.metadata = load(o, "metadata.json", &text, &doc);
-	if (o->c.metadata == RECHECK_GOOD && o->c.prepared != RECHECK_MISSING &&
+	if (o->c.metadata == RECHECK_GOOD &&
+	    o->c.prepared != RECHECK_MISSING &&
 	    o->c.prepared != RECHECK_BAD &&
 	    metadata_read(&completion, &doc, &o->prepared, NULL, NULL, &f) ==
 	    -1)
@@ -309,7 +310,7 @@ act(struct folder_at *o, enum recheck_from from, const char *why,
 	snprintf(line, sizeof(line), "%s: again from %s", why, words[from]);
 	o->note(line);
 	if (from == RECHECK_SIGN) {
-		/* The sandbox stays.  What cannot be aborted is undone later. */
+		/* What cannot be aborted now is undone later. */
 		abort_signed(o);
 		forget(o, of_sign);
 		return 0;

@@ -16,7 +16,7 @@ enum recheck_document {
 	RECHECK_MISSING,
 	RECHECK_BAD,		/* there, and not what it should be */
 	RECHECK_GOOD,
-	RECHECK_EXPIRED,	/* what is signed in it ends within 10 minutes */
+	RECHECK_EXPIRED,	/* what is signed in it ends soon */
 };
 
 struct recheck {
@@ -26,7 +26,7 @@ struct recheck {
 	bool			plan_same;
 	bool			context_same;	/* or there is none */
 	bool			begun;		/* the builder was started */
-	bool			gone;		/* the sandbox; asked when it counts */
+	bool			gone;		/* the sandbox */
 };
 
 /* From where the build goes on; all behind it is made anew. */

@@ -16,7 +16,7 @@
 #include "client/sandbox/session.h"
 #include "core/stop.h"
 
-/* In the process: its pipe on descriptor 1, signals are its parent's affair. */
+/* In the process: the pipe is its stdout; signals are its parent's. */
 static int
 begin(struct undo *u, struct fail *f)
 {

@@ -25,8 +25,7 @@ struct undo {
 
 /*
  * What the ledger has open is undone, within so many seconds: a line
- * "RESULT KIND ID NOTE" for each thing, RESULT as tl-reap(1) has it.  all: what
- * another key made, too.
+ * "RESULT KIND ID NOTE" for each thing, RESULT as tl-reap(1) has it.
  */
 int	undo_ledger(struct undo *, struct held *, const struct settings *,
 	    unsigned seconds, bool verbose, struct fail *);

@@ -7,12 +7,12 @@
 #include "core/fail.h"
 
 /*
- * A build's folder: its documents, for nobody but the user (0700), its log, and
- * the command that is run again by --resume.  What is private in it gets into
- * no image: it has the mark that tl-context(1) leaves out.
+ * A build's folder: its documents, for nobody but the user (0700), its log,
+ * and the command that is run again by --resume.  What is private in it gets
+ * into no image: it has the mark that tl-context(1) leaves out.
  *
- * The ledger is beside it, in the state folder, so that tl-reap finds it; for a
- * folder elsewhere under a name made of its path; where there is no state
+ * The ledger is beside it, in the state folder, so that tl-reap finds it; for
+ * a folder elsewhere under a name made of its path; where there is no state
  * folder, in the folder itself.
  */
 struct work {
@@ -39,9 +39,9 @@ void	work_free(struct work *);
 char	*work_file(const struct work *, const char *name);
 
 /*
- * Where and what is run, for --resume: the working folder and tl-guard's words,
- * its own options, "--" and the command.  Reading, from the folder of that
- * name: each string is malloc'ed, as is *words, NULL at its end.
+ * Where and what is run, for --resume: the working folder and tl-guard's
+ * words, its own options, "--" and the command.  Reading, from the folder of
+ * that name: each string is malloc'ed, as is *words, NULL at its end.
  */
 int	work_save(const struct work *, const char *cwd,
 	    char *const words[], struct fail *);

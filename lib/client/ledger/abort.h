@@ -5,7 +5,7 @@
 #include "core/span.h"
 
 /*
- * A signed upload given back: DELETE on its block's abortUrl, so that the
+ * A signed upload aborted: DELETE on its block's abortUrl, so that the
  * store drops the parts it holds.  No token goes there: the URL is the key,
  * and is never shown past its '?'.
  */
@@ -19,7 +19,7 @@
 int	abort_find(const struct span *doc, struct span *block, struct fail *);
 
 /*
- * Give it back, within so many seconds and whatever signals came.  404 is a
+ * Abort it, within so many seconds and whatever signals came.  404 is a
  * success: the store knows no such upload any more.  EX_DATAERR if the block
  * has no abortUrl.
  */

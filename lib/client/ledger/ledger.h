@@ -12,7 +12,7 @@
 
 /*
  * What a build has made elsewhere, on disk before the request leaves, so that
- * a build that dies at any moment leaves a trace of what it must give back:
+ * a build that dies at any moment leaves a trace of what it must undo:
  * the file format of tl-ledger(5).
  *
  * Writing.  The file is the one that TL_LEDGER names; without the variable
@@ -58,7 +58,7 @@ int	ledger_made(struct ledger *, enum ledger_kind, const char *key,
 	    const char *id, struct fail *);
 int	ledger_none(struct ledger *, enum ledger_kind, const char *key,
 	    struct fail *);
-/* It is not ours to undo any more: deleted, given back, or used. */
+/* It is not ours to undo any more: deleted, aborted, or used. */
 int	ledger_gone(struct ledger *, enum ledger_kind, const char *id,
 	    struct fail *);
 

@@ -201,10 +201,10 @@ sandbox(struct work *w, struct ledger_entry *e)
 		return;
 	}
 	if (e->state == LEDGER_ASKED && time(NULL) - e->at >
-	    LIFECYCLE_BUDGET_S) {
+	    LIFECYCLE_LEASE_S) {
 		snprintf(note, sizeof(note), "no answer came; if one was "
 		    "made, it has ended by itself after %d s",
-		    LIFECYCLE_BUDGET_S);
+		    LIFECYCLE_LEASE_S);
 		if (w->r->dry)
 			tell(w, e, REAP_OPEN, note);
 		else
@@ -240,7 +240,7 @@ sandbox(struct work *w, struct ledger_entry *e)
  * valid: it will never be.
  */
 static int
-give_back(struct work *w, const char *path, const char *id, struct fail *f)
+abort_it(struct work *w, const char *path, const char *id, struct fail *f)
 {
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
 	const struct buf *kept = NULL;
@@ -267,14 +267,14 @@ give_back(struct work *w, const char *path, const char *id, struct fail *f)
 	return r;
 }
 
-/* Whatever is legible, given back: 404 says that it was before. */
+/* Whatever is legible, aborted: 404 says that it was before. */
 static void
 stray(void *arg, const char *path)
 {
 	struct work *w = arg;
 	struct fail f;
 
-	if (give_back(w, path, NULL, &f) == 0)
+	if (abort_it(w, path, NULL, &f) == 0)
 		w->strays++;
 }
 
@@ -312,14 +312,14 @@ upload(struct work *w, struct ledger_entry *e, bool again)
 	if ((path = ledger_upload_path(w->path, e->id)) == NULL)
 		fail_set(&f, EX_OSERR, "out of memory");
 	else
-		r = give_back(w, path, e->id, &f);
+		r = abort_it(w, path, e->id, &f);
 	free(path);
 	if (again)
 		return;
 	if (r == -1)
 		failed(w, e, &f);
 	else if (r == 1)
-		over(w, e, REAP_EXPIRED, "the URL that gives it back has "
+		over(w, e, REAP_EXPIRED, "the URL that aborts it has "
 		    "expired; the store's own expiry ends it");
 	else
 		over(w, e, REAP_DONE, "");
@@ -345,8 +345,8 @@ clear(const char *path, struct fail *f)
 
 /*
  * Uploads first, then sandboxes, as a build does it.  The builder of a dead
- * build may still be sending: a part that comes in after the upload was given
- * back could outlive it, so it is given back once more when the sandbox is
+ * build may still be sending: a part that comes in after the upload was aborted
+ * could outlive it, so it is aborted once more when the sandbox is
  * gone.
  */
 static void

@@ -253,7 +253,7 @@ lifecycle_body(const struct lifecycle *s, struct buf *b, struct fail *f)
 	jout_u64(&j, s->disk_mb);
 	jout_close(&j);
 	jout_key(&j, "timeout_secs");
-	jout_u64(&j, LIFECYCLE_BUDGET_S);
+	jout_u64(&j, LIFECYCLE_LEASE_S);
 	jout_close(&j);
 	return jout_end(&j, f);
 }
@@ -338,7 +338,7 @@ lifecycle_create(struct exchange *x, struct lifecycle *s, const char *key,
 			why = *f;
 			fail_set(f, why.status, "%.300s; if a sandbox was "
 			    "created all the same, it ends by itself in %d s",
-			    why.msg, LIFECYCLE_BUDGET_S);
+			    why.msg, LIFECYCLE_LEASE_S);
 		}
 	} else if (object(&reply, &doc, f) == -1 ||
 	    identity(s, &doc, f) == -1 || status(s, &doc, f) == -1 ||

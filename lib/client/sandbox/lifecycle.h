@@ -38,7 +38,7 @@ struct lifecycle {
 #define LIFECYCLE_INIT	{ .id = NULL }
 
 #define LIFECYCLE_CPUS_MAX	4096
-#define LIFECYCLE_BUDGET_S	300	/* its life, renewed by a ping */
+#define LIFECYCLE_LEASE_S	300	/* its life, renewed by a ping */
 
 void	lifecycle_free(struct lifecycle *);
 
@@ -56,7 +56,7 @@ int	lifecycle_unbody(struct lifecycle *, const char *, struct fail *);
  * key; id, status and what else the answer says are filled.  A lost answer is
  * asked for again under the same key.  A server that does not know the key
  * makes a second one then; the first, whose id nobody knows and nobody pings,
- * ends by itself after LIFECYCLE_BUDGET_S.  A signal leaves it some seconds to
+ * ends by itself after LIFECYCLE_LEASE_S.  A signal leaves it some seconds to
  * answer, so that the id is not lost.  An id that is there after a failure is
  * of a sandbox to be deleted; without one, maybe says whether there may be a
  * sandbox all the same.

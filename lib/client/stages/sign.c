@@ -14,7 +14,7 @@
 /* After a signal: for an upload's answer, without which it stays; and for
  * giving it back.  Together within the 15 s that a build has to end. */
 #define GRACE_MS	4000
-#define GIVE_BACK_S	8
+#define ABORT_S	8
 
 /* What is asked for: an upload if rel_path is set, else a download. */
 struct target {
@@ -99,9 +99,9 @@ note(const struct sign *s, const char *what, const char *text)
 	s->note(line);
 }
 
-/* Give back the upload of an answer, as far as it tells how. */
+/* Abort the upload of an answer, as far as it tells how. */
 static void
-give_back(struct sign *s, const struct span *block)
+abort_block(struct sign *s, const struct span *block)
 {
 	struct span url;
 	struct fail f;
@@ -110,12 +110,12 @@ give_back(struct sign *s, const struct span *block)
 	    span_get(block, "abortUrl", &url, &f) != 1)
 		return;
 	/* What failed before is the news; this is at most a remark. */
-	if (abort_upload(s->http, block, GIVE_BACK_S, s->note, &f) == -1 ||
+	if (abort_upload(s->http, block, ABORT_S, s->note, &f) == -1 ||
 	    ledger_upload_gone(s->ledger, block, &f) == -1)
-		note(s, "upload not given back, the store's own expiry will",
+		note(s, "upload not aborted, the store's own expiry will",
 		    f.msg);
 	else
-		note(s, "upload", "given back");
+		note(s, "upload", "aborted");
 }
 
 void
@@ -126,7 +126,7 @@ sign_undo(struct sign *s, const struct buf *doc)
 
 	if (doc->len != 0 && span_parse(&root, doc->data, doc->len, &f) == 0 &&
 	    abort_find(&root, &block, &f) == 1)
-		give_back(s, &block);
+		abort_block(s, &block);
 }
 
 /* One dialect, asked until there is an answer that is not "busy". */
@@ -271,7 +271,7 @@ enter(struct sign *s, const struct target *t, const char *key, int r,
 	    reply->body.len, &why) == -1)
 		return 0;
 	if (ledger_upload(s->ledger, key, &block, f) == -1) {
-		give_back(s, &block);
+		abort_block(s, &block);
 		return -1;
 	}
 	return 0;
@@ -304,7 +304,7 @@ sign_one(struct sign *s, struct target *t, struct buf *out, struct fail *f)
 	else
 		r = buf_add(out, block.at, block.len, f);
 	if (r == -1 && t->rel_path != NULL)
-		give_back(s, &block);
+		abort_block(s, &block);
 	else
 		note(s, t->what, "signed");
 out:
@@ -428,7 +428,7 @@ sign_prepared(struct sign *s, const struct prepared *p, uint64_t parts,
 	if (r == -1) {
 		/* out may have moved since. */
 		block.at = out->data + at;
-		give_back(s, &block);
+		abort_block(s, &block);
 	}
 out:
 	uris_free(&local);
