@@ -345,7 +345,7 @@ clear(const char *path, struct fail *f)
 
 /*
  * Uploads first, then sandboxes, as a build does it.  The builder of a dead
- * build may still be sending: a part that comes in after the upload was aborted
+ * build may still be sending: a part that comes in after the abort
  * could outlive it, so it is aborted once more when the sandbox is
  * gone.
  */

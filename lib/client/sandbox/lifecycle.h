@@ -38,7 +38,7 @@ struct lifecycle {
 #define LIFECYCLE_INIT	{ .id = NULL }
 
 #define LIFECYCLE_CPUS_MAX	4096
-#define LIFECYCLE_LEASE_S	300	/* its life, renewed by a ping */
+#define LIFECYCLE_LEASE_S	300	/* renewed by any request to its proxy */
 
 void	lifecycle_free(struct lifecycle *);
 
