@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,19 +105,45 @@ long_line(void)
 static void
 limit(void)
 {
+	char text[40];
+	unsigned i, last, n;
 	struct fail f;
-	uint64_t size;
 
 	outlog_close(&l);
 	UNIT_CHECK(outlog_open(&l, "/tmp", 100, &f) == 0, "a small log");
 	off = 0;
-	for (size = 0; size < 20; size++)
+	feed(OUTLOG_OUT, "first\n");
+	for (i = 0; i < 20; i++)
 		feed(OUTLOG_OUT, "0123456789");
-	feed(OUTLOG_OUT, "\nmore\n");
+	feed(OUTLOG_OUT, "\nmore\npart");
 	UNIT_CHECK(l.full, "is full");
-	UNIT_CHECK(next() == 1 && strstr(line.text.data, "limit") != NULL,
-	    "and says so");
-	UNIT_CHECK(next() == 0, "once");
+	UNIT_CHECK(next() == 1 && strcmp(line.text.data, "first") == 0,
+	    "keeps its beginning");
+	UNIT_CHECK(next() == 0, "and nothing more for now");
+	outlog_end(&l, 43);
+	UNIT_CHECK(next() == 1 && line.text.len == 200,
+	    "at the end, the last");
+	UNIT_CHECK(next() == 1 && strcmp(line.text.data, "more") == 0 &&
+	    next() == 1 && strcmp(line.text.data, "part") == 0 && next() == 0,
+	    "to the last byte; none is missing, so none is said to be");
+
+	outlog_close(&l);
+	UNIT_CHECK(outlog_open(&l, "/tmp", 100, &f) == 0, "another");
+	off = 0;
+	for (i = 0; i < 50000; i++) {
+		snprintf(text, sizeof(text), "line %u\n", i);
+		feed(i % 2 == 0 ? OUTLOG_OUT : OUTLOG_ERR, text);
+	}
+	outlog_end(&l, 43);
+	for (n = 0; next() == 1 && line.text.data[0] == 'l'; n++)
+		;
+	UNIT_CHECK(n > 0 && sscanf(line.text.data, "[%u lines over the limit "
+	    "are not kept]", &last) == 1 && next() == 1 &&
+	    sscanf(line.text.data, "line %u", &i) == 1 && i == n + last,
+	    "so many lines are missing: %s", line.text.data);
+	for (n = 1; next() == 1; n++)
+		;
+	UNIT_CHECK(i + n == 50000 && n > 5000, "and the last %u are there", n);
 }
 
 int

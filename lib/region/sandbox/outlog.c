@@ -18,8 +18,6 @@ struct record {
 	int64_t		time_ms;
 };
 
-static const char full_line[] = "[output over the limit, no more is kept]";
-
 int
 outlog_utf8(struct buf *b, const char *s, size_t n, struct fail *f)
 {
@@ -49,6 +47,7 @@ outlog_open(struct outlog *l, const char *folder, uint64_t max,
 	*l = (struct outlog){
 		.fd = -1,
 		.max = max,
+		.tail = BUF_INIT(OUTLOG_TAIL + 4 * OUTLOG_LINE_MAX),
 		.part = {
 			BUF_INIT(OUTLOG_LINE_MAX), BUF_INIT(OUTLOG_LINE_MAX),
 		},
@@ -69,9 +68,36 @@ outlog_close(struct outlog *l)
 	l->fd = -1;
 	buf_free(&l->part[0]);
 	buf_free(&l->part[1]);
+	buf_free(&l->tail);
 }
 
-/* One line into the file.  A disk that is full loses it, as if over max. */
+/* A record into the file, or among the last ones, the first of which go. */
+static void
+keep(struct outlog *l, const struct buf *record)
+{
+	struct record r;
+	struct fail f;
+	size_t n = 0;
+
+	if (!l->full && pwrite(l->fd, record->data, record->len,
+	    (off_t)l->size) == (ssize_t)record->len) {
+		l->size += record->len;
+		return;
+	}
+	l->full = true;
+	while (n < l->tail.len &&
+	    l->tail.len - n + record->len > OUTLOG_TAIL) {
+		memcpy(&r, l->tail.data + n, sizeof(r));
+		n += sizeof(r) + r.len;
+		l->dropped++;
+	}
+	memmove(l->tail.data, l->tail.data + n, l->tail.len - n);
+	l->tail.len -= n;
+	if (buf_add(&l->tail, record->data, record->len, &f) == -1)
+		l->dropped++;
+}
+
+/* A disk that is full is like a log that is. */
 static void
 line(struct outlog *l, enum outlog_stream stream, const char *s, size_t n,
     int64_t time_ms)
@@ -80,24 +106,14 @@ line(struct outlog *l, enum outlog_stream stream, const char *s, size_t n,
 	struct record r = { 0, stream, time_ms };
 	struct fail f;
 
-	if (l->full)
-		return;
-	if (l->size + n > l->max) {
+	if (l->size + n > l->max)
 		l->full = true;
-		s = full_line;
-		n = sizeof(full_line) - 1;
+	if (buf_add(&b, &r, sizeof(r), &f) == 0 &&
+	    outlog_utf8(&b, s, n, &f) == 0) {
+		r.len = (uint32_t)(b.len - sizeof(r));
+		memcpy(b.data, &r, sizeof(r));
+		keep(l, &b);
 	}
-	if (buf_add(&b, &r, sizeof(r), &f) == -1 ||
-	    outlog_utf8(&b, s, n, &f) == -1) {
-		buf_free(&b);
-		return;
-	}
-	r.len = (uint32_t)(b.len - sizeof(r));
-	memcpy(b.data, &r, sizeof(r));
-	if (pwrite(l->fd, b.data, b.len, (off_t)l->size) == (ssize_t)b.len)
-		l->size += b.len;
-	else
-		l->full = true;
 	buf_free(&b);
 }
 
@@ -165,6 +181,28 @@ outlog_feed(struct outlog *l, enum outlog_stream stream, const char *s,
 	}
 }
 
+/* What is missing, in a line, and then the last ones. */
+static void
+end_full(struct outlog *l, int64_t time_ms)
+{
+	struct buf last = l->tail;
+	char text[80];
+
+	l->tail = (struct buf)BUF_INIT(OUTLOG_TAIL);
+	l->full = false;
+	l->max = UINT64_MAX;
+	if (l->dropped > 0) {
+		snprintf(text, sizeof(text), "[%ju lines over the limit are "
+		    "not kept]", (uintmax_t)l->dropped);
+		line(l, OUTLOG_ERR, text, strlen(text), time_ms);
+	}
+	if (last.len > 0 && pwrite(l->fd, last.data, last.len,
+	    (off_t)l->size) == (ssize_t)last.len)
+		l->size += last.len;
+	buf_free(&last);
+	l->full = true;
+}
+
 void
 outlog_end(struct outlog *l, int64_t time_ms)
 {
@@ -173,6 +211,8 @@ outlog_end(struct outlog *l, int64_t time_ms)
 	for (i = OUTLOG_OUT; i <= OUTLOG_ERR; i++)
 		if (l->part[i].len > 0)
 			finish(l, i, l->part[i].len, time_ms);
+	if (l->full)
+		end_full(l, time_ms);
 }
 
 int

@@ -14,13 +14,16 @@
  * the same however often.
  *
  * A line ends at LF, one CR before it goes.  Lines are valid UTF-8: each
- * byte that is not becomes U+FFFD.  One longer than OUTLOG_LINE_MAX is split.  Past its
- * limit the log takes no more, and says so in a last line.
+ * byte that is not becomes U+FFFD.  One longer than OUTLOG_LINE_MAX is split.
+ * Of what comes past its limit the log keeps the last OUTLOG_TAIL bytes, since
+ * they say how it ended: they follow when the streams have ended, behind a
+ * line that says how many are missing.
  *
  * Not locked: one feeds, and who reads may do so up to size, which only grows.
  */
 #define OUTLOG_LINE_MAX	(64U << 10)
 #define OUTLOG_MAX	(32ULL << 20)
+#define OUTLOG_TAIL	(256UL << 10)
 
 enum outlog_stream { OUTLOG_OUT, OUTLOG_ERR };
 
@@ -29,6 +32,8 @@ struct outlog {
 	uint64_t	 size;		/* whole lines in the file, in bytes */
 	uint64_t	 max;
 	bool		 full;
+	struct buf	 tail;		/* once it is full: records */
+	uint64_t	 dropped;	/* lines in neither */
 	struct buf	 part[2];	/* a line not yet ended */
 };
 
