@@ -111,11 +111,11 @@ size(const struct prepared *p)
 	char doubt[DISK_DOUBT];
 	struct fail f;
 
-	if (disk_bytes(&p->doc, opt.has_disk ? &opt.disk_mb : NULL, &bytes,
-	    &f) == -1)
-		opt_fail(&f);
 	/* Before it costs anything. */
-	if (disk_doubt(&p->doc, bytes, doubt) != NULL)
+	if (disk_bytes(&p->doc, opt.has_disk ? &opt.disk_mb : NULL, &bytes,
+	    &f) == -1 || disk_check(&p->doc, bytes, &f) == -1)
+		opt_fail(&f);
+	if (disk_doubt(bytes, doubt) != NULL)
 		warnx("warning: %s", doubt);
 	root = disk_mb(bytes);
 	disk = opt.builder_disk_mb != 0 ? opt.builder_disk_mb :

@@ -118,7 +118,7 @@ main(int argc, char *argv[])
 		    ledger_open(&ledger, &f) == -1)
 			opt_fail(&f);
 		parts = disk_parts(bytes, NULL);
-		if (disk_doubt(&prepared.doc, bytes, doubt) != NULL)
+		if (disk_doubt(bytes, doubt) != NULL)
 			warnx("warning: %s", doubt);
 		stop_catch();
 		/* A reader that is gone is a write that fails, not our end. */

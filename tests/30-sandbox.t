@@ -101,16 +101,21 @@ want='{"cpus":2,"memory_mb":4096,"disk_mb":1024}' \
 prepared_now=$(printf %s "$prepared" |
     jq -c '.parent={parentManifestUri:"s3://b/p",rootfsDiskBytes:42949672961}')
 want='{"cpus":2,"memory_mb":4096,"disk_mb":40961}' sizes
-for doubt in '40960:smaller than the parent image' \
-    '640001:parts of 64 MB hold less than a disk of 640001 MB'; do
-	peer "[$(rule POST $all "$created")]"
-	TENSORLAKE_API_URL=$URL
-	given "$prepared_now"
-	try "a doubtful disk of ${doubt%%:*}" tl-sandbox create \
-	    --disk-mb "${doubt%%:*}"
-	exits 0
-	says "${doubt#*:}"
-done
+peer "[$(rule POST $all "$created")]"
+TENSORLAKE_API_URL=$URL
+given "$prepared_now"
+try 'a doubtful disk' tl-sandbox create --disk-mb 640001
+exits 0
+says 'parts of 64 MB hold less than a disk of 640001 MB'
+peer '[]'
+TENSORLAKE_API_URL=$URL
+given "$prepared_now"
+try "a disk smaller than the parent's" tl-sandbox create --disk-mb 40G
+exits 64
+says "--disk-mb 40960: smaller than the parent image's 40961"
+silent out
+is "a disk smaller than the parent's: nothing was asked for" \
+    "$(seen length)" 0
 prepared_now=$(printf %s "$prepared" |
     jq -c '.parent={parentManifestUri:"s3://b/p"}')
 peer '[]'

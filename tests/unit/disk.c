@@ -20,14 +20,23 @@ bytes(const char *doc, const uint64_t *mb, uint64_t *out)
 }
 
 static void
-doubt(const char *prepared, uint64_t n, const char *want)
+check(const char *prepared, uint64_t n, const char *want)
+{
+	struct span s;
+	int r = span_parse(&s, prepared, strlen(prepared), &f) == 0 ?
+	    disk_check(&s, n, &f) : 1;
+
+	UNIT_CHECK(want == NULL ? r == 0 : r == -1 && f.status == EX_USAGE &&
+	    strstr(f.msg, want) != NULL, "fits: %s",
+	    want == NULL ? "yes" : want);
+}
+
+static void
+doubt(uint64_t n, const char *want)
 {
 	char text[DISK_DOUBT];
-	const char *got;
-	struct span s;
+	const char *got = disk_doubt(n, text);
 
-	got = span_parse(&s, prepared, strlen(prepared), &f) == 0 ?
-	    disk_doubt(&s, n, text) : "no JSON";
 	UNIT_CHECK(want == NULL ? got == NULL : got != NULL &&
 	    strstr(got, want) != NULL, "doubt: %s",
 	    want == NULL ? "none" : want);
@@ -97,12 +106,14 @@ main(void)
 		UNIT_CHECK(bytes(wrong[i], NULL, &n) == -1 &&
 		    f.status == EX_DATAERR && strstr(f.msg, "parent") != NULL,
 		    "refuses %s", wrong[i]);
-	doubt("{}", 1, NULL);
-	doubt("{}", 640000 * DISK_MIB, NULL);
-	doubt("{}", 640000 * DISK_MIB + 1, "10000 parts of 64 MB hold less");
-	doubt("{\"parent\":{\"rootfsDiskBytes\":8388608}}", 8 * DISK_MIB, NULL);
-	doubt("{\"parent\":{\"rootfsDiskBytes\":8388608}}", 7 * DISK_MIB,
-	    "7 MB is smaller than the parent image's of 8 MB");
-	doubt("{\"parent\":{}}", 1, NULL);
+	doubt(1, NULL);
+	doubt(640000 * DISK_MIB, NULL);
+	doubt(640000 * DISK_MIB + 1, "10000 parts of 64 MB hold less");
+	check("{}", 1, NULL);
+	check("{\"parent\":{}}", 1, NULL);
+	check("{\"parent\":{\"rootfsDiskBytes\":8388608}}", 8 * DISK_MIB,
+	    NULL);
+	check("{\"parent\":{\"rootfsDiskBytes\":8388608}}", 7 * DISK_MIB,
+	    "--disk-mb 7: smaller than the parent image's 8;");
 	return unit_end();
 }

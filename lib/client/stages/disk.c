@@ -85,23 +85,29 @@ disk_parts(uint64_t bytes, bool *clamped)
 	return n == 0 ? 1 : (unsigned)n;
 }
 
-const char *
-disk_doubt(const struct span *prepared, uint64_t bytes, char text[DISK_DOUBT])
+int
+disk_check(const struct span *prepared, uint64_t bytes, struct fail *f)
 {
 	struct fail none;
 	uint64_t parent;
+
+	if (disk_parent(prepared, &parent, &none) != 1 || bytes >= parent)
+		return 0;
+	return fail_set(f, EX_USAGE, "--disk-mb %ju: smaller than the parent "
+	    "image's %ju; give at least that, or leave it out",
+	    (uintmax_t)disk_mb(bytes), (uintmax_t)disk_mb(parent));
+}
+
+const char *
+disk_doubt(uint64_t bytes, char text[DISK_DOUBT])
+{
 	bool clamped;
 
 	disk_parts(bytes, &clamped);
-	if (clamped)
-		snprintf(text, DISK_DOUBT, "%d parts of %d MB hold less than a "
-		    "disk of %ju MB: a full image will not fit",
-		    DISK_PARTS_MAX, DISK_PART_MB, (uintmax_t)disk_mb(bytes));
-	else if (disk_parent(prepared, &parent, &none) == 1 && bytes < parent)
-		snprintf(text, DISK_DOUBT, "a disk of %ju MB is smaller than "
-		    "the parent image's of %ju MB", (uintmax_t)disk_mb(bytes),
-		    (uintmax_t)disk_mb(parent));
-	else
+	if (!clamped)
 		return NULL;
+	snprintf(text, DISK_DOUBT, "%d parts of %d MB hold less than a disk "
+	    "of %ju MB: a full image will not fit", DISK_PARTS_MAX,
+	    DISK_PART_MB, (uintmax_t)disk_mb(bytes));
 	return text;
 }

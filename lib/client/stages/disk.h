@@ -36,12 +36,18 @@ uint64_t disk_mb(uint64_t bytes);
 unsigned disk_parts(uint64_t bytes, bool *clamped);
 
 /*
+ * Whether the parent image's file system goes into so many bytes, if there is
+ * a parent and it says its size: a builder that finds out is paid for by then.
+ * EX_USAGE if not.
+ */
+int	disk_check(const struct span *prepared, uint64_t bytes, struct fail *);
+
+/*
  * A reason to think that the image will not come about with a root file
- * system of so many bytes, or NULL: more than all parts hold, or less than
- * the parent has.  The line is for a warning and stands in text.
+ * system of so many bytes, or NULL: more than all parts hold.  The line is for
+ * a warning and stands in text.
  */
 #define DISK_DOUBT	160
-const char *disk_doubt(const struct span *prepared, uint64_t bytes,
-	    char text[DISK_DOUBT]);
+const char *disk_doubt(uint64_t bytes, char text[DISK_DOUBT]);
 
 #endif
