@@ -93,9 +93,11 @@ static size_t nwords;
 static void
 keep(const char *format, const char *a, const char *b)
 {
-	words = reallocarray(words, nwords + 2, sizeof(*words));
-	if (words == NULL || asprintf(&words[nwords], format, a, b) == -1)
+	char **more = reallocarray(words, nwords + 2, sizeof(*more));
+
+	if (more == NULL || asprintf(&more[nwords], format, a, b) == -1)
 		errx(EX_OSERR, "out of memory");
+	words = more;
 	words[++nwords] = NULL;
 }
 
