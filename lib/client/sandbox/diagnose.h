@@ -22,7 +22,7 @@ void	diagnose_kernel(struct diagnosis *, const char *, size_t n);
 void	diagnose_df(struct diagnosis *, const char *, size_t n);
 void	diagnose_text(struct diagnosis *, const char *, size_t n);
 
-/* A build's log, as tl-progress(1) writes it, from that byte on. */
+/* A build's log, as tl-guard(1) writes it, from that byte on. */
 int	diagnose_log(struct diagnosis *, const char *path, uint64_t from,
 	    struct fail *);
 /* What tl-exec --status-file wrote. */
