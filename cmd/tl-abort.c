@@ -10,7 +10,7 @@
 static const char usage[] =
     "usage: tl-abort [-v] [-t SECONDS] <SIGNED\n"
     "  -t, --timeout SECONDS  give up after so long (60)\n"
-    "  -v, --verbose          say on stderr what is done\n";
+    "  -h, --help  -V, --version  -v, --verbose\n";
 
 static const struct option options[] = {
 	{ "timeout", required_argument, NULL, 't' },

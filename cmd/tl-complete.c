@@ -11,12 +11,12 @@
 #include "core/opt.h"
 
 static const char usage[] =
-    "usage: tl-complete [-v] -p PREPARED [-s SIGNED] [--disk-mb N] "
+    "usage: tl-complete [-v] -p PREPARED [-s SIGNED] [--disk-mb SIZE] "
     "[SETTINGS] <METADATA >TEMPLATE\n"
-    "      --disk-mb N        the size of the image's root file system\n"
+    "      --disk-mb SIZE     the size of the image's root file system\n"
     "  -p, --prepared FILE    the prepared answer\n"
     "  -s, --signed FILE      the signed document\n"
-    "  -v, --verbose          say on stderr what is done\n"
+    "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
 enum { DISK_MB = 256 };

@@ -14,7 +14,7 @@
 static const char usage[] =
     "usage: tl-prepare [-v] [-k KEY] [SETTINGS] <PLAN >PREPARED\n"
     "  -k, --idempotency-key KEY  ask again for a build asked for before\n"
-    "  -v, --verbose              say on stderr what is done\n"
+    "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
 static const struct option options[] = {

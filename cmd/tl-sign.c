@@ -16,12 +16,12 @@
 #include "core/stop.h"
 
 static const char usage[] =
-    "usage: tl-sign [-v] [-s FILE] [-d DIALECT] [--disk-mb N] "
+    "usage: tl-sign [-v] [-s FILE] [-d DIALECT] [--disk-mb SIZE] "
     "[SETTINGS] <PREPARED >SIGNED\n"
     "  -d, --dialect DIALECT  auto, seed or merged (TL_SIGN_DIALECT; auto)\n"
-    "      --disk-mb N        the size of the image's root file system\n"
+    "      --disk-mb SIZE     the size of the image's root file system\n"
     "  -s, --sandbox FILE     the sandbox's document (TL_SANDBOX)\n"
-    "  -v, --verbose          say on stderr what is done\n"
+    "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
 enum { DISK_MB = 256 };

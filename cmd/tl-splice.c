@@ -17,7 +17,7 @@ static const char usage[] =
 "One of the files may be -, standard input.\n"
 "\n"
 "  -p, --plan PLAN           tl-plan's document: set what the builder needs\n"
-"      --disk-mb N           size of the root file system, in MB\n"
+"      --disk-mb SIZE        size of the root file system: 2048, 10G\n"
 "      --docker-config FILE  give the builder these registry credentials\n"
 "      --docker-compat       ask the builder for Docker compatibility\n"
 "  -h, --help                this text\n"
