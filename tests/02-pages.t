@@ -1,9 +1,29 @@
 #!/bin/sh
-# Each program has a page, each page the sections a reader looks for, and what
-# a page or the README refers to is there
+# Each program has a page, each page the sections a reader looks for and the
+# options that the program says, and what a page or the README refers to is there
 
 . "${0%/*}/lib.sh"
 top=${here%/*}
+
+# long: the long options in what comes, each once
+long () {
+	grep -oE -- '--[a-z][a-z_-]*' | sort -u
+}
+
+# taken PROGRAM: those that its source has, but for what all have in common
+taken () {
+	if [ -e "$top/cmd/$1.c" ]; then
+		grep -oE '"[a-z_-]+", [a-z]+_argument' "$top/cmd/$1.c" |
+		    sed 's/"/--/; s/".*//'
+	else
+		# A list of getopt(1), or patterns of case.
+		sed -n '/getopt -n/,/-- "\$@"/p' "$top/scripts/$1" |
+		    grep -oE -- '-l [a-z_:,-]+' | sed 's/^-l //' | tr , '\n' |
+		    sed 's/:*$//; s/^/--/'
+		grep -oE '^[[:space:]]+-[^")]*\)' "$top/scripts/$1" |
+		    grep -oE -- '--[a-z][a-z_-]*( \||[|)])'
+	fi | long
+}
 
 for program in "$TL_BIN"/*; do
 	program=${program##*/}
@@ -21,6 +41,14 @@ for program in "$TL_BIN"/*; do
 	is "$program -h: status, stderr" "$? $(cat err)" '0 '
 	cp out usage
 	ok "$program -h says its usage" grep -q "^usage: .*$program" usage
+	long <usage >said
+	sed -n '/^\.It /s/Fl -/--/gp' "$page" | long >paged
+	is "$program: its page lists the options of -h" "$(diff said paged)" ''
+	sed -n '/^\.Sh SYN/,/^\.Sh DESC/s/Fl -/--/gp' "$page" | long |
+	    comm -23 - said >others
+	is "$program: its SYNOPSIS has no others" "$(cat others)" ''
+	taken "$program" | comm -23 - said >others
+	is "$program: it takes no others" "$(cat others)" ''
 	is "$program -V" "$("$program" -V </dev/null 2>&1)" \
 	    "$program $(cat "$top/.version")"
 	"$program" --no-such-option >out 2>err </dev/null
