@@ -1,0 +1,55 @@
+#!/bin/sh
+# The README's stages by hand, and the flow of one's own under tl-guard, work as
+# they stand there; tl-guard(1) has the same flow, its other examples work, too
+
+. "${0%/*}/lib.sh"
+. "$here/region.sh"
+top=${here%/*}
+mkdir -p tests/data
+cp -R "$sample" tests/data/sample
+
+# block FROM TO: the README's indented lines from one to another, both included
+block () {
+	sed -n "s/^    //; /^$1/,/^$2/p" "$top/README.md"
+}
+block 'umask 077' 'tl-sandbox rm' >stages
+block 'tl-guard -- ' "' flow" >flow
+is 'the README has both' "$(grep -c '' stages flow | sed 's/:[12][0-9]$//')" \
+    'stages
+flow'
+# What roff takes for itself.
+sed -n "s/\\\\e/\\\\/; /^\\$ tl-guard -- sh -euc '/,/^> ' flow/s/^[$>] //p" \
+    "$pages/tl-guard.1" >paged
+is 'tl-guard(1) has the same flow' "$(diff flow paged)" ''
+
+region
+try 'by hand' sh -eu stages
+exits 0
+is 'by hand: registered' "$(jq -r .name template.json)" sample
+nothing_left 'by hand'
+
+rm template.json
+try 'an own flow' sh -eu flow
+exits 0
+says 'tl-guard: sample: registered as '
+is 'an own flow: registered' "$(jq -r .name template.json)" sample
+is 'an own flow: its folder is gone' \
+    "$(ls "$HOME/.local/state/tl")" ''
+nothing_left 'an own flow'
+
+# It ends with a stage that fails, and with what that has made undone.
+sed 's/tl-complete -p/false -p/' flow >broken
+try 'a flow that fails' sh -eu broken
+exits 1
+says ': aborted'
+says ': deleted'
+says 'again: tl-guard --resume '
+nothing_left 'a flow that fails'
+
+# shellcheck disable=SC2016
+try 'own events' sh -c "$(sed -n 's/\\e/\\/; /^\$ .*TL_MARK/,/^>/s/^[$>] //p' \
+    "$pages/tl-guard.1")"
+exits 0
+is 'own events: are shown' "$(sed 's/0\.[0-9]*s/0.00s/' err)" \
+    'hello
+tl-guard: greet       0.00s'
