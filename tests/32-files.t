@@ -114,7 +114,7 @@ refused 'an error under a 200' '{"json":{"error":"no room"}}' 76 \
 refused 'never' '{"status":503,"body":"x"}' 75 'refused (503)'
 is 'put: never: tried five times' "$(seen length)" 5
 
-# How far it is: what is known, once a second, in the form of tl-progress.
+# How far it is: what is known, once a second, in the form that tl-guard knows.
 served PUT '{"status":204}'
 given 'hello'
 try 'progress: a file' tl-put -p /x
