@@ -53,6 +53,15 @@ open_streams(void)
 	}
 }
 
+/* For the display of the guard that we run under. */
+static void
+remark(const char *line)
+{
+	const char *mark = getenv("TL_MARK");
+
+	fprintf(stderr, "%s say %s\n", mark != NULL ? mark : "tl-guard:", line);
+}
+
 static int
 recheck(const struct settings *settings, bool verbose)
 {
@@ -63,7 +72,7 @@ recheck(const struct settings *settings, bool verbose)
 		errx(EX_USAGE, "--recheck: TL_WORK is not set; run it under "
 		    "tl-guard");
 	stop_catch();
-	if (recheck_folder(work, settings, verbose, opt_note, &f) == -1)
+	if (recheck_folder(work, settings, verbose, remark, &f) == -1)
 		opt_fail(&f);
 	return opt_stopped();
 }

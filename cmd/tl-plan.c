@@ -141,12 +141,12 @@ main(int argc, char *argv[])
 		    "") == -1)
 			err(EX_OSERR, NULL);
 		file = arg == NULL ? path : arg;
-		if (buf_load(&text, file, &f) == -1)
-			opt_fail(&f);
 		if (stat(context, &st) == -1)
 			err(EX_NOINPUT, "%s", context);
 		if (!S_ISDIR(st.st_mode))
 			errx(EX_NOINPUT, "%s: not a folder", context);
+		if (buf_load(&text, file, &f) == -1)
+			opt_fail(&f);
 		if (strcmp(file, "-") == 0) {
 			/* It has no name, and stands for the usual file. */
 			file = "stdin";

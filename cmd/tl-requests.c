@@ -25,10 +25,11 @@ static const char usage[] =
     "Say the requests that a build of a plan would send; send none.\n"
     "  --disk-mb, --builder-disk-mb, --cpus, --memory-mb, --dialect:\n"
     "                          as tl-build is to be given them\n"
+    "  --no-context            of a Dockerfile that comes alone\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
-enum { DISK = 256, BUILDER_DISK, CPUS, MEMORY, DIALECT };
+enum { DISK = 256, BUILDER_DISK, CPUS, MEMORY, DIALECT, NO_CONTEXT };
 
 static const struct option options[] = {
 	{ "disk-mb", required_argument, NULL, DISK },
@@ -36,6 +37,7 @@ static const struct option options[] = {
 	{ "cpus", required_argument, NULL, CPUS },
 	{ "memory-mb", required_argument, NULL, MEMORY },
 	{ "dialect", required_argument, NULL, DIALECT },
+	{ "no-context", no_argument, NULL, NO_CONTEXT },
 	SETTINGS_OPTIONS,
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
@@ -180,7 +182,7 @@ sign(void)
 }
 
 static void
-requests(const struct prepare *p, bool import)
+requests(const struct prepare *p, bool context)
 {
 	struct buf body = BUF_INIT(BUF_DOC_MAX);
 	struct fail f;
@@ -194,7 +196,7 @@ requests(const struct prepare *p, bool import)
 	lifecycle("GET", "/{id}", NULL);
 	process("/bin/true", false);
 	sign();
-	if (!import)
+	if (context)
 		proxy("PUT", "/api/v1/files?path=/tmp/tl-context.tar.gz",
 		    "{the context}");
 	proxy("PUT", "/api/v1/files?path=/tmp/tl-spec.json", "{the spec}");
@@ -228,7 +230,7 @@ main(int argc, char *argv[])
 	struct settings settings = SETTINGS_INIT;
 	struct prepare prepare = PREPARE_INIT;
 	const char *word = NULL;
-	bool verbose = false;
+	bool verbose = false, context = true;
 	struct span plan, import;
 	struct fail f;
 	int ch, imported;
@@ -261,6 +263,9 @@ main(int argc, char *argv[])
 		case DIALECT:
 			word = optarg;
 			break;
+		case NO_CONTEXT:
+			context = false;
+			break;
 		default:
 			if (!begin_option(&settings, ch, optarg))
 				opt_usage(usage);
@@ -292,7 +297,7 @@ main(int argc, char *argv[])
 	if (verbose)
 		warnx("each with Authorization: Bearer and a key or a "
 		    "personal access token");
-	requests(&prepare, imported == 1);
+	requests(&prepare, context && imported == 0);
 
 	opt_output(&out);
 	cloud_free(&cloud);

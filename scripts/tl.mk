@@ -24,7 +24,11 @@ TL_BUILD       ?= tl-build
 TL_CONTEXT     ?= $(call tl-beside,tl-context)
 TL_PLAN        ?= $(call tl-beside,tl-plan)
 TL_BUILD_FLAGS ?=
+# One of the environment's is tl-guard's.
 TL_WORK        ?= .tl
+ifeq ($(origin TL_WORK),environment)
+TL_WORK        := .tl
+endif
 TL_NAME        ?= $(notdir $*)
 
 tl-beside = $(or $(patsubst %/tl-build,%/$1,$(filter \

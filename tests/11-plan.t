@@ -109,7 +109,7 @@ try 'an import of a template name' tl-plan --import 'team/x@sha256:0'
 is 'is not looked up' "$(jq -c '[.references, .unresolvable]' out)" '[[],[]]'
 
 # The command line
-for wrong in '--import' '--import x -f y' '--import x y' 'x y' '-q' '--name'; do
+for wrong in '--import' '--import x -f y' '--import x y' 'x y z' '-f x y z' '-q' '--name'; do
 	# shellcheck disable=SC2086
 	try "usage: $wrong" tl-plan $wrong
 	exits 64
@@ -130,9 +130,17 @@ says '/Dockerfile: No such file'
 try 'no context' tl-plan none
 exits 66
 says 'none: No such file'
-try 'no folder' tl-plan in
+echo 'FROM a' >is.Dockerfile
+try 'no folder' tl-plan is.Dockerfile in
 exits 66
 says 'in: not a folder'
+try 'a Dockerfile' tl-plan is.Dockerfile
+exits 0
+is 'a Dockerfile: the name is made of it' "$(jq -r .name out)" is
+given 'FROM b'
+try 'a Dockerfile on stdin' tl-plan -n x -
+exits 0
+is 'a Dockerfile on stdin: its base' "$(jq -r .baseImage out)" b
 mkdir "$(printf 'bad\377')"
 echo 'FROM a' >"$(printf 'bad\377')/Dockerfile"
 try 'a folder that is no text' tl-plan "$(printf 'bad\377')"

@@ -28,13 +28,14 @@
 
 #define TICK_MS		200	/* ledger, folder and deadline are looked at */
 #define SECOND_MS	500	/* two signals of one gesture are one */
-#define END_MS		8000	/* for the command, once it is told to end */
-#define COMPLETE_MS	5000	/* for the answer that registers */
-#define KILLED_MS	1000
+#define END_MS		7000	/* for the command, once it is told to end */
+#define LEFT_MS		2000	/* for what an ended one has left running */
+#define COMPLETE_MS	4000	/* for the answer that registers */
+#define KILLED_MS	500
 #define UNDO_S		5U	/* for the servers, after a failure */
 #define UNDO_WELL_S	10U
 #define DIAGNOSE_S	5U
-#define SHOW_MS		1500	/* for whoever reads slowly, at the end */
+#define SHOW_MS		1000	/* for whoever reads slowly, at the end */
 #define LINE_MAX_	(64UL << 10)
 
 /* One run of it. */
@@ -306,12 +307,11 @@ folder_lost(const struct run *r)
 static void
 end_group(struct run *r)
 {
-	int64_t end;
-	int64_t grace = END_MS;
+	int64_t grace = r->command.ended ? LEFT_MS : END_MS, end;
 
 	/* Whether the image is registered should be known. */
 	end = clock_ms() + COMPLETE_MS;
-	while (!r->command.empty && clock_ms() < end &&
+	while (!r->command.ended && clock_ms() < end &&
 	    held_find(&r->held, LEDGER_TEMPLATE, LEDGER_ASKED) != NULL) {
 		grace = END_MS - COMPLETE_MS;
 		await(r, end - clock_ms());
@@ -572,8 +572,9 @@ finish(struct run *r, int code)
 			    "; " : "", r->sandbox[0] != '\0' ? "sandbox " : "",
 			    r->sandbox, r->folder.path);
 		shown(again, sizeof(again), r->folder.path);
-		tell(r, "error", "again: %s --resume %s", r->g->program,
-		    again);
+		if (!r->lost)
+			tell(r, "error", "again: %s --resume %s",
+			    r->g->program, again);
 	} else if (code == 0 && done)
 		tell(r, "say", "%s: registered as %s in %.2f s", t.name, t.id,
 		    (double)(clock_ms() - r->begun_ms) / 1000);

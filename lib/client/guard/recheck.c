@@ -208,8 +208,8 @@ look_sandbox(struct folder_at *o, struct fail *f)
 	exchange_init(&x, http, &cloud);
 	if ((life.id = strdup(o->sandbox_id)) == NULL)
 		r = fail_set(f, EX_OSERR, "out of memory");
-	else if ((r = lifecycle_get(&x, &life, f)) == -1 &&
-	    f->status != EX_TEMPFAIL) {
+	/* Only that it is gone says so, and no wrong key. */
+	else if ((r = lifecycle_get(&x, &life, f)) == -1 && life.gone) {
 		o->c.gone = true;
 		r = 0;
 	}

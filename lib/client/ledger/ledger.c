@@ -89,7 +89,7 @@ sync_folder(const char *path, struct fail *f)
 int
 ledger_open(struct ledger *l, struct fail *f)
 {
-	const char *path = getenv("TL_LEDGER"), *work = getenv("TL_WORK");
+	const char *path = getenv("TL_LEDGER"), *guard = getenv("TL_MARK");
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 	bool there;
 
@@ -98,7 +98,7 @@ ledger_open(struct ledger *l, struct fail *f)
 		return 0;
 	there = access(path, F_OK) == 0;
 	if ((l->fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW |
-	    (work == NULL || *work == '\0' ? O_CREAT : 0), 0600)) == -1)
+	    (guard == NULL || *guard == '\0' ? O_CREAT : 0), 0600)) == -1)
 		return fail_sys(f, EX_CANTCREAT, "TL_LEDGER: %s", path);
 	/* Where there are no such locks, there is the other one. */
 	fcntl(l->fd, F_OFD_SETLK, &lock);

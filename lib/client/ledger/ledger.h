@@ -29,7 +29,7 @@ struct ledger {
 
 /*
  * TL_LEDGER's file, made if it is not there (0600); but not under tl-guard
- * (TL_WORK): its own ledger was there, and nobody would read another one.
+ * (TL_MARK): its own ledger was there, and nobody would read another one.
  * EX_CANTCREAT.
  *
  * An open ledger has a lock of its own (fcntl(2), for reading), besides that
