@@ -11,7 +11,7 @@
 #define UNKNOWN_S	5	/* one that did not answer has a rest */
 #define PING_MS		10000L
 
-_Static_assert(PATIENCE_S == LIFECYCLE_BUDGET_S, "as long as a sandbox lives");
+_Static_assert(PATIENCE_S == LIFECYCLE_LEASE_S, "as long as a sandbox lives");
 
 void
 reach_init(struct reach *r, struct exchange *x, const struct sandbox *s)
