@@ -408,16 +408,19 @@ static bool
 result(struct run *r, char *line)
 {
 	char *how = strsep(&line, " "), *kind = strsep(&line, " ");
-	char *id = strsep(&line, " "), *note = line;
+	char *id = strsep(&line, " "), *note = line, text[2048];
+	int n;
 
 	if (note == NULL || (strcmp(how, "undone") != 0 &&
 	    strcmp(how, "unknown") != 0 && strcmp(how, "kept") != 0 &&
 	    strcmp(how, "left") != 0 && strcmp(how, "failed") != 0)) {
 		/* What -v says. */
-		tell(r, "say", "%s%s%s%s%s%s%s", how, kind != NULL ? " " : "",
-		    kind != NULL ? kind : "", id != NULL ? " " : "",
-		    id != NULL ? id : "", note != NULL ? " " : "",
-		    note != NULL ? note : "");
+		n = snprintf(text, sizeof(text), "%s%s%s%s%s%s%s\n", how,
+		    kind != NULL ? " " : "", kind != NULL ? kind : "",
+		    id != NULL ? " " : "", id != NULL ? id : "",
+		    note != NULL ? " " : "", note != NULL ? note : "");
+		if (n > 0 && (size_t)n < sizeof(text))
+			put(r, text, (size_t)n, false);
 		return false;
 	}
 	if (strcmp(how, "kept") == 0)
