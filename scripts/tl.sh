@@ -83,7 +83,9 @@ build () {
 	if [ -e "$folder/command" ]; then
 		eval "exec $tl_build" --resume '"$folder"' >/dev/null &
 	else
-		eval "exec $tl_build $flags" -n '"$name"' --work '"$folder"' \
+		# Several at once are told apart by the name before each line.
+		eval "exec $tl_build --label" '"$name"' "$flags" \
+		    -n '"$name"' --work '"$folder"' \
 		    '"$file"' ${context:+'"$context"'} >/dev/null &
 	fi
 	child=$!

@@ -21,7 +21,7 @@ if [ "$1" = --resume ]; then
 fi
 while [ "$#" -gt 0 ]; do
 	case $1 in
-	-n) name=$2; shift ;;
+	-n|--label) name=$2; shift ;;
 	--work) TL_WORK=$2; shift ;;
 	--public) public=--public ;;
 	*) break ;;
@@ -451,6 +451,7 @@ name='make -j2'
 make_ -j2
 cd "$T" || exit 1
 exits 0
+is 'each line says of which' "$(grep -vc -e '^left: ' -e '^right: ' err)" 0
 is 'both are registered, by their names' \
     "$(jq -r .name images/*.template.json | paste -sd' ')" 'left right'
 is 'no folder of a build is left' "$(find images/.tl -mindepth 1 -type d)" ''
