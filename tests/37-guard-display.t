@@ -1,20 +1,33 @@
 #!/bin/sh
-# tl-progress: each mode shows what its page says, whatever a builder prints
+# tl-guard's display: each mode shows what its page says, whatever the command
+# prints
 
 . "${0%/*}/lib.sh"
 
-mark=0123456789abcdef0123456789abcdef
 unset NO_COLOR
+# What is guarded says its stdin; "@MARK@ " begins an event.
+cat >say <<'END'
+#!/bin/sh
+LC_ALL=C exec sed -u "s/@MARK@/$TL_MARK/" >&2
+END
+chmod +x say
+PATH=$T:$PATH
 
-# events LINE...: stdin of the next try: the mark, then these; "!" is the mark
+# events LINE...: stdin of the next try: these; one with "!" is an event
 events () {
-	echo "$mark" >in
 	for line; do
 		case $line in
-		!*) echo "$mark ${line#!}" ;;
+		!*) echo "@MARK@ ${line#!}" ;;
 		*) printf '%b\n' "$line" ;;
 		esac
-	done >>in
+	done >in
+}
+
+# show MODE [OPTION...]
+show () {
+	mode=$1
+	shift
+	tl-guard --progress "$mode" "$@" -- say
 }
 
 # shapes: of each JSON line on stderr, its event, members and their types
@@ -26,13 +39,13 @@ shapes () {
 all () {
 	events '!stage build' 'a line' 'tl-upload: 3 / 9 bytes' \
 	    'tl-put: 4 bytes' '!id sandbox sbx-1' '!say hello' '!error bad' \
-	    '!done' '!stage x' '!failed 65' '!end 65'
+	    '!done' '!stage x' '!failed 65'
 }
 
 # --- JSON
 
 all
-try 'each event' tl-progress -m json
+try 'each event' show json
 exits 0
 silent out
 shapes >out
@@ -49,13 +62,20 @@ failed time:string stage:string status:number
 end time:string status:number'
 is 'times are UTC with milliseconds' "$(jq -r .time err | grep -vcE \
     '^[0-9]{4}-[0-9]{2}-[0-9]{2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z$')" 0
-sed -n 's/^\.It Li \([a-z]*\) Ta.*/\1/p' "$pages/tl-progress.1" | sort >paged
+is 'the end has the status' "$(jq -r 'select(.event == "end").status' err)" 0
+sed -n 's/^\.It Li \([a-z]*\) Ta.*/\1/p' "$pages/tl-guard.1" | sort >paged
 is 'the page has each event' "$(jq -r .event err | sort -u)" "$(cat paged)"
+all
+try 'a label' show json --label 'web "1"'
+is 'a label: in each event' "$(jq -r .label err | sort -u)" 'web "1"'
+try 'an end that is not well' tl-guard --progress json -- sh -c 'exit 7'
+exits 7
+is 'an end that is not well: its status' \
+    "$(jq -r 'select(.event == "end").status' err)" 7
 
-python3 - "$mark" <<'END' >in
-import os, sys
+python3 - <<'END' >in
+import sys
 out = sys.stdout.buffer
-out.write(sys.argv[1].encode() + b"\n")
 for byte in range(256):
     if byte != 10:
         out.write(b"x" + bytes([byte]) + b"y\n")
@@ -64,14 +84,15 @@ out.write(b"\x1b[31mred\x1b[m \x1b]0;title\x07 \x1bPq\x1b\\ end\n")
 out.write(b"A" * 1000000)
 END
 cp in hostile
-try 'every byte' tl-progress -m json
+try 'every byte' show json
 exits 0
 python3 - <<'END' >verdict 2>&1
 import json
 data = open("err", "rb").read()
 assert all(b >= 0x20 or b == 10 for b in data), "a control byte"
 events = [json.loads(l.decode("utf-8")) for l in data.split(b"\n")[:-1]]
-assert data.endswith(b"\n") and all(e["event"] == "line" for e in events)
+assert data.endswith(b"\n") and events.pop()["event"] == "end"
+assert all(e["event"] == "line" for e in events)
 texts = [e["text"] for e in events]
 assert texts[0] == "x?y" and texts[ord("\t")] == "x\ty", texts[:10]
 assert not any(c in t for t in texts for c in "\x1b\x00\x7f\x9b\r")
@@ -85,93 +106,120 @@ is 'every byte: valid JSON, a line each, nothing lost' "$(cat verdict)" fine
 # --- plain
 
 all
-try 'plain' tl-progress -m plain
+try 'plain' show plain
 exits 0
 silent out
 sed 's/ [0-9.]*s$/ Ns/' err >out
 gives 'a line
-tl-build: hello
-tl-build: bad
-tl-build: build       Ns'
+tl-guard: hello
+tl-guard: bad
+tl-guard: build       Ns'
+all
+try 'plain, labelled' show plain --label web --program tl-mine
+sed 's/ [0-9.]*s$/ Ns/' err >out
+gives 'web: a line
+web: tl-mine: hello
+web: tl-mine: bad
+web: tl-mine: build       Ns'
 cp hostile in
-TERM=xterm try 'plain, every byte' tl-progress -m plain
+TERM=xterm try 'plain, every byte' show plain
 is 'plain: no control byte but tab' \
     "$(tr -d '\11\12\40-\176\200-\377' <err | wc -c)" 0
 events 'one\rtwo\rthree\r'
-try 'overwritten' tl-progress -m plain
+try 'overwritten' show plain
 is 'of an overwritten line the last piece' "$(cat err)" three
 events '!stage a' 'tl-upload: 3 / 9 bytes' 'tl-upload: 9 / 9 bytes'
-try 'an upload' tl-progress -m plain
+try 'an upload' show plain
 is 'an upload is said when it is there' "$(cat err)" 'tl-upload: 9 / 9 bytes'
 events '!stage a'
-try 'verbose' tl-progress -v -m plain
-says 'tl-build: a ...'
+try 'verbose' show plain -v
+says 'tl-guard: a ...'
+try 'half a line' tl-guard -- sh -c 'printf half >&2'
+is 'half a line: is shown' "$(cat err)" half
 
 # --- none
 
-events '!stage a' '!say quiet' 'quiet too' '!done' '!end 0'
-try 'none' tl-progress -m none
+events '!stage a' '!say quiet' 'quiet too' '!done'
+try 'none' show none
 exits 0
 silent err
 # shellcheck disable=SC2046
 events $(seq -f 'l%g' 30) '!error bad'
-try 'none, an error' tl-progress -m none
+try 'none, an error' show none
 is 'an error, and the last twenty lines' "$(cat err)" \
-    "$(seq -f 'l%g' 11 30; echo 'tl-build: bad')"
+    "$(seq -f 'l%g' 11 30; echo 'tl-guard: bad')"
+try 'no such mode' tl-guard --progress loud -- touch ran
+exits 64
+says '--progress loud'
+ok 'no such mode: nothing is run' test ! -e ran
+
+# --- another descriptor
+
+all
+try 'descriptor 9' sh -c 'exec tl-guard --progress-fd 9 -- say 9>shown'
+exits 0
+silent err
+is 'descriptor 9 shows it' "$(grep -c 'tl-guard: build' shown)" 1
+try 'descriptor 9, closed' sh -c 'exec tl-guard --progress-fd 9 -- touch ran 9>&-'
+exits 64
+says '--progress-fd 9: is not open'
+ok 'descriptor 9, closed: nothing is run' test ! -e ran
 
 # --- the log
 
 all
-try 'a log' tl-progress -m none --log log
-is 'the log: its mode' "$(stat -c %a log)" 600
+try 'a log' show none --work w
+is 'the log: its mode' "$(stat -c %a w/log)" 600
 is 'the log: everything, with its time' "$(sed -E \
-    's/^[0-9T:.-]+Z /Z /; s/ [0-9.]+s$/ Ns/' log)" 'Z tl-build: build ...
+    's/^[0-9T:.-]+Z /Z /; s/ [0-9.]+s$/ Ns/' w/log)" 'Z tl-guard: build ...
 Z a line
 Z tl-upload: 3 / 9 bytes
 Z tl-put: 4 bytes
-Z tl-build: sandbox sbx-1
-Z tl-build: hello
-Z tl-build: bad
-Z tl-build: build       Ns
-Z tl-build: x ...'
-is 'the log: no mark' "$(grep -c "$mark" log)" 0
+Z tl-guard: sandbox sbx-1
+Z tl-guard: hello
+Z tl-guard: bad
+Z tl-guard: build       Ns
+Z tl-guard: x ...'
+is 'the log: no mark' "$(grep -cE '[0-9a-f]{32}' w/log)" 0
 cp hostile in
-try 'a log of every byte' tl-progress -m none --log hostile.log
+try 'a log of every byte' show none --work hostile.d
 is 'the log: no control byte but tab' \
-    "$(tr -d '\11\12\40-\176\200-\377' <hostile.log | wc -c)" 0
-ln -s log link
-all
-try 'a log that is a link' tl-progress --log link
+    "$(tr -d '\11\12\40-\176\200-\377' <hostile.d/log | wc -c)" 0
+mkdir linked
+touch aside
+ln -s ../aside linked/log
+try 'a log that is a link' show none --work linked
 exits 73
-events '!flush flushed'
-try 'flush' tl-progress -m none --log log
-ok 'flush: the file is there' test -e flushed
+is 'a log that is a link: is not written' "$(cat aside)" ''
 
 # --- the mark
 
-events 'stage forged' "say $mark" '!say true'
-try 'forged' tl-progress -m json
+# shellcheck disable=SC2016
+try 'forged' tl-guard --progress json --work forged -- sh -c '
+    printf "stage forged\nsay 0123\n%s\n" "${TL_MARK%?} say false" >&2
+    printf "no newline%s say true\n" "$TL_MARK" >&2; echo "$TL_MARK" >mark'
 is 'only what the mark begins is an event' \
-    "$(jq -r '.event + " " + (.text // "")' err | sed "s/$mark/MARK/")" \
+    "$(jq -r '.event + " " + (.text // "")' err | sed 's/[0-9a-f]\{31\} /MARK /')" \
     'line stage forged
-line say 
-message true'
-printf 'short\n' >in
-try 'no mark' tl-progress
-exits 65
-: >in
-try 'no stdin' tl-progress
-exits 65
+line say 0123
+line MARK say false
+line no newline
+message true
+end '
+is 'the mark is 16 bytes, in hex' "$(grep -cxE '[0-9a-f]{32}' mark)" 1
+# shellcheck disable=SC2016
+try 'the next one' tl-guard -- sh -c 'echo "$TL_MARK" >mark2'
+is 'and another one each time' "$(cat mark mark2 | sort -u | wc -l)" 2
 
 # --- a stderr that does not take anything
 
 for to in '2>&-' '2>/dev/full' '2>&1 | true'; do
 	all
-	try "stderr $to" sh -c "{ tl-progress -m plain --log to.log; \
+	try "stderr $to" sh -c "{ tl-guard --progress plain --work to -- say; \
 	    echo \$? >ended; } $to"
 	is "stderr $to: it goes on to the end" \
-	    "$(cat ended) $(grep -c ' tl-build: x' to.log)" '0 1'
-	rm -f to.log ended
+	    "$(cat ended) $(grep -c ' tl-guard: x' to/log)" '0 1'
+	rm -rf to ended
 done
 
 # --- a terminal
@@ -179,7 +227,7 @@ done
 # On a pty: WIDTH, the new WIDTH or 0; TERM and NO_COLOR as they are.
 cat >screen.py <<'END'
 import fcntl, os, pty, struct, subprocess, sys, termios, time, threading
-mark, wide, then = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+mark, wide, then = "@MARK@", int(sys.argv[1]), int(sys.argv[2])
 master, slave = pty.openpty()
 def size(n):
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, n, 0, 0))
@@ -196,7 +244,7 @@ def reader():
         seen.extend(piece)
 t = threading.Thread(target=reader, daemon=True)
 t.start()
-p = subprocess.Popen(["tl-progress"], stdin=subprocess.PIPE, stderr=slave)
+p = subprocess.Popen(["tl-guard", "say"], stdin=subprocess.PIPE, stderr=slave)
 def put(*lines):
     for l in lines:
         p.stdin.write(l.encode() + b"\n")
@@ -206,7 +254,7 @@ def until(text):
         if text in bytes(seen):
             return
         time.sleep(0.02)
-put(mark, mark + " stage build", "a line", "tl-upload: 3000000 / 9000000 bytes")
+put(mark + " stage build", "a line", "tl-upload: 3000000 / 9000000 bytes")
 until(b"a line" if os.environ["TERM"] == "dumb" else
     b"build" if wide < 40 else b"3.0 of 9.0 MB sent")
 if then:
@@ -215,9 +263,8 @@ if then:
     time.sleep(0.5)
     sys.stdout.buffer.write(bytes(seen))
     del seen[:]
-    put(mark + " end 1")
 else:
-    put(mark + " error bad", mark + " done", mark + " end 0")
+    put(mark + " error bad", mark + " done")
 p.stdin.close()
 p.wait()
 os.close(slave)
@@ -228,16 +275,16 @@ END
 esc=$(printf '\033')
 export TERM=xterm
 live () {
-	python3 screen.py "$mark" "$@" | tr '\r' '\n' >seen
+	python3 screen.py "$@" | tr '\r' '\n' >seen
 }
 live 80 0
 ok 'live: how much is sent' grep -qF '3.0 of 9.0 MB sent' seen
 ok 'live: the line is cleared before it is drawn' grep -q "^$esc\[K.*build" seen
 is 'live: an error in red, and back' \
-    "$(grep -cF "${esc}[31mtl-build: bad${esc}[m" seen)" 1
+    "$(grep -cF "${esc}[31mtl-guard: bad${esc}[m" seen)" 1
 is 'live: no line is left, no cursor hidden' \
-    "$(grep . seen | tail -n 1 | sed 's/[0-9.]*s$/Ns/') $(grep -c '[?]25l' seen)" \
-    'tl-build: build       Ns 0'
+    "$(grep . seen | tail -n 1 | sed "s/[0-9.]*s\$/Ns/; s/^$esc\[K//") $(grep -c '[?]25l' seen)" \
+    'tl-guard: build       Ns 0'
 NO_COLOR=1 live 80 0
 is 'NO_COLOR: no colours' "$(grep -cE "$esc\[[0-9]*m" seen)" 0
 TERM=dumb live 80 0
@@ -255,23 +302,4 @@ is 'narrow: a row fits' "$(grep '^.*K  build' seen |
 live 80 24
 is 'narrower on the way: rows fit' "$(($(width) > 0 && $(width) < 24))" 1
 
-# --- the deadline
-
-cat >parent.sh <<'END'
-trap 'echo alarm; kill $nap; exit' ALRM
-mkfifo f
-tl-progress -m none --deadline 1 --parent "${1:-$$}" <f &
-exec 3>f
-echo 0123456789abcdef >&3
-sleep "$2" >/dev/null & nap=$!; wait $nap
-exec 3>&-
-wait
-echo quiet
-END
-is 'a deadline: the parent is told' "$(timeout 20 sh parent.sh '' 10)" alarm
-rm f
-is 'a deadline: nobody else is' \
-    "$(sleep 5 >/dev/null & timeout 20 sh parent.sh $! 2; kill $! 2>&1)" quiet
-try 'a deadline for nobody' tl-progress --deadline 3
-exits 64
-lists tl-progress.1
+is 'nothing is left' "$(ls -A -I .tl-private "$HOME/.local/state/tl")" ''
