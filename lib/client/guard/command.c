@@ -56,23 +56,48 @@ command_start(struct command *c, char *const argv[], const char *cwd,
 	return 0;
 }
 
-/* It wants the terminal: a password is asked for. */
-static void
-lend(const struct command *c)
+/*
+ * The terminal from one group to another, if the first one has it: 1; 0 if it
+ * has not; -1 if there is none.
+ */
+static int
+pass_terminal(pid_t from, pid_t to)
 {
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	sigset_t block, old;
+	int r;
 
 	if (tty == -1)
-		return;
+		return -1;
 	sigemptyset(&block);
 	sigaddset(&block, SIGTTOU);
 	sigprocmask(SIG_BLOCK, &block, &old);
-	if (tcgetpgrp(tty) == getpgrp())
-		tcsetpgrp(tty, c->pid);
+	if ((r = tcgetpgrp(tty) == from))
+		tcsetpgrp(tty, to);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(tty);
+	return r;
+}
+
+/* A password is asked for.  In the background it waits to come forward. */
+static void
+lend(struct command *c)
+{
+	int r = pass_terminal(getpgrp(), c->pid);
+
+	c->waits = r == 0;
+	if (r != 1)
+		return;
+	c->lent = true;
 	kill(-c->pid, SIGCONT);
+}
+
+static void
+take_back(struct command *c)
+{
+	if (c->lent)
+		pass_terminal(c->pid, getpgrp());
+	c->lent = false;
 }
 
 void
@@ -85,26 +110,50 @@ command_look(struct command *c)
 		return;
 	while ((pid = waitpid(-c->pid, &status, WNOHANG | WUNTRACED)) > 0) {
 		if (WIFSTOPPED(status)) {
-			if (WSTOPSIG(status) == SIGTTIN ||
-			    WSTOPSIG(status) == SIGTTOU)
-				lend(c);
+			c->waits |= WSTOPSIG(status) == SIGTTIN ||
+			    WSTOPSIG(status) == SIGTTOU;
+			/* Typed while it had the terminal: we saw nothing. */
+			c->stopped |= WSTOPSIG(status) == SIGTSTP && c->lent;
 		} else if (pid == c->pid) {
 			c->status = status;
 			c->ended = true;
 		}
 	}
+	if (c->waits)
+		lend(c);
 	/* Children of its processes are theirs until these have ended. */
 	if (c->ended && pid == -1 && errno == ECHILD &&
-	    kill(-c->pid, 0) == -1)
+	    kill(-c->pid, 0) == -1) {
 		c->empty = true;
+		take_back(c);
+	}
 }
 
 void
-command_signal(const struct command *c, int sig)
+command_stop(struct command *c)
+{
+	bool lent = c->lent;
+
+	command_signal(c, SIGTSTP);
+	take_back(c);
+	/* What else is in our group was not typed at, either. */
+	kill(lent ? 0 : getpid(), SIGSTOP);
+	if (lent)
+		kill(0, SIGCONT);
+	c->stopped = false;
+	c->waits = lent;
+	command_signal(c, SIGCONT);
+}
+
+void
+command_signal(struct command *c, int sig)
 {
 	if (c->pid == 0 || c->empty)
 		return;
 	kill(-c->pid, sig);
+	/* Whoever has the terminal when all is over is to be asked no more. */
+	if (sig == SIGKILL)
+		take_back(c);
 	/* What is stopped takes none. */
 	if (sig != SIGSTOP && sig != SIGTSTP)
 		kill(-c->pid, SIGCONT);

@@ -235,9 +235,7 @@ take_signal(struct run *r)
 		case SIGCHLD:
 			break;
 		case SIGTSTP:
-			command_signal(&r->command, SIGTSTP);
-			raise(SIGSTOP);
-			command_signal(&r->command, SIGCONT);
+			command_stop(&r->command);
 			break;
 		default:
 			if (r->sig == 0) {
@@ -255,6 +253,8 @@ look(struct run *r)
 	const struct ledger_entry *e;
 
 	command_look(&r->command);
+	if (r->command.stopped)
+		command_stop(&r->command);
 	if (held_look(&r->held)) {
 		e = held_find(&r->held, LEDGER_BUILD, LEDGER_MADE);
 		if (e != NULL && strcmp(e->id, r->build) != 0) {
