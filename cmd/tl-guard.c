@@ -1,7 +1,6 @@
 /* tl-guard: run a build; whatever happens, undo what it made elsewhere. */
 
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -36,22 +35,6 @@ static const char usage[] =
     SETTINGS_USAGE;
 
 enum { WORK = 256, RESUME, RECHECK, KEEP, LABEL, PROGRAM, PROGRESS, FD };
-
-/* What is closed would get the number of something else's. */
-static void
-open_streams(void)
-{
-	int fd;
-
-	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) != -1 || errno != EBADF)
-			continue;
-		if (fd == STDOUT_FILENO)
-			errx(EX_IOERR, "stdout: is closed");
-		if (open("/dev/null", O_RDWR) != fd)
-			err(EX_OSERR, "/dev/null");
-	}
-}
 
 /* For the display of the guard that we run under. */
 static void
@@ -202,7 +185,6 @@ main(int argc, char *argv[])
 	size_t i;
 	int status;
 
-	open_streams();
 	keep("%s%s", "tl-guard", "");
 	guard.argv = parse(argc, argv);
 	if ((again && (*guard.argv != NULL || guard.work != NULL ||
