@@ -1,6 +1,7 @@
 /* tl-guard: run a build; whatever happens, undo what it made elsewhere. */
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -136,7 +137,7 @@ parse(int argc, char *argv[])
 			guard.label = *optarg != '\0' ? optarg : NULL;
 			break;
 		case PROGRAM:
-			guard.program = optarg;
+			guard.program = program_invocation_short_name = optarg;
 			break;
 		case PROGRESS:
 			guard.progress = optarg;
