@@ -345,6 +345,9 @@ given_back tl-presign "$c -p p1" request.json 'DELETE /images/'"$(
 program=tl-build form=''
 run live 'context/Dockerfile' env -u HOME -u XDG_STATE_HOME
 verdict 'without HOME' one 78
+run live '--work w context/Dockerfile' env -u HOME -u XDG_STATE_HOME
+is 'without HOME, in a folder' "$status $(jq -r .id out)" '0 t-1'
+rm -rf live/w out
 : >in
 run live '--work w context/Dockerfile' sh -c 'exec "$@" >/dev/full' sh
 ok 'tl-build, a full disk: the template is kept' grep -q t-1 live/w/template.json

@@ -70,6 +70,12 @@ whole () {
 	traced request.json tl-presign -v -c signer.conf -p p1
 	traced /dev/null tl-multipart -v -c signer.conf abort a/b u-1
 	traced /dev/null tl-multipart -v -c signer.conf release a/b
+	# Whose end undoes what it made, and says so.
+	# shellcheck disable=SC2016
+	traced prepared.json tl-guard -v --work g -- sh -c '
+	    tee "$TL_WORK/prepared.json" | tl-sandbox create -v >"$TL_SANDBOX"
+	    tl-sign -v <"$TL_WORK/prepared.json" >"$TL_WORK/signed.json"
+	    exit 1'
 	traced /dev/null tl-build -v --work w context/Dockerfile
 }
 

@@ -170,10 +170,6 @@ silent out
 is 'is not touched' "$(seen length)" 0
 try 'a build that lives, named' tl-reap "$TL_LEDGER"
 says 'at work'
-try 'its own clean-up' tl-reap --held "$TL_LEDGER"
-exits 0
-is 'its own clean-up: no upload twice' "$(asked)" \
-    "DELETE /bucket/key,DELETE $all/sbx-1"
 exec 8>&-
 
 dead "$created" "$block" '{"status":500}' '{"status":403}'

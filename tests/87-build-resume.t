@@ -96,14 +96,14 @@ rm hold held work/builder.begun
 try 'resumed beside its sandbox' tl-build --resume work -v
 exits 0
 is 'resumed beside its sandbox: what ran' "$(ran)" \
-    'plan check credentials compare resume wait splice folder spec build metadata complete delete'
+    'plan options check compare resume credentials wait splice spec build metadata complete delete'
 says 'tl-build: sign: is there'
 nothing_left 'resumed beside its sandbox'
 try 'a build that has ended well' tl-build --resume work
 exits 0
 is 'a build that has ended well: as it was' "$(cat out)" \
     "$(cat work/template.json)"
-is 'a build that has ended well: what ran' "$(ran)" 'plan check credentials'
+is 'a build that has ended well: what ran' "$(ran)" 'plan options check compare resume credentials'
 
 # hold: a build killed before its builder begins
 hold () {
@@ -166,7 +166,7 @@ rm refuse
 try 'a completion, resumed' tl-build --resume work
 exits 0
 is 'a completion, resumed: what ran' "$(ran)" \
-    'plan check credentials compare complete'
+    'plan options check compare resume credentials complete'
 nothing_left 'a completion, resumed'
 
 # --- signals and the deadline
@@ -179,24 +179,19 @@ says '--resume'
 nothing_left 'a deadline'
 
 # The second signal, while the first one's work is under way.
-cat >bin/tl-reap <<END
-#!/bin/sh
-touch $T/reaping
-sleep 30 &
-trap 'kill \$!; exit 1' TERM
-wait
-END
 build slow/Dockerfile
 until_ pgrep -f '^sleep 986'
+echo 'upload-abort:no-answer delete:no-answer' >"$TL_REGION_DIR/fault.new"
+mv "$TL_REGION_DIR/fault.new" "$TL_REGION_DIR/fault"
 kill -TERM "$build"
-until_ test -e reaping
+until_ grep -q 'fault: upload-abort' "$TL_REGION_DIR"/log/stored.log
 sleep 0.6
 kill -TERM "$build"
 wait "$build"
 is 'a second signal: its status' "$?" 143
 line=$(sed -n 's/.*to undo what is left: //p' build.err)
 is 'a second signal: says what to run' "${line%% *}" tl-reap
-cp "$TL_BIN/tl-reap" bin/tl-reap
+rm "$TL_REGION_DIR/fault"
 # shellcheck disable=SC2086
 try 'a second signal: what it said' $line
 exits 0

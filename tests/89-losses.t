@@ -117,7 +117,8 @@ ok 'a build loses its sandbox' tl-sandbox rm -s one/sandbox.json
 ended 'a build loses its sandbox' 69 15
 is 'a build loses its sandbox: what it says' \
     "$(error 'tl-exec: sandbox sbx-[^ ]*: terminated: deleted; nothing') $(
-    error 'sandbox sbx-.*; log: .*; again: tl-build --resume')" '1 1'
+    error '^again: tl-build --resume') $(jq -r 'select(.event == "message").text' \
+    said | grep -c '^build .*; sandbox sbx-.*; log: .*/one/log$')" '1 1 1'
 build two
 ok 'a build loses its builder' tl-exec -s two/sandbox.json --root -- \
     pkill -9 -f 'bin/tl-rootfs-build --spec'

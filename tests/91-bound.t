@@ -1,6 +1,7 @@
 #!/bin/sh
 # Servers that do not answer while a build gives back what it made: it ends
-# within 15 s all the same, says what is left, and tl-reap does the rest
+# within 15 s all the same, says what is left, has a status of its own for it, and
+# tl-reap does the rest
 
 . "${0%/*}/lib.sh"
 . "$here/region.sh"
@@ -39,7 +40,7 @@ ends () {
 	rm "$TL_REGION_DIR/fault"
 	is "$what: says what to do" "$(sed -n 's/.*again: \(tl-[a-z]*\) .*/\1/p' \
 	    build.err | paste -sd' ')" 'tl-reap tl-build'
-	line=$(sed -n 's/.*not all was given back; again: //p' build.err)
+	line=$(sed -n 's/.*not all could be undone; again: //p' build.err)
 	ok "$what: the ledger has it" test -s "${line##* }"
 	# shellcheck disable=SC2086
 	try "$what: what it said" $line
@@ -64,10 +65,10 @@ lose () {
 	pkill -f '^sleep 985'
 }
 
-ends 'nothing answers' 130 \
+ends 'nothing answers' 79 \
     'delete:no-answer upload-abort:no-answer process-kill:no-answer' \
     interrupt
-ends 'nothing answers, and the builder fails' 1 \
+ends 'nothing answers, and the builder fails' 79 \
     'delete:no-answer upload-abort:no-answer' lose
-ends 'the store only' 130 \
+ends 'the store only' 79 \
     'upload-abort:no-answer=8000 bucket-list:no-answer=8000' interrupt

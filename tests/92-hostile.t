@@ -38,7 +38,7 @@ try 'a token from a pipe' timeout -k 1 20 tl-build --token-file pipe quick/Docke
 exits 78
 says 'pipe: the token must be in a file'
 mkdir few
-for program in sh sed grep cat mkdir dirname tl-build; do
+for program in sh sed grep cat mkdir dirname readlink getopt; do
 	ln -s "$(command -v "$program")" few/
 done
 for program in "$TL_BIN"/tl-*; do
@@ -61,7 +61,7 @@ XDG_STATE_HOME=relative try 'a relative XDG_STATE_HOME' tl-build \
 exits 0
 silent err
 ok 'is not used' test ! -e relative
-is 'descriptor 9 shows it' "$(grep -c '^tl-build: registered' shown)" 1
+is 'descriptor 9 shows it' "$(grep -c '^tl-build: quick: registered as' shown)" 1
 before=$(ls here)
 try 'a dry run of what is there' tl-build --resume here --dry-run
 exits 64
@@ -104,7 +104,8 @@ for signal in QUIT:131 HUP:129; do
 	wait "$build"
 	is "SIG${signal%:*}, twice at once: its status" "$?" "${signal#*:}"
 	is "SIG${signal%:*}: undone" \
-	    "$(grep -c ': undone' build.err)" 2
+	    "$(grep -cE '^tl-build: (upload [0-9a-f]+: aborted|sandbox sbx-.*: deleted)$' \
+	    build.err)" 2
 	is "SIG${signal%:*}: no ledger" \
 	    "$(find "$state" -name '*.ledger*')" ''
 	nothing_left "SIG${signal%:*}"
