@@ -288,6 +288,15 @@ says 'has ended by itself after 300 s'
 says 'own expiry'
 is 'lost long ago: nothing is asked' "$(seen length)" 0
 is 'lost long ago: forgotten' "$(ls -A -I .tl-private "$state")" ''
+# A ledger that takes no more (a full disk): undone all the same.
+dead "$drop,$drop,$drop,$drop,$drop,$created" "$block" "$fine" "$fine"
+try 'a ledger that is full' sh -c 'trap "" XFSZ; ulimit -f 1; exec tl-reap'
+is 'a ledger that is full: asked again, then deleted' "$(asked)" \
+    "DELETE /bucket/key,POST $all,DELETE $all/sbx-1,DELETE /bucket/key"
+is 'a ledger that is full: what is done' "$(cut -f1-3 out | grep sandbox)" \
+    'undone	sandbox	sbx-1'
+says 'File too large'
+ok 'a ledger that is full: it stays' test -s "$TL_LEDGER"
 # Killed when the answer was there, and not yet its line.
 for part in '' .Ab3xYz; do
 	dead "$created" "$block" "$fine" "$fine"

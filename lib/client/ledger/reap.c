@@ -176,11 +176,13 @@ name_it(struct work *w, struct ledger_entry *e, struct exchange *x,
 		    "%.40s is not legible", w->path, e->key);
 	}
 	r = lifecycle_create(x, &life, e->key, f);
-	if (life.id != NULL && ledger_made(&w->ledger, LEDGER_SANDBOX, e->key,
-	    life.id, f) == 0) {
+	if (life.id != NULL) {
+		/* Without its line, too: it is there now. */
+		if (ledger_made(&w->ledger, LEDGER_SANDBOX, e->key, life.id,
+		    f) == 0)
+			e->state = LEDGER_MADE;
 		free(e->id);
 		e->id = life.id;
-		e->state = LEDGER_MADE;
 		life.id = NULL;
 		r = 0;
 	}
@@ -363,7 +365,7 @@ undo(struct work *w, struct ledger_list *l)
 		if (l->list[i].kind == LEDGER_SANDBOX &&
 		    l->list[i].state != LEDGER_OVER) {
 			sandbox(w, &l->list[i]);
-			builder |= l->list[i].state == LEDGER_MADE;
+			builder |= l->list[i].id != NULL;
 		}
 	for (i = 0; builder && !w->r->dry && !w->held && i < l->n; i++)
 		if (l->list[i].kind == LEDGER_UPLOAD &&
