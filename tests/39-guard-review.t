@@ -4,8 +4,6 @@
 . "${0%/*}/lib.sh"
 . "$here/scripted.sh"
 
-state=$HOME/.local/state/tl
-
 # --- a context that was not taken
 
 scripted '{"method":"PUT","path":"*tl-context*","answers":[{"status":403}]},'
@@ -19,4 +17,21 @@ for context in small big; do
 	is "a $context context that is not taken: nothing is built" \
 	    "$(seen '[.[] | select(.target | test("tl-spec|/complete$"))] |
 	    length')" 0
+done
+
+# --- a folder in which something cannot be written
+
+scripted ''
+for path in plan.new plan.new.part builder.begun; do
+	mkdir -p "full-$path/$path"
+	try "no $path" timeout 60 tl-build --work "full-$path" small
+	exits 73
+done
+
+# --- a variable that is not set
+
+for option in --work --import --token-file -n; do
+	try "$option of nothing" tl-build $option '' --dry-run small
+	exits 64
+	says "tl-build: $option: empty"
 done
