@@ -35,3 +35,17 @@ for option in --work --import --token-file -n; do
 	exits 64
 	says "tl-build: $option: empty"
 done
+
+# --- a sandbox that was asked for, and a disk that is full
+
+scripted ''
+prepared_ >in
+try 'a ledger' env TL_LEDGER="$T/made" tl-sandbox create
+exits 0
+sed 1q made >asked
+: >log
+try 'on a full disk' sh -c "trap '' XFSZ; (ulimit -f 0; tl-reap asked 2>&1) |
+    cat"
+is 'on a full disk: it is deleted all the same' "$(seen '[.[] |
+    select(.method == "DELETE") | .target[-6:]] | join(" ")')" /sbx-1
+holds 'sandbox	sbx-1'

@@ -193,7 +193,7 @@ same(const struct folder_at *o, const char *a, const char *b)
 	return is;
 }
 
-/* 0, or -1 where its server does not answer. */
+/* 0, or -1 where its server does not say. */
 static int
 look_sandbox(struct folder_at *o, struct fail *f)
 {
