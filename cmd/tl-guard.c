@@ -122,7 +122,8 @@ parse(int argc, char *argv[])
 			guard.verbose = true;
 			break;
 		case WORK:
-			guard.work = optarg;
+			if (*(guard.work = optarg) == '\0')
+				errx(EX_USAGE, "--work: empty");
 			continue;
 		case RESUME:
 			guard.resume = optarg;
@@ -145,7 +146,8 @@ parse(int argc, char *argv[])
 		case FD:
 			guard.progress_fd = (int)opt_number("--progress-fd",
 			    optarg, 2, 9);
-			break;
+			/* What has the number next time is another's. */
+			continue;
 		default:
 			if (!begin_option(&settings, ch, optarg))
 				opt_usage(usage);

@@ -49,3 +49,34 @@ try 'on a full disk' sh -c "trap '' XFSZ; (ulimit -f 0; tl-reap asked 2>&1) |
 is 'on a full disk: it is deleted all the same' "$(seen '[.[] |
     select(.method == "DELETE") | .target[-6:]] | join(" ")')" /sbx-1
 holds 'sandbox	sbx-1'
+
+# --- tl-guard: what its log and its streams are
+
+plain=--progress=plain
+try 'a log longer than may be' sh -c "(ulimit -f 8; tl-guard $plain -- sh -c '
+    trap \"\" XFSZ; yes a line | head -n 9000 >&2; exit 7'
+    echo \$? >&3) 2>&1 | tail -n 1 3>&-" 3>code
+is 'a log longer than may be: the status is that of the command' \
+    "$(cat code)" 7
+try 'a display of its own' sh -c "tl-guard --work own --progress-fd 3 \
+    $plain -- sh -c 'ls -l /proc/self/fd >\$TL_WORK/fds
+    exit 7' 3>shown"
+exits 7
+is 'a display of its own: not the command'"'s" "$(grep -c /shown own/fds)" 0
+try 'a display of its own: again without it' tl-guard --resume own
+exits 7
+try 'no folder' tl-guard --work '' true
+exits 64
+says 'tl-guard: --work: empty'
+# shellcheck disable=SC2016
+try 'a folder that is removed' tl-guard --work gone -- \
+    sh -c 'rm -rf "$TL_WORK"; sleep 60'
+exits 73
+says "gone: is gone"
+is 'a folder that is removed: is not to be resumed' "$(grep -c resume err)" 0
+# SIGUSR1, SIGALRM
+for sig in 10 14; do
+	try "signal $sig" tl-guard -- sh -c "kill -$sig \$PPID; sleep 60"
+	exits "$((128 + sig))"
+	says 'stopped by a signal'
+done

@@ -21,6 +21,7 @@ become(char *const argv[], const char *cwd, int err, const sigset_t *mask,
 		_exit(EX_TEMPFAIL);
 	dup2(err, STDERR_FILENO);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (chdir(cwd) == -1) {
 		dprintf(STDERR_FILENO, "%s: %s\n", cwd, strerror(errno));

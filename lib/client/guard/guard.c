@@ -51,7 +51,6 @@ struct run {
 	struct diagnosis	 seen;	/* in what the command said */
 	char			 mark[PROGRESS_MARK];
 	struct buf		 line;	/* of the command, not whole yet */
-	char			 stage[64];
 	char			 build[200], sandbox[200];	/* their ids */
 	sigset_t		 mask, old_mask;
 	int			 signals;	/* signalfd(2) */
@@ -95,13 +94,9 @@ heard(struct run *r, const char *line, size_t n)
 {
 	size_t mark = strlen(r->mark);
 	bool event = n > mark && memcmp(line, r->mark, mark) == 0;
-	const char *words = line + mark + 1;
 
 	if (!event)
 		diagnose_text(&r->seen, line, n);
-	else if (strncmp(words, "stage ", 6) == 0)
-		snprintf(r->stage, sizeof(r->stage), "%.*s",
-		    (int)(n - mark - 8), words + 6);
 	put(r, line, n, event);
 }
 
@@ -466,9 +461,11 @@ undo(struct run *r, unsigned seconds)
 	e = held_find(&r->held, LEDGER_SANDBOX, LEDGER_MADE);
 	if (r->g->keep_sandbox && e != NULL) {
 		if (ledger_keep(&r->held.ledger, e->id, &f) == -1)
-			tell(r, "error", "%s", f.msg);
-		tell(r, "say", "the sandbox is kept; delete it with: %s",
-		    reap_line(r, " --all", text));
+			tell(r, "error", "the sandbox cannot be kept: %s",
+			    f.msg);
+		else
+			tell(r, "say", "the sandbox is kept; delete it with: "
+			    "%s", reap_line(r, " --all", text));
 	}
 	if (undo_ledger(&r->undo, &r->held, r->g->settings, seconds,
 	    r->g->verbose, &f) == -1) {
@@ -541,17 +538,18 @@ finish(struct run *r, int code)
 	bool begun = r->held.list.n > 0 || r->folder.resumed, left = false;
 	struct template t = TEMPLATE_INIT;
 	char again[900];
-	bool done;
+	bool done, there;
 
 	if (code != 0)
 		work_promote(&r->folder);
 	done = registered(r, &t) == 1;
+	there = access(r->folder.path, F_OK) == 0;
 	if (r->late)
 		tell(r, "error", "the deadline of %u s has passed",
 		    r->g->deadline_s);
 	else if (r->lost && r->sig == 0)
-		tell(r, "error", "%s: the folder or its ledger is gone; what "
-		    "the build has made is undone", r->folder.path);
+		tell(r, "error", there ? "%s: its ledger is gone" :
+		    "%s: is gone", r->folder.path);
 	else if (r->sig != 0)
 		tell(r, "error", "stopped by a signal (%d)", code);
 	else if (code != 0 && !done && r->sandbox[0] != '\0' &&
@@ -564,7 +562,7 @@ finish(struct run *r, int code)
 		tell(r, left ? "failed" : "done", "%d", GUARD_LEFT);
 	} else if (code != 0 && (begun || !r->folder.own))
 		left = undo(r, UNDO_S);
-	if (code != 0 && (begun || !r->folder.own)) {
+	if (code != 0 && there && (begun || !r->folder.own)) {
 		if (done)
 			tell(r, "error", "the image is registered all the "
 			    "same: %s/template.json", r->folder.path);
@@ -601,8 +599,8 @@ finish(struct run *r, int code)
 static int
 block_signals(struct run *r, struct fail *f)
 {
-	static const int all[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP,
-	    SIGCHLD };
+	static const int all[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM,
+	    SIGUSR1, SIGUSR2, SIGXCPU, SIGTSTP, SIGCHLD };
 	struct sigaction sa;
 	size_t i;
 
@@ -614,6 +612,8 @@ block_signals(struct run *r, struct fail *f)
 			sigaddset(&r->mask, all[i]);
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A log that is too long for ulimit(1) is as on a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &r->mask, &r->old_mask);
 	r->signals = signalfd(-1, &r->mask, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (r->signals == -1)
@@ -722,6 +722,8 @@ guard_run(const struct guard *g, struct fail *f)
 	if (block_signals(&r, f) == -1 ||
 	    show_start(&r.show, &opt, g->progress_fd, f) == -1)
 		goto out;
+	if (g->progress_fd != STDERR_FILENO)
+		fcntl(g->progress_fd, F_SETFD, FD_CLOEXEC);
 	if (take_folder(&r, f) == -1 || open_log(&r, &opt, f) == -1 ||
 	    set_environment(&r, f) == -1 || start(&r, f) == -1) {
 		if (r.held.ledger.fd != -1 && r.held.list.n == 0 &&

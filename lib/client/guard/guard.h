@@ -11,10 +11,11 @@
  * logged, told to end when it is time; and whatever happens to it, what it has
  * made elsewhere is undone by its ledger.
  *
- * Nothing here waits for whoever reads the display, for a server, or for a
- * disk: those who do are processes of their own.  The signals and the deadline
- * count at any time.  From the first of them to our end it takes GUARD_END_S
- * at most.
+ * Nothing here waits for whoever reads the display, or for a server: those who
+ * do are processes of their own.  Nothing depends on being able to write; but
+ * a disk that hangs, under the log or the ledger, holds it up.  The signals
+ * and the deadline count at any time.  From the first of them to our end it
+ * takes GUARD_END_S at most.
  */
 struct guard {
 	const char		*program;	/* whose name lines carry */
