@@ -80,3 +80,22 @@ for sig in 10 14; do
 	exits "$((128 + sig))"
 	says 'stopped by a signal'
 done
+
+# --- names, and a build that is taken up again
+
+odd="-a 'b
+*c"
+mkdir -- "$odd"
+cp small/Dockerfile "./$odd"
+scripted '{"method":"POST","path":"*/complete","answers":[{"status":403}],
+    "once":true},'
+try 'odd names' timeout 60 tl-build -n odd --work "$T/w 'x" -- "$odd"
+exits 77
+sed -n 's/.*again: //p' err >again
+try 'odd names: what it says' timeout 60 sh again
+exits 0
+is 'odd names: the image' "$(jq -r .id out)" t-1
+is 'odd names: only the end of it again' "$(seen '[.[] |
+    select(.target | test("/sandbox-template-builds$|/complete$")) |
+    .target | split("/")[-1]] | join(" ")')" \
+    'sandbox-template-builds complete complete'

@@ -187,12 +187,13 @@ work_new(struct work *o, struct fail *f)
 	free(state);
 	if (mkdtemp(o->path) == NULL)
 		return fail_sys(f, EX_CANTCREAT, "%.300s", o->path);
-	if (mark(o->path, f) == -1 || asprintf(&o->ledger, "%s.ledger",
-	    o->path) == -1) {
-		o->ledger = NULL;
-		return -1;
-	}
 	o->own = true;
+	if (mark(o->path, f) == -1)
+		return -1;
+	if (asprintf(&o->ledger, "%s.ledger", o->path) == -1) {
+		o->ledger = NULL;
+		return no_memory(f);
+	}
 	return 0;
 }
 
