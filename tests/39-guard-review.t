@@ -74,6 +74,15 @@ try 'a folder that is removed' tl-guard --work gone -- \
 exits 73
 says "gone: is gone"
 is 'a folder that is removed: is not to be resumed' "$(grep -c resume err)" 0
+# shellcheck disable=SC2016
+try 'a command that removes it, at its end' tl-guard --work gone2 -- \
+    sh -c 'rm -rf "$TL_WORK"'
+exits 0
+scripted ''
+prepared_ >in
+try 'what is left' tl-guard --insecure-http --keep-sandbox -- tl-sandbox create
+exits 0
+says 'tl-reap --all --insecure-http /'
 # SIGUSR1, SIGALRM
 for sig in 10 14; do
 	try "signal $sig" tl-guard -- sh -c "kill -$sig \$PPID; sleep 60"

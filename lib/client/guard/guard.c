@@ -187,7 +187,8 @@ reap_line(const struct run *r, const char *option, char to[1024])
 	const char *value;
 	size_t i, n;
 
-	n = (size_t)snprintf(to, 1024, "tl-reap%s", option);
+	n = (size_t)snprintf(to, 1024, "tl-reap%s%s", option,
+	    r->g->settings->plain ? " --insecure-http" : "");
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		value = settings_in(r->g->settings, words[i].what,
 		    SETTINGS_OPTION);
@@ -332,6 +333,9 @@ run_command(struct run *r)
 		r->late = r->deadline_ms != 0 && clock_ms() >= r->deadline_ms;
 		r->lost = folder_lost(r);
 	}
+	/* It was done, and may have removed its folder itself. */
+	if (r->command.ended && command_status(&r->command) == 0)
+		r->late = r->lost = false;
 	/* What it has left running in its group was to go with it. */
 	if (!r->command.empty)
 		end_group(r);
