@@ -36,6 +36,17 @@ for option in --work --import --token-file -n; do
 	says "tl-build: $option: empty"
 done
 
+# --- registry credentials out of a pipe
+
+scripted ''
+mkfifo keys
+echo '{"auths":{"r.example":{"auth":"dTpw"}}}' >keys &
+try 'credentials out of a pipe' timeout 60 tl-build --docker-config keys small
+exits 0
+is 'credentials out of a pipe: are sent' \
+    "$(seen '.[] | select(.target | test("tl-spec")) | .body' |
+    grep -c r.example)" 1
+
 # --- a sandbox that was asked for, and a disk that is full
 
 scripted ''
