@@ -1,6 +1,7 @@
 /* tl-guard: run a build; whatever happens, undo what it made elsewhere. */
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
