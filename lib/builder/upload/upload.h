@@ -19,8 +19,6 @@
  * meanwhile: a store that checks Content-MD5 notices.
  */
 #define UPLOAD_JOBS_MAX		64
-#define UPLOAD_PARTS_MAX	10000	/* S3's own limit */
-#define UPLOAD_PART_DEFAULT	(64UL << 20)	/* what the client asks for */
 
 struct upload_options {
 	unsigned	 jobs;		/* parts at once, 1 or more */
