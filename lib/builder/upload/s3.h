@@ -18,11 +18,7 @@ struct s3_answer {
 	char	etag[256];	/* quotes included, as it came */
 };
 
-/*
- * Read a whole answer.  EX_PROTOCOL unless it is well-formed: one root, every
- * tag closed, attributes quoted, known entities, nothing but white space and
- * comments around it.  A document type is refused.
- */
+/* Read a whole answer.  EX_PROTOCOL unless it is well-formed: core/xml.h. */
 int	s3_parse(struct s3_answer *, const char *, size_t, struct fail *);
 
 /*

@@ -5,6 +5,7 @@
 
 #include "builder/upload/s3.h"
 #include "builder/upload/upload_impl.h"
+#include "core/xml.h"
 
 #define NONSENSE_TRIES	4	/* more of it will not become an answer */
 #define ABORT_MS	5000	/* a caller has 15 s to clean up in all */
@@ -29,21 +30,6 @@ exchange(struct upload *u, const struct http_request *q, struct http_reply *r,
 	if (r->fail.status != 0) {
 		*f = r->fail;
 		return -1;
-	}
-	return 0;
-}
-
-/* What may stand in XML text. */
-static int
-xml_add(struct buf *b, const char *s, struct fail *f)
-{
-	for (; *s != '\0'; s++) {
-		const char *as = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" :
-		    *s == '>' ? "&gt;" : NULL;
-
-		if ((as != NULL ? buf_adds(b, as, f) :
-		    buf_add(b, s, 1, f)) == -1)
-			return -1;
 	}
 	return 0;
 }

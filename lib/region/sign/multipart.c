@@ -1,10 +1,8 @@
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
 
-#include "core/utf8.h"
+#include "core/xml.h"
 #include "region/sign/multipart.h"
 #include "region/sign/url.h"
 
@@ -15,71 +13,20 @@
 /* Of a list of uploads, 1,000 on each; a store that repeats itself ends. */
 #define PAGES_MAX	1000U
 
-/* The character of an entity (what is between '&' and ';'), 0 if it is none. */
-static unsigned long
-entity(const char *s, size_t n)
-{
-	static const struct {
-		const char	*name;
-		char		 c;
-	} known[] = {
-		{ "amp", '&' }, { "lt", '<' }, { "gt", '>' }, { "quot", '"' },
-		{ "apos", '\'' },
-	};
-	unsigned long c;
-	char *end;
-	size_t i;
+/* A child of an answer's root: the text of the first that has some. */
+struct child {
+	const char	*name;
+	struct buf	*out;
+};
 
-	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (strlen(known[i].name) == n &&
-		    strncmp(s, known[i].name, n) == 0)
-			return (unsigned char)known[i].c;
-	if (n < 2 || s[0] != '#')
-		return 0;
-	c = s[1] == 'x' ? strtoul(s + 2, &end, 16) : strtoul(s + 1, &end, 10);
-	return end == s + n ? c : 0;
-}
-
-/* Text of XML onto a buf, its entities undone; what is none stays as it is. */
 static int
-add_text(struct buf *out, const char *p, size_t len, struct fail *f)
+on_child(void *arg, const struct xml_name *n, unsigned depth,
+    const char *text, struct fail *f)
 {
-	const char *end = p + len, *semi;
-	unsigned long c;
-	char utf8[4];
-	size_t n;
+	const struct child *c = arg;
 
-	while (p < end) {
-		semi = *p == '&' ? memchr(p, ';', (size_t)(end - p)) : NULL;
-		c = semi == NULL ? 0 :
-		    entity(p + 1, (size_t)(semi - p) - 1);
-		if (c == 0 || c > 0x10ffff) {
-			n = 1;
-			utf8[0] = *p++;
-		} else {
-			n = utf8_put(utf8, (uint32_t)c);
-			p = semi + 1;
-		}
-		if (buf_add(out, utf8, n, f) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-/* The text between <NAME> and </NAME>: 1, 0 if there is none, -1. */
-static int
-element(const char *xml, const char *name, struct buf *out, struct fail *f)
-{
-	char open[64];
-	const char *p, *end;
-
-	snprintf(open, sizeof(open), "<%s>", name);
-	if ((p = strstr(xml, open)) == NULL)
-		return 0;
-	p += strlen(open);
-	if ((end = strchr(p, '<')) == NULL || end == p)
-		return 0;
-	return add_text(out, p, (size_t)(end - p), f) == -1 ? -1 : 1;
+	return depth == 2 && xml_is(&n[1], c->name) && c->out->len == 0 ?
+	    buf_adds(c->out, text, f) : 0;
 }
 
 /* S3's errors are XML: <Error><Code>NoSuchBucket</Code>... */
@@ -87,12 +34,13 @@ static int
 refused(const struct http_reply *r, const char *what, struct fail *f)
 {
 	struct buf code = BUF_INIT(256);
+	struct child child = { "Code", &code };
 	char shown[100];
 	struct fail ignored;
 
 	http_refused(r, what, f);
-	if (r->body.len > 0 &&
-	    element(r->body.data, "Code", &code, &ignored) == 1)
+	if (r->body.len > 0 && xml_read(r->body.data, r->body.len, on_child,
+	    &child, &ignored) == 0 && code.len > 0)
 		fail_set(f, f->status, "%s: the store refused (%ld): %s",
 		    what, r->status, fail_show(shown, sizeof(shown),
 		    code.data, 80));
@@ -131,19 +79,20 @@ multipart_create(struct http *h, const struct config *c, const char *key,
     struct buf *id, struct fail *f)
 {
 	const struct sigv4_param uploads = { "uploads", "" };
+	struct child child = { "UploadId", id };
 	struct http_reply reply = HTTP_REPLY_INIT;
 	int rc = exchange(h, c, "POST", key, &uploads, 1, &reply, f);
 
-	if (rc == 0) {
-		if (reply.status / 100 != 2)
-			rc = refused(&reply, "multipart upload", f);
-		else if (reply.body.len == 0 || (rc = element(reply.body.data,
-		    "UploadId", id, f)) == 0)
-			rc = fail_set(f, EX_PROTOCOL,
-			    "multipart upload: no UploadId in the answer");
-	}
+	if (rc == 0 && reply.status / 100 != 2)
+		rc = refused(&reply, "multipart upload", f);
+	else if (rc == 0 && (rc = xml_read(reply.body.data, reply.body.len,
+	    on_child, &child, f)) == -1)
+		fail_in(f, "multipart upload");
+	if (rc == 0 && id->len == 0)
+		rc = fail_set(f, EX_PROTOCOL,
+		    "multipart upload: no UploadId in the answer");
 	http_reply_free(&reply);
-	return rc == -1 ? -1 : 0;
+	return rc;
 }
 
 int
@@ -160,77 +109,83 @@ multipart_abort(struct http *h, const struct config *c, const char *key,
 	return rc;
 }
 
-/* What a page of the list says: ids onto a buf, and where the next begins. */
+/* A page of a list of uploads. */
 struct page {
-	struct buf	 key, id;	/* the last ones of this page */
+	const char	*wanted;	/* the key whose ids are wanted */
+	struct buf	*ids;
+	size_t		*n;
+	struct buf	 key, id;	/* of the upload at hand */
 	bool		 more;
+	struct buf	 next_key, next_id;	/* where the next one begins */
 };
 
-/* One <Upload>, which ends at the NUL. */
-static int
-add_upload(const char *xml, const char *key, struct buf *ids, size_t *n,
-    struct fail *f)
-{
-	struct buf k = BUF_INIT(BUF_SMALL_MAX), id = BUF_INIT(BUF_SMALL_MAX);
-	int rc = -1, there;
+#define PAGE_INIT	{ .key = BUF_INIT(BUF_SMALL_MAX),		\
+	.id = BUF_INIT(BUF_SMALL_MAX), .next_key = BUF_INIT(BUF_SMALL_MAX), \
+	.next_id = BUF_INIT(BUF_SMALL_MAX) }
 
-	if ((there = element(xml, "Key", &k, f)) == -1 ||
-	    (there == 1 && (there = element(xml, "UploadId", &id, f)) == -1))
-		goto out;
-	if (there == 0) {
-		fail_set(f, EX_PROTOCOL,
-		    "list of uploads: one without Key or UploadId");
-		goto out;
-	}
-	/* The prefix of others is asked for, too: only this key counts. */
-	if (strcmp(k.data, key) == 0) {
-		if (buf_add(ids, id.data, strlen(id.data) + 1, f) == -1)
-			goto out;
-		(*n)++;
-	}
-	rc = 0;
-out:
-	buf_free(&k);
-	buf_free(&id);
-	return rc;
+static void
+page_free(struct page *p)
+{
+	buf_free(&p->key);
+	buf_free(&p->id);
+	buf_free(&p->next_key);
+	buf_free(&p->next_id);
 }
 
 static int
-read_page(char *xml, const char *key, struct page *page, struct buf *ids,
-    size_t *n, struct fail *f)
+add_upload(struct page *p, struct fail *f)
 {
-	static const char root[] = "<ListMultipartUploadsResult";
-	struct buf more = BUF_INIT(64);
-	char *p, *end;
-	int rc;
-
-	if (strstr(xml, root) == NULL ||
-	    strstr(xml, "</ListMultipartUploadsResult>") == NULL)
-		return fail_set(f, EX_PROTOCOL,
-		    "list of uploads: the answer is none");
-	for (p = xml; (p = strstr(p, "<Upload>")) != NULL; p = end) {
-		if ((end = strstr(p, "</Upload>")) == NULL)
-			return fail_set(f, EX_PROTOCOL,
-			    "list of uploads: one without an end");
-		*end++ = '\0';
-		if (add_upload(p, key, ids, n, f) == -1)
+	if (p->key.len == 0 || p->id.len == 0)
+		return fail_set(f, EX_PROTOCOL, "one without Key or UploadId");
+	/* The prefix of others is asked for, too: only this key counts. */
+	if (strcmp(p->key.data, p->wanted) == 0) {
+		if (buf_add(p->ids, p->id.data, p->id.len + 1, f) == -1)
 			return -1;
-		/* The text is read as a whole below. */
-		end[-1] = '<';
+		++*p->n;
 	}
-	buf_clear(&page->key);
-	buf_clear(&page->id);
-	rc = element(xml, "IsTruncated", &more, f);
-	page->more = rc == 1 && strcmp(more.data, "true") == 0;
-	buf_free(&more);
-	if (rc == -1 || !page->more)
-		return rc == -1 ? -1 : 0;
-	if ((rc = element(xml, "NextKeyMarker", &page->key, f)) == 0)
+	buf_clear(&p->key);
+	buf_clear(&p->id);
+	return 0;
+}
+
+static int
+on_listed(void *arg, const struct xml_name *n, unsigned depth,
+    const char *text, struct fail *f)
+{
+	struct page *p = arg;
+
+	if (depth == 1)
+		return xml_is(&n[0], "ListMultipartUploadsResult") ? 0 :
+		    fail_set(f, EX_PROTOCOL, "the answer is none");
+	if (depth == 2 && xml_is(&n[1], "Upload"))
+		return add_upload(p, f);
+	if (depth == 2 && xml_is(&n[1], "IsTruncated"))
+		p->more = strcmp(text, "true") == 0;
+	if (depth == 2 && xml_is(&n[1], "NextKeyMarker"))
+		return buf_adds(&p->next_key, text, f);
+	if (depth == 2 && xml_is(&n[1], "NextUploadIdMarker"))
+		return buf_adds(&p->next_id, text, f);
+	if (depth == 3 && xml_is(&n[1], "Upload") && xml_is(&n[2], "Key"))
+		return buf_adds(&p->key, text, f);
+	if (depth == 3 && xml_is(&n[1], "Upload") &&
+	    xml_is(&n[2], "UploadId"))
+		return buf_adds(&p->id, text, f);
+	return 0;
+}
+
+static int
+read_page(struct page *p, const struct http_reply *reply, struct fail *f)
+{
+	p->more = false;
+	buf_clear(&p->next_key);
+	buf_clear(&p->next_id);
+	if (reply->status / 100 != 2)
+		return refused(reply, "list of uploads", f);
+	if (xml_read(reply->body.data, reply->body.len, on_listed, p, f) == -1)
+		return fail_in(f, "list of uploads");
+	if (p->more && p->next_key.len == 0)
 		return fail_set(f, EX_PROTOCOL,
 		    "list of uploads: cut, and nothing says where");
-	if (rc == -1 ||
-	    element(xml, "NextUploadIdMarker", &page->id, f) == -1)
-		return -1;
 	return 0;
 }
 
@@ -238,8 +193,7 @@ int
 multipart_list(struct http *h, const struct config *c, const char *key,
     struct buf *ids, size_t *n, struct fail *f)
 {
-	struct page page = { BUF_INIT(BUF_SMALL_MAX), BUF_INIT(BUF_SMALL_MAX),
-	    false };
+	struct page page = PAGE_INIT;
 	struct sigv4_param params[4] = {
 		{ "uploads", "" }, { "prefix", key },
 	};
@@ -249,28 +203,26 @@ multipart_list(struct http *h, const struct config *c, const char *key,
 	int rc;
 
 	*n = 0;
+	page.wanted = key;
+	page.ids = ids;
+	page.n = n;
 	do {
 		http_reply_clear(&reply);
 		rc = exchange(h, c, "GET", "", params, nparams, &reply, f);
-		if (rc == 0 && reply.status / 100 != 2)
-			rc = refused(&reply, "list of uploads", f);
-		else if (rc == 0)
-			rc = reply.body.len == 0 ? fail_set(f, EX_PROTOCOL,
-			    "list of uploads: empty") :
-			    read_page(reply.body.data, key, &page, ids, n, f);
+		if (rc == 0)
+			rc = read_page(&page, &reply, f);
 		nparams = 2;
-		if (page.key.len > 0)
+		if (page.next_key.len > 0)
 			params[nparams++] = (struct sigv4_param){
-			    "key-marker", page.key.data };
-		if (page.id.len > 0)
+			    "key-marker", page.next_key.data };
+		if (page.next_id.len > 0)
 			params[nparams++] = (struct sigv4_param){
-			    "upload-id-marker", page.id.data };
+			    "upload-id-marker", page.next_id.data };
 		if (rc == 0 && page.more && ++pages == PAGES_MAX)
 			rc = fail_set(f, EX_PROTOCOL, "list of uploads: no "
 			    "end after %u pages", pages);
 	} while (rc == 0 && page.more);
-	buf_free(&page.key);
-	buf_free(&page.id);
+	page_free(&page);
 	http_reply_free(&reply);
 	return rc;
 }

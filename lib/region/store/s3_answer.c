@@ -2,23 +2,8 @@
 #include <string.h>
 
 #include "core/hex.h"
+#include "core/xml.h"
 #include "region/store/s3_impl.h"
-
-int
-s3_xml_text(struct buf *b, const char *s, struct fail *f)
-{
-	for (; *s != '\0'; s++) {
-		const char *e = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" :
-		    *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : NULL;
-
-		if (e != NULL ? buf_adds(b, e, f) == -1 :
-		    (unsigned char)*s < 0x20 ?
-		    buf_addf(b, f, "&#x%x;", (unsigned)*s) == -1 :
-		    buf_add(b, s, 1, f) == -1)
-			return -1;
-	}
-	return 0;
-}
 
 void
 s3_refuse(struct serve_request *r, unsigned status, const char *code,
@@ -28,9 +13,9 @@ s3_refuse(struct serve_request *r, unsigned status, const char *code,
 	struct fail f;
 
 	if (buf_adds(&b, XML_HEAD "<Error><Code>", &f) == 0 &&
-	    s3_xml_text(&b, code, &f) == 0 &&
+	    xml_add(&b, code, &f) == 0 &&
 	    buf_adds(&b, "</Code><Message>", &f) == 0 &&
-	    s3_xml_text(&b, message, &f) == 0 &&
+	    xml_add(&b, message, &f) == 0 &&
 	    buf_adds(&b, "</Message></Error>\n", &f) == 0)
 		serve_reply(r, status, "application/xml", b.data, b.len);
 	buf_free(&b);
@@ -88,7 +73,7 @@ s3_xml_key(struct buf *b, const char *tag, const char *key, bool url,
 {
 	if (buf_addf(b, f, "<%s>", tag) == -1 ||
 	    (url ? hex_escape(b, key, strlen(key), "/", f) :
-	    s3_xml_text(b, key, f)) == -1)
+	    xml_add(b, key, f)) == -1)
 		return -1;
 	return buf_addf(b, f, "</%s>", tag);
 }

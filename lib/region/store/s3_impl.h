@@ -69,8 +69,7 @@ void	s3_result(struct serve_request *, enum objects_result,
 /* The ETag header, in its quotes. */
 void	s3_etag(struct serve_request *, const char *etag);
 
-/* Text, and a key in its element; url asks for percent escapes. */
-int	s3_xml_text(struct buf *, const char *, struct fail *);
+/* A key in its element; url asks for percent escapes. */
 int	s3_xml_key(struct buf *, const char *tag, const char *key, bool url,
 	    struct fail *);
 /* Send what was written, or an error if rc is -1; the buf is freed. */
@@ -102,8 +101,7 @@ void	s3_headers_give(struct serve_request *, const struct object *,
 /*
  * The list of a completion: <CompleteMultipartUpload> with a <Part> each,
  * which has a <PartNumber> and an <ETag>, and checksums that are passed over.
- * The text has a NUL behind it.  0, or -1 if it is not that; the caller frees
- * *parts either way.
+ * 0, or -1 if it is not that; the caller frees *parts either way.
  */
 int	s3_parts_parse(const char *xml, size_t len, struct objects_part **,
 	    size_t *n);

@@ -1,89 +1,89 @@
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
+#include "core/xml.h"
 #include "region/store/s3_impl.h"
 
-/* The text of <TAG> between p and end, white space around it off. */
-static const char *
-element(const char *p, const char *end, const char *tag, size_t *n)
-{
-	char open[32], close[32];
-	const char *from, *to;
+struct parts {
+	struct objects_part	*list;
+	size_t			 n;
+	bool			 number, etag;	/* of the part at hand */
+};
 
-	snprintf(open, sizeof(open), "<%s>", tag);
-	snprintf(close, sizeof(close), "</%s>", tag);
-	from = strstr(p, open);
-	if (from == NULL || from >= end)
-		return NULL;
-	from += strlen(open);
-	to = strstr(from, close);
-	if (to == NULL || to >= end)
-		return NULL;
-	while (from < to && isspace((unsigned char)*from))
-		from++;
-	while (to > from && isspace((unsigned char)to[-1]))
-		to--;
-	*n = (size_t)(to - from);
-	return from;
+/* Text without the white space around it. */
+static const char *
+trimmed(const char *text, size_t *n)
+{
+	while (isspace((unsigned char)*text))
+		text++;
+	for (*n = strlen(text); *n > 0 &&
+	    isspace((unsigned char)text[*n - 1]); --*n)
+		;
+	return text;
 }
 
-/* An ETag, its quotes off however they are written. */
+/* An ETag, its quotes off. */
 static void
 etag_copy(char out[OBJECTS_ETAG], const char *s, size_t n)
 {
-	static const char *const quotes[] = { "\"", "&quot;", "&#34;",
-	    "&#x22;" };
-	size_t i, len;
-
 	memset(out, 0, OBJECTS_ETAG);
-	for (i = 0; i < sizeof(quotes) / sizeof(*quotes); i++) {
-		len = strlen(quotes[i]);
-		if (n >= 2 * len && strncmp(s, quotes[i], len) == 0 &&
-		    strncmp(s + n - len, quotes[i], len) == 0) {
-			s += len;
-			n -= 2 * len;
-			break;
-		}
+	if (n >= 2 && s[0] == '"' && s[n - 1] == '"') {
+		s++;
+		n -= 2;
 	}
 	if (n < OBJECTS_ETAG)
 		memcpy(out, s, n);
+}
+
+static int
+on_element(void *arg, const struct xml_name *name, unsigned depth,
+    const char *text, struct fail *f)
+{
+	struct parts *p = arg;
+	struct objects_part *part = &p->list[p->n];
+	size_t n;
+
+	if (depth == 1 && !xml_is(&name[0], "CompleteMultipartUpload"))
+		return fail_set(f, EX_DATAERR, "no list of parts");
+	if (depth < 2 || !xml_is(&name[1], "Part"))
+		return 0;
+	if (p->n == OBJECTS_PARTS_MAX)
+		return fail_set(f, EX_DATAERR, "too many parts");
+	if (depth == 2) {
+		if (!p->number || !p->etag)
+			return fail_set(f, EX_DATAERR, "no number or ETag");
+		p->number = p->etag = false;
+		p->n++;
+	}
+	text = trimmed(text, &n);
+	if (depth == 3 && xml_is(&name[2], "PartNumber")) {
+		if (n < 1 || n > 6 || strspn(text, "0123456789") != n)
+			return fail_set(f, EX_DATAERR, "not a number");
+		part->number = (unsigned)strtoul(text, NULL, 10);
+		p->number = true;
+	} else if (depth == 3 && xml_is(&name[2], "ETag")) {
+		etag_copy(part->etag, text, n);
+		p->etag = true;
+	}
+	return 0;
 }
 
 int
 s3_parts_parse(const char *xml, size_t len, struct objects_part **parts,
     size_t *n)
 {
-	const char *p, *end, *number, *etag;
-	struct objects_part *list;
-	size_t numlen, etaglen;
-	char *stop;
+	struct parts p = { .n = 0 };
+	struct fail f;
+	int rc;
 
+	p.list = calloc(OBJECTS_PARTS_MAX, sizeof(*p.list));
+	*parts = p.list;
 	*n = 0;
-	*parts = NULL;
-	/* What could hide an element is nothing that a client sends. */
-	if (strlen(xml) != len || strstr(xml, "<!") != NULL ||
-	    (p = strstr(xml, "<CompleteMultipartUpload")) == NULL ||
-	    strstr(p, "</CompleteMultipartUpload>") == NULL ||
-	    (list = calloc(OBJECTS_PARTS_MAX, sizeof(*list))) == NULL)
+	if (p.list == NULL)
 		return -1;
-	*parts = list;
-	while ((p = strstr(p, "<Part>")) != NULL) {
-		if ((end = strstr(p, "</Part>")) == NULL ||
-		    *n == OBJECTS_PARTS_MAX)
-			return -1;
-		number = element(p, end, "PartNumber", &numlen);
-		etag = element(p, end, "ETag", &etaglen);
-		if (number == NULL || etag == NULL || numlen == 0 ||
-		    numlen > 6 || !isdigit((unsigned char)*number))
-			return -1;
-		list[*n].number = (unsigned)strtoul(number, &stop, 10);
-		if (stop != number + numlen)
-			return -1;
-		etag_copy(list[*n].etag, etag, etaglen);
-		(*n)++;
-		p = end;
-	}
-	return *n == 0 ? -1 : 0;
+	rc = xml_read(xml, len, on_element, &p, &f);
+	*n = p.n;
+	return p.n == 0 ? -1 : rc;
 }
