@@ -25,35 +25,29 @@ void
 s3_result(struct serve_request *r, enum objects_result why,
     const struct fail *f)
 {
-	switch (why) {
-	case OBJECTS_OK:
-		break;
-	case OBJECTS_FAILED:
+	static const struct {
+		unsigned	 status;
+		const char	*code, *message;
+	} words[] = {
+		[OBJECTS_FAILED] = { 500, "InternalError",
+		    "The store failed; its log says how." },
+		[OBJECTS_NO_KEY] = { 404, "NoSuchKey",
+		    "There is no object of this key." },
+		[OBJECTS_NO_UPLOAD] = { 404, "NoSuchUpload",
+		    "There is no such upload, or not any more." },
+		[OBJECTS_INVALID_PART] = { 400, "InvalidPart",
+		    "A listed part is not there, or has another ETag." },
+		[OBJECTS_PART_ORDER] = { 400, "InvalidPartOrder",
+		    "Part numbers must rise." },
+		[OBJECTS_TOO_SMALL] = { 400, "EntityTooSmall",
+		    "A part that is not the last is too small." },
+	};
+
+	if (why == OBJECTS_FAILED)
 		serve_log(r->serve, "%s", f->msg);
-		s3_refuse(r, 500, "InternalError",
-		    "The store failed; its log says how.");
-		break;
-	case OBJECTS_NO_KEY:
-		s3_refuse(r, 404, "NoSuchKey",
-		    "There is no object of this key.");
-		break;
-	case OBJECTS_NO_UPLOAD:
-		s3_refuse(r, 404, "NoSuchUpload",
-		    "There is no such upload, or not any more.");
-		break;
-	case OBJECTS_INVALID_PART:
-		s3_refuse(r, 400, "InvalidPart",
-		    "A listed part is not there, or has another ETag.");
-		break;
-	case OBJECTS_PART_ORDER:
-		s3_refuse(r, 400, "InvalidPartOrder",
-		    "Part numbers must rise.");
-		break;
-	case OBJECTS_TOO_SMALL:
-		s3_refuse(r, 400, "EntityTooSmall",
-		    "A part that is not the last is too small.");
-		break;
-	}
+	if (why != OBJECTS_OK)
+		s3_refuse(r, words[why].status, words[why].code,
+		    words[why].message);
 }
 
 void
