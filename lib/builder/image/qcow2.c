@@ -1,14 +1,12 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-#include <zstd.h>
 
+#include "builder/image/compress.h"
 #include "builder/image/qcow2.h"
 
 /* The numbers are those of QEMU's docs/interop/qcow2.txt. */
@@ -25,21 +23,10 @@
 #define HEADER		112
 #define REFS_A_BLOCK	(CLUSTER / 2)
 
-#define BATCH		32	/* clusters compressed at once */
-#define THREADS_MAX	8
-#define LEVEL		3	/* zstd's default, as qemu-img has it */
-
 struct extent {
 	int		 fd;
 	uint64_t	 size;
 	uint64_t	 from, to;	/* data, known so far */
-};
-
-struct cluster {
-	uint64_t	 index;
-	bool		 zero;
-	size_t		 packed;	/* 0: does not compress */
-	unsigned char	*in, *out;
 };
 
 struct qcow2 {
@@ -52,16 +39,9 @@ struct qcow2 {
 	uint64_t	 l1_size, l2_of;	/* which table l2 is, ~0: none */
 	uint16_t	*refs;
 	size_t		 refs_cap;
-	struct cluster	 batch[BATCH];
+	struct compressor *compressor;
+	struct cluster	*batch;		/* of n so far */
 	unsigned	 n;
-
-	/* The threads that compress. */
-	pthread_t	 thread[THREADS_MAX];
-	unsigned	 threads;
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 start, end;
-	unsigned	 next, busy, turn;
-	bool		 quit;
 };
 
 static void
@@ -266,51 +246,6 @@ store(struct qcow2 *q, struct cluster *c, struct fail *f)
 	return 0;
 }
 
-static void
-compress_(ZSTD_CCtx *z, struct cluster *c)
-{
-	size_t n;
-
-	c->packed = 0;
-	if (c->zero)
-		return;
-	n = ZSTD_compressCCtx(z, c->out, CLUSTER - 1, c->in, CLUSTER, LEVEL);
-	if (!ZSTD_isError(n))
-		c->packed = n;
-}
-
-static void *
-worker(void *arg)
-{
-	struct qcow2 *q = arg;
-	ZSTD_CCtx *z = ZSTD_createCCtx();
-	unsigned turn = 0, i;
-
-	pthread_mutex_lock(&q->lock);
-	for (;;) {
-		while (q->turn == turn && !q->quit)
-			pthread_cond_wait(&q->start, &q->lock);
-		if (q->quit)
-			break;
-		turn = q->turn;
-		while (q->next < q->n) {
-			i = q->next++;
-			pthread_mutex_unlock(&q->lock);
-			/* Without memory clusters are merely not packed. */
-			if (z != NULL)
-				compress_(z, &q->batch[i]);
-			else
-				q->batch[i].packed = 0;
-			pthread_mutex_lock(&q->lock);
-		}
-		if (--q->busy == 0)
-			pthread_cond_signal(&q->end);
-	}
-	pthread_mutex_unlock(&q->lock);
-	ZSTD_freeCCtx(z);
-	return NULL;
-}
-
 static int
 flush(struct qcow2 *q, struct fail *f)
 {
@@ -318,14 +253,7 @@ flush(struct qcow2 *q, struct fail *f)
 
 	if (q->n == 0)
 		return 0;
-	pthread_mutex_lock(&q->lock);
-	q->next = 0;
-	q->busy = q->threads;
-	q->turn++;
-	pthread_cond_broadcast(&q->start);
-	while (q->busy != 0)
-		pthread_cond_wait(&q->end, &q->lock);
-	pthread_mutex_unlock(&q->lock);
+	compressor_run(q->compressor, q->n);
 	for (i = 0; i < q->n; i++)
 		if (store(q, &q->batch[i], f) == -1)
 			return -1;
@@ -359,7 +287,7 @@ clusters(struct qcow2 *q, unsigned char *old, struct fail *f)
 			if (memcmp(old, k->in, CLUSTER) == 0)
 				continue;
 		}
-		if (++q->n == BATCH && flush(q, f) == -1)
+		if (++q->n == COMPRESS_BATCH && flush(q, f) == -1)
 			return -1;
 	}
 }
@@ -509,12 +437,7 @@ int
 qcow2_write(int raw_fd, int parent_fd, const char *backing,
     const struct span *config, int out_fd, struct fail *f)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	struct qcow2 q = { .out = out_fd, .l2_of = UINT64_MAX,
-	    .lock = PTHREAD_MUTEX_INITIALIZER,
-	    .start = PTHREAD_COND_INITIALIZER,
-	    .end = PTHREAD_COND_INITIALIZER };
-	unsigned i;
+	struct qcow2 q = { .out = out_fd, .l2_of = UINT64_MAX };
 	int r = -1;
 
 	if (image(&q.raw, raw_fd, f) == -1 ||
@@ -535,33 +458,11 @@ qcow2_write(int raw_fd, int parent_fd, const char *backing,
 	q.l1 = calloc((q.l1_size * 8 / CLUSTER + 1), CLUSTER);
 	q.l2 = calloc(1, CLUSTER);
 	q.pend = malloc(CLUSTER);
-	fail_set(f, EX_OSERR, "out of memory");
 	if (q.l1 == NULL || q.l2 == NULL || q.pend == NULL)
-		goto out;
-	for (i = 0; i < BATCH; i++) {
-		q.batch[i].in = malloc(CLUSTER);
-		q.batch[i].out = malloc(CLUSTER);
-		if (q.batch[i].in == NULL || q.batch[i].out == NULL)
-			goto out;
-	}
-	if (cpus < 1)
-		cpus = 1;
-	while (q.threads < THREADS_MAX && q.threads < (unsigned long)cpus &&
-	    pthread_create(&q.thread[q.threads], NULL, worker, &q) == 0)
-		q.threads++;
-	if (q.threads != 0)
+		fail_set(f, EX_OSERR, "out of memory");
+	else if ((q.compressor = compressor_new(CLUSTER, &q.batch, f)) != NULL)
 		r = body(&q, backing, config, f);
-out:
-	pthread_mutex_lock(&q.lock);
-	q.quit = true;
-	pthread_cond_broadcast(&q.start);
-	pthread_mutex_unlock(&q.lock);
-	for (i = 0; i < q.threads; i++)
-		pthread_join(q.thread[i], NULL);
-	for (i = 0; i < BATCH; i++) {
-		free(q.batch[i].in);
-		free(q.batch[i].out);
-	}
+	compressor_free(q.compressor);
 	free(q.refs);
 	free(q.pend);
 	free(q.l1);

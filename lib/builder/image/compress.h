@@ -1,0 +1,33 @@
+#ifndef TL_BUILDER_COMPRESS_H
+#define TL_BUILDER_COMPRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/fail.h"
+
+/*
+ * Clusters of a disk compressed with zstd, a batch at once, by as many threads
+ * as there are processors, up to eight.
+ */
+#define COMPRESS_BATCH	32
+
+struct compressor;
+
+struct cluster {
+	uint64_t	 index;		/* the caller's */
+	bool		 zero;		/* the caller's: not to be compressed */
+	size_t		 packed;	/* bytes in out; 0: does not compress */
+	unsigned char	*in, *out;	/* of the size that was asked for */
+};
+
+/* *batch is COMPRESS_BATCH clusters to be filled. */
+struct compressor *compressor_new(size_t size, struct cluster **batch,
+	    struct fail *);
+/* The first n of them. */
+void	compressor_run(struct compressor *, unsigned n);
+/* NULL, too. */
+void	compressor_free(struct compressor *);
+
+#endif
