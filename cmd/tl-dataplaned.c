@@ -1,4 +1,4 @@
-/* tl-dataplaned: sign URLs for the sandboxes of this machine. */
+/* tl-dataplaned: presigned URLs for the sandboxes of this machine. */
 
 #include <sys/stat.h>
 

@@ -20,7 +20,7 @@ static const char usage[] =
 "  -c, --config FILE    where the bucket is and what signs for it\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
-/* Open one and say its id; one whose id nobody learns of is given back. */
+/* Open one and say its id; one whose id nobody learns of is aborted. */
 static int
 create(struct http *http, const struct config *config, const char *key,
     struct fail *f)
@@ -78,7 +78,7 @@ release(struct http *http, const struct config *config, const char *key,
 	int rc = multipart_release(http, config, key, &n, f);
 
 	if (verbose)
-		warnx("gave back %zu uploads", n);
+		warnx("released %zu uploads", n);
 	return rc;
 }
 

@@ -28,7 +28,7 @@ static const char usage[] =
     "  --builder-image S, --builder-command S, --builder-cpus N,\n"
     "  --builder-memory-mb N, --builder-disk-mb N\n"
     "                       what a build is given to run in\n"
-    "  --expire SECONDS     life of a build that is never completed\n"
+    "  --expire SECONDS     after which a build never completed is forgotten\n"
     "  --fault FILE         what goes wrong on purpose, see tl-fault(7)\n"
     "  -h, --help; -V, --version; -v, --verbose\n";
 

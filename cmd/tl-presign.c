@@ -168,7 +168,7 @@ main(int argc, char *argv[])
 		output(&block, &f);
 	sign_end(&block);
 	if (f.status != 0) {
-		/* Nobody has the URL that would give it back. */
+		/* Nobody has the URL that would abort it. */
 		if (opened.len > 0)
 			multipart((const char *const []){ "tl-multipart",
 			    "-c", path, "--", "abort", request.key, id,

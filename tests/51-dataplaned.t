@@ -89,7 +89,7 @@ for dialect in seed merged; do
 	is "$dialect: the upload is open in the store" \
 	    "$(ls "root/images/uploads/$(jq -r .uploadId body)")" \
 	    "root/images/uploads/$(jq -r .uploadId body)"
-	is "$dialect: and is given back by its URL" "$(curl -s -X DELETE \
+	is "$dialect: and is aborted by its URL" "$(curl -s -X DELETE \
 	    -w '%{http_code}' "$(jq -r .abortUrl body)")" 204
 done
 sign 'a download' 200 '' s1 "$get"
@@ -100,7 +100,7 @@ sign 'a download, merged' 200 '' s2 \
 sign 'a single put' 200 '' s1 '{"rel_path":"'$path'","op":{"kind":"single_put"}}'
 sign '10,000 parts' 200 '' s1 "$(echo "$seed" | sed 's/"parts":2/"parts":10000/')"
 is '10,000 parts: all there' "$(jq '.partUrls | length' body)" 10000
-is '10,000 parts: given back' "$(curl -s -X DELETE -w '%{http_code}' \
+is '10,000 parts: aborted' "$(curl -s -X DELETE -w '%{http_code}' \
     "$(jq -r .abortUrl body)")" 204
 
 # Whose
@@ -185,7 +185,7 @@ asked 'no id' 400 MISSING_SANDBOX_ID -d "$ours" \
 asked 'another method' 405 METHOD_NOT_ALLOWED -H "$header: s1" \
     http://dataplane/api/v1/blob/release
 is 'so all are there still' "$(set -- root/images/uploads/*; echo $#)" 4
-release 'given back' 200 '' s1 "$ours"
+release 'released' 200 '' s1 "$ours"
 is 'which are two' "$(cat body)" '{"released":2}'
 release 'again' 200 '' s1 "$ours"
 is 'which is none' "$(cat body)" '{"released":0}'
@@ -194,7 +194,7 @@ for other in "$path.2" "$path/2"; do
 	    "$(tl-multipart -c conf list "$other" | wc -l)" 1
 	tl-multipart -c conf release "$other"
 done
-is 'the log says it' "$(grep -c "s1 of p1: gave back 2 uploads of s3://images/$path\$" log)" 1
+is 'the log says it' "$(grep -c "s1 of p1: released 2 uploads of s3://images/$path\$" log)" 1
 for s in s1 s2; do
 	mv sandboxes/$s/ended.json sandboxes/$s/owner.json
 done
@@ -240,7 +240,7 @@ store=
 sign 'no store' 503 STORE_UNAVAILABLE s1 "$seed"
 sign 'no store: a download needs none' 200 '' s1 "$get"
 mv sandboxes/s1/owner.json sandboxes/s1/ended.json
-release 'no store: nothing is given back' 503 STORE_UNAVAILABLE s1 "$ours"
+release 'no store: nothing is released' 503 STORE_UNAVAILABLE s1 "$ours"
 
 ok 'the log says what was signed' grep -q \
     "sandbox s1 of p1: multipart_put s3://images/$path, 2 parts" log

@@ -221,7 +221,7 @@ silent out
 is 'others are left' "$(tl-multipart -c conf list x/yz; \
     tl-multipart -c conf list x)" "$(tail -n 2 ids)"
 try 'tl-multipart -v release' tl-multipart -v -c conf release x/yz
-says 'gave back 1 uploads'
+says 'released 1 uploads'
 tl-multipart -c conf release x
 try 'tl-multipart release by the read-only key' tl-multipart -c ro release x/y
 exits 0

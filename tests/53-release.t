@@ -1,5 +1,5 @@
 #!/bin/sh
-# Uploads whose ids nobody has are given back when their sandbox ends: all of
+# Uploads whose ids nobody has are released when their sandbox ends: all of
 # its keys, no other, and none that another sandbox is still building
 
 . "${0%/*}/lib.sh"
@@ -138,14 +138,14 @@ for other in "$key-3" "$key/x" "${key%/*}" "${key%?}"; do
 done
 delete "$id"
 is 'the end of the sandbox' "$code $(jq -r .status body)" '200 terminated'
-is 'its uploads are given back, those of other keys are not' "$(open)" 4
+is 'its uploads are released, those of other keys are not' "$(open)" 4
 for other in "$key-3" "$key/x" "${key%/*}" "${key%?}"; do
 	ok "one of ${other#*builds} is still there" \
 	    [ "$(tl-multipart -c signer.conf list "$other" | wc -l)" -eq 1 ]
 	tl-multipart -c signer.conf release "$other" || exit 1
 done
 is 'nothing of it stays' "$(ls -d state/sbx-* 2>/dev/null)" ''
-ok 'which the log says' grep -q "$id: gave back 2 uploads of $key\$" log
+ok 'which the log says' grep -q "$id: released 2 uploads of $key\$" log
 
 # An answer that is lost between any two of them.
 for where in fault/sign store.fault/upload-create; do
@@ -155,7 +155,7 @@ for where in fault/sign store.fault/upload-create; do
 	rm "${where%/*}"
 	is "$where is lost" "$(open)" 1
 	delete "$id"
-	is "$where: and given back" "$(open)" 0
+	is "$where: and released" "$(open)" 0
 done
 
 # Two that build the same: the last one ends it, here by its time.
@@ -171,7 +171,7 @@ delete "$id"
 is 'another key does not wait' "$(open)" 2
 delete "$second"
 is 'one of two ends: both uploads stay' "$code $(open)" '200 2'
-ok 'the other ends by its time: both are given back' within gone
+ok 'the other ends by its time: both are released' within gone
 
 # One project's wishes do not keep another's.
 new
@@ -193,7 +193,7 @@ new
 sign "$id" "$key"
 kill "$daemon"
 wait "$daemon"
-is 'the daemon ends: given back' "$(open) $(ls -d state/sbx-* 2>/dev/null)" '0 '
+is 'the daemon ends: released' "$(open) $(ls -d state/sbx-* 2>/dev/null)" '0 '
 up
 new
 sign "$id" "$key"
@@ -202,7 +202,7 @@ kill -9 "$daemon"
 wait "$daemon" 2>/dev/null
 is 'it is killed: the upload stays' "$(open)" 1
 up
-ok 'the next one gives it back' within gone
+ok 'the next one releases it' within gone
 is 'but asks for no line that is not whole' \
     "$(grep -c never asked.GET)" 0
 
@@ -228,9 +228,9 @@ ok 'nothing can be signed for it' sh -c "curl -s --unix-socket dp.sock \
     -H 'X-Tensorlake-Sandbox-Id: $id' -d '{}' http://d/api/v1/blob/sign |
     grep -q SANDBOX_NOT_FOUND"
 kill -CONT "$stored"
-ok 'it answers again: given back' within gone
+ok 'it answers again: released' within gone
 
-# While it is being given back, nobody opens the same anew.
+# While it is being released, nobody opens the same anew.
 new
 before=$id
 new
@@ -241,7 +241,7 @@ delete "$before" &
 deleting=$!
 within [ -s asked.GET ]
 sign "$id" "$key"
-is 'what is being given back cannot be opened meanwhile' "$code" 503
+is 'what is being released cannot be opened meanwhile' "$code" 503
 rm shut.GET
 wait "$deleting"
 ok 'then it is gone' within [ ! -e "state/$before" ]
@@ -263,7 +263,7 @@ is 'a request is under way, and the sandbox ends' \
 is 'nothing is looked for yet' "$(cat asked.GET)" ''
 rm shut.POST
 wait "$signing"
-ok 'when it is over, it is given back' within gone
+ok 'when it is over, it is released' within gone
 
 # The store is down, and the daemon starts again meanwhile.
 new
@@ -274,7 +274,7 @@ delete "$id"
 is 'a store that is down: the sandbox ends' \
     "$code $(jq -r .status body)" '200 terminated'
 ok 'the log says what is left' grep -q \
-    "$id: uploads are still to be given back, of $key: " log
+    "$id: uploads are still to be released, of $key: " log
 left=$id
 # After a week nobody can use what was signed.
 new
@@ -293,7 +293,7 @@ is 'the next one works' "$(jq -r .status body)" running
 tl-stored --root store --credentials cred --bucket images \
     --listen "${store_url#http://}" --ready url 2>>stored.log &
 stored=$!
-ok 'the store is back: given back' within [ ! -e "state/$left" ]
+ok 'the store is back: released' within [ ! -e "state/$left" ]
 is 'all of it then' "$(open)" 0
 delete "$id"
 ok 'and nothing stays' within gone

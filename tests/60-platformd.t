@@ -511,7 +511,7 @@ answers 'complete of a legacy build' 200 '"name":"child"'
 ask POST $builds -d @prepare.json -H 'X-Tl-Answer: other'
 answers 'an answer that is unknown' 400 X-Tl-Answer
 
-# An upload that nobody completes is given back when its build expires.
+# An upload that nobody completes is aborted when its build expires.
 ask POST $builds -d @prepare.json -H 'X-Tl-Answer: legacy'
 answers 'a legacy build that is left alone' 200
 cp body left.json
@@ -569,7 +569,7 @@ is 'its upload, so far' "$(curl -sS -o /dev/null -w '%{http_code}' -T object \
     -K curl.conf)" 200
 ask POST $builds -d @prepare.json
 answers 'a new build' 200
-is 'and its upload, given back' "$(curl -sS -o /dev/null -w '%{http_code}' \
+is 'and its upload, aborted' "$(curl -sS -o /dev/null -w '%{http_code}' \
     -T object -K curl.conf)" 404
 
 # The lifecycle

@@ -68,15 +68,15 @@ exits 0
 cp err events
 ok 'has what they have' grep -qx 'build_log: me' events
 
-# An upload whose block does not reach it: it has nothing to give back by.
+# An upload whose block does not reach it: it has nothing to abort it by.
 echo 'sign:reset-after@1' >"$TL_REGION_DIR/fault.new"
 mv "$TL_REGION_DIR/fault.new" "$TL_REGION_DIR/fault"
 try 'the published client: a lost answer' node "$here/build.cjs" "$module" \
     "$sample/Dockerfile" lost
 rm "$TL_REGION_DIR/fault"
-is 'an upload was opened for it, which the region gives back' \
+is 'an upload was opened for it, which the region releases' \
     "$(tl-region logs sandboxd | grep -c 'fault: sign: ') $(
-    tl-region logs sandboxd | grep -c 'gave back 1 uploads') $(
+    tl-region logs sandboxd | grep -c 'released 1 uploads') $(
     find "$TL_REGION_DIR"/store/*/uploads -type f)" '1 1 '
 
 is 'no sandbox is left' "$(find "$TL_REGION_DIR/sandboxes" -name owner.json)" ''

@@ -17,8 +17,8 @@ struct compressor;
 
 struct cluster {
 	uint64_t	 index;		/* the caller's */
-	bool		 zero;		/* the caller's: not to be compressed */
-	size_t		 packed;	/* bytes in out; 0: does not compress */
+	bool		 zero;		/* the caller's: leave it out */
+	size_t		 packed;	/* bytes in out; 0: it did not */
 	unsigned char	*in, *out;	/* of the size that was asked for */
 };
 

@@ -46,8 +46,8 @@ struct upload_result {
  * sends only parts that are not there or whose bytes have changed; anything
  * else in the file starts it anew.  Done, it is removed.
  *
- * Failing gives the upload back through abortUrl, unless there is a journal
- * and the reason may pass (EX_TEMPFAIL, a signal): then the parts stay in the
+ * Failing aborts the upload through abortUrl, unless there is a journal and
+ * the reason may pass (EX_TEMPFAIL, a signal): then the parts stay in the
  * store for the next run.  A stop is EX_TEMPFAIL.  Too few URLs: EX_DATAERR,
  * before anything is sent.
  */

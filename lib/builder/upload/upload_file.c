@@ -7,7 +7,7 @@
 
 #include "builder/upload/upload_impl.h"
 
-/* A failure: keep the parts for a next run, or give them back. */
+/* A failure: keep the parts for a next run, or abort the upload. */
 static void
 undo(struct upload *u, struct fail *f)
 {

@@ -299,7 +299,7 @@ upload_json(struct api *a, struct jout *j, struct build *b, struct fail *f)
 	return r;
 }
 
-/* Give back what upload_json() opened, if it did. */
+/* Abort what upload_json() opened, if it did. */
 static void
 upload_abort(struct api *a, struct serve *s, const struct build *b)
 {
@@ -311,7 +311,7 @@ upload_abort(struct api *a, struct serve *s, const struct build *b)
 	if ((h = pool_take(a->pool, &f)) == NULL ||
 	    multipart_abort(h, a->signer, b->rel_path, b->upload_id,
 	    &f) == -1)
-		serve_log(s, "upload of %s: not given back: %s", b->id, f.msg);
+		serve_log(s, "upload of %s: not aborted: %s", b->id, f.msg);
 	pool_give(a->pool, h);
 }
 
@@ -485,7 +485,7 @@ take_stale(void *arg, struct build *b)
 	*b = (struct build)BUILD_INIT;
 }
 
-/* Forget what is past its time, and give back its uploads. */
+/* Forget what is past its time, and abort its uploads. */
 static int
 expire(struct api *a, struct serve *serve, struct fail *f)
 {

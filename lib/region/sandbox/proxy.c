@@ -4,7 +4,6 @@
 #include <strings.h>
 #include <sysexits.h>
 
-#include "core/clock.h"
 #include "region/sandbox/blob.h"
 #include "region/sandbox/fileapi.h"
 #include "region/sandbox/procapi.h"
@@ -158,11 +157,7 @@ proxy_begin(struct serve_request *r, struct sandboxes *s,
 		    "there is no such sandbox");
 		return;
 	}
-	pthread_mutex_lock(&b->lock);
-	status = b->ending ? SANDBOX_ENDED : b->status;
-	if (status == SANDBOX_RUNNING)
-		b->renewed_ms = clock_ms();
-	pthread_mutex_unlock(&b->lock);
+	status = sandbox_renew(b);
 	o = status == SANDBOX_RUNNING ? calloc(1, sizeof(*o)) : NULL;
 	if (o == NULL) {
 		serve_error(r, 503, "SANDBOX_NOT_RUNNING", "the sandbox %s",

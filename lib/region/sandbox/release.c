@@ -113,7 +113,7 @@ folder_of(const struct releases *s, const char *id, char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/%s", s->host->options.state, id);
 }
 
-/* Whether one that lives may be building what lies at this key. */
+/* Whether one that has not ended may be building what lies at this key. */
 static bool
 wanted(const struct releases *s, const char *key)
 {
@@ -128,7 +128,7 @@ wanted(const struct releases *s, const char *key)
 
 /* Under the lock, which is let go while asking. */
 static int
-give_back(struct releases *s, struct entry *e, struct fail *f)
+release_all(struct releases *s, struct entry *e, struct fail *f)
 {
 	struct fail one;
 	unsigned i = 0;
@@ -160,7 +160,7 @@ give_back(struct releases *s, struct entry *e, struct fail *f)
 		}
 		if (n > 0)
 			host_log(s->host,
-			    "%s: gave back %ju uploads of %s", e->id,
+			    "%s: released %ju uploads of %s", e->id,
 			    (uintmax_t)n, e->keys[i]);
 		free(e->keys[i]);
 		e->keys[i] = e->keys[--e->n];
@@ -194,7 +194,7 @@ static void
 work(struct releases *s, struct entry *e)
 {
 	struct fail f;
-	int rc = give_back(s, e, &f);
+	int rc = release_all(s, e, &f);
 	unsigned i;
 
 	if (rc == 0 && e->n == 0) {
@@ -210,7 +210,7 @@ work(struct releases *s, struct entry *e)
 		gone(s, e);
 	} else if (rc == -1) {
 		host_log(s->host, "%s: uploads are still to be "
-		    "given back, of %s%s: %s", e->id, e->keys[0],
+		    "released, of %s%s: %s", e->id, e->keys[0],
 		    e->n > 1 ? " and others" : "", f.msg);
 		e->tried = true;
 		unlink_entry(s, e);
@@ -356,7 +356,7 @@ release_hold(struct releases *s, const char *id, const char *key,
 	while (wait && s->asking != NULL && strcmp(s->asking, key) == 0)
 		wait = clock_cond_wait(&s->changed, &s->lock, end);
 	rc = wait ? hold(s, id, key, f) : fail_set(f, EX_TEMPFAIL,
-	    "uploads of this path are being given back");
+	    "uploads of this path are being released");
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }

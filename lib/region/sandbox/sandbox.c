@@ -51,7 +51,7 @@ sandbox_new(const struct host *host, struct releases *releases,
 	b->disk_mb = spec->disk_mb;
 	b->timeout_s = spec->timeout_s;
 	b->created_ms = clock_date_ms();
-	b->renewed_ms = clock_ms();
+	b->lease_ms = clock_ms();
 	b->ns = strdup(spec->ns);
 	b->image = strdup(spec->image);
 	if (spec->idempotency != NULL)
@@ -119,6 +119,19 @@ sandbox_end(struct sandbox *b, const char *outcome)
 	pthread_mutex_lock(&b->lock);
 	sandbox_end_locked(b, outcome);
 	pthread_mutex_unlock(&b->lock);
+}
+
+enum sandbox_status
+sandbox_renew(struct sandbox *b)
+{
+	enum sandbox_status status;
+
+	pthread_mutex_lock(&b->lock);
+	status = b->ending ? SANDBOX_ENDED : b->status;
+	if (status == SANDBOX_RUNNING)
+		b->lease_ms = clock_ms();
+	pthread_mutex_unlock(&b->lock);
+	return status;
 }
 
 enum sandbox_status

@@ -68,7 +68,7 @@ struct sandbox {
 	bool		 ending;
 	const char	*outcome;	/* "deleted", "timeout", "failed" ... */
 	char		 reason[256];
-	int64_t		 renewed_ms;	/* monotonic */
+	int64_t		 lease_ms;	/* monotonic: when it was renewed */
 	int64_t		 ended_ms;	/* monotonic */
 	int		 rootfd;	/* its root folder, O_PATH */
 	int		 sock;		/* to its init */
@@ -94,6 +94,8 @@ void	 sandbox_put(struct sandbox *);
 /* Ask for its end; outcome is a literal, the first one counts. */
 void	 sandbox_end(struct sandbox *, const char *outcome);
 void	 sandbox_end_locked(struct sandbox *, const char *outcome);
+/* Renew its lease, if it runs: the status, ended if it is ending. */
+enum sandbox_status sandbox_renew(struct sandbox *);
 /* Wait for a change of status away from this one, at most so long. */
 enum sandbox_status sandbox_await(struct sandbox *, enum sandbox_status,
 	    int wait_ms);

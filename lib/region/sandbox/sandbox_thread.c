@@ -124,7 +124,7 @@ begin(struct sandbox *b, struct fail *f)
 	}
 	pthread_mutex_lock(&b->lock);
 	b->rootfd = fd;
-	b->renewed_ms = clock_ms();
+	b->lease_ms = clock_ms();
 	b->status = SANDBOX_RUNNING;
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
@@ -220,19 +220,19 @@ watch(struct sandbox *b, struct watch *w)
 }
 
 /*
- * How long until its time is up; 0 if it is, or if it shall end.  While it
- * is being made, the time that may take.
+ * What is left of its lease; 0 if it has run out, or if the sandbox shall end.
+ * While it is being made, the time that may take.
  */
 static int
-time_left(struct sandbox *b)
+lease_left(struct sandbox *b)
 {
 	int64_t left;
 
 	pthread_mutex_lock(&b->lock);
 	if (b->status == SANDBOX_PENDING)
-		left = b->renewed_ms + MAKE_MS - clock_ms();
+		left = b->lease_ms + MAKE_MS - clock_ms();
 	else
-		left = b->renewed_ms + (int64_t)b->timeout_s * 1000 -
+		left = b->lease_ms + (int64_t)b->timeout_s * 1000 -
 		    clock_ms();
 	if (left <= 0 && !b->ending)
 		sandbox_end_locked(b, b->status == SANDBOX_PENDING ?
@@ -251,7 +251,7 @@ serve(struct sandbox *b, struct fail *f)
 	int left, status = 0;
 	size_t i;
 
-	while (status == 0 && (left = time_left(b)) > 0) {
+	while (status == 0 && (left = lease_left(b)) > 0) {
 		if (watch(b, &w) == -1) {
 			fail_set(f, EX_OSERR, "out of memory");
 			break;
@@ -353,8 +353,8 @@ unmake(struct sandbox *b)
 	if (!release_due(b->releases, b->id))
 		folder_remove(b->folder);
 	else if (!release_await(b->releases, b->id, RELEASE_MS))
-		host_log(b->host, "%s: ends before its uploads are given "
-		    "back", b->id);
+		host_log(b->host, "%s: ends before its uploads are "
+		    "released", b->id);
 }
 
 void *

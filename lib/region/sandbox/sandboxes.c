@@ -71,8 +71,8 @@ clean(struct sandboxes *s)
 		folder_ended(path);
 		folder_strip(path);
 		if (release_load(s->releases, e->d_name)) {
-			host_log(&s->host, "%s: its uploads are to be given "
-			    "back", e->d_name);
+			host_log(&s->host, "%s: its uploads are to be "
+			    "released", e->d_name);
 			continue;
 		}
 		folder_remove(path);

@@ -13,7 +13,7 @@ struct pool;
 struct pool	*pool_new(struct fail *);
 void		 pool_free(struct pool *);
 
-/* One for this thread alone, until it is given back. */
+/* One for this thread alone, until pool_give(). */
 struct http	*pool_take(struct pool *, struct fail *);
 void		 pool_give(struct pool *, struct http *);
 

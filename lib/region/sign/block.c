@@ -56,7 +56,7 @@ upload_id_check(const char *id, struct fail *f)
 /* URLs are plain ASCII without quotes or backslashes: JSON as they are. */
 static int
 begin_multipart(struct sign_block *s, const struct sign_request *r,
-    const struct config *c, const char *id, time_t now, uint32_t life,
+    const struct config *c, const char *id, time_t now, uint32_t expires_s,
     const char *end, struct fail *f)
 {
 	/* botocore's order, which the URL keeps. */
@@ -67,7 +67,7 @@ begin_multipart(struct sign_block *s, const struct sign_request *r,
 
 	if (upload_id_check(id, f) == -1 ||
 	    sign_url_series(&s->series, c, "PUT", r->bucket, r->key, part, 2,
-	    now, life, f) == -1)
+	    now, expires_s, f) == -1)
 		return -1;
 	s->parts = r->parts;
 	if (buf_adds(&s->piece, "{\"kind\":\"s3_multipart\",\"uri\":",
@@ -80,10 +80,10 @@ begin_multipart(struct sign_block *s, const struct sign_request *r,
 		return -1;
 	if (buf_adds(&s->tail, "],\"completeUrl\":\"", f) == -1 ||
 	    sign_url(&s->tail, c, "POST", r->bucket, r->key, part, 1, now,
-	    life, f) == -1 ||
+	    expires_s, f) == -1 ||
 	    buf_adds(&s->tail, "\",\"abortUrl\":\"", f) == -1 ||
 	    sign_url(&s->tail, c, "DELETE", r->bucket, r->key, part, 1, now,
-	    life, f) == -1 ||
+	    expires_s, f) == -1 ||
 	    buf_addf(&s->tail, f, "\",\"expiresAt\":\"%s\"}\n", end) == -1)
 		return -1;
 	/* From here on nothing grows, so nothing can fail. */
@@ -93,7 +93,7 @@ begin_multipart(struct sign_block *s, const struct sign_request *r,
 
 static int
 begin_single(struct sign_block *s, const struct sign_request *r,
-    const struct config *c, time_t now, uint32_t life, const char *end,
+    const struct config *c, time_t now, uint32_t expires_s, const char *end,
     struct fail *f)
 {
 	const char *method = r->kind == SIGN_SINGLE_PUT ? "PUT" : "GET";
@@ -110,7 +110,7 @@ begin_single(struct sign_block *s, const struct sign_request *r,
 	if (buf_addf(&s->piece, f, "\"method\":\"%s\",\"url\":\"",
 	    method) == -1 ||
 	    sign_url(&s->piece, c, method, r->bucket, r->key, NULL, 0, now,
-	    life, f) == -1)
+	    expires_s, f) == -1)
 		return -1;
 	return buf_addf(&s->piece, f,
 	    "\",\"headers\":{},\"expiresAt\":\"%s\"}\n", end);
@@ -122,16 +122,16 @@ sign_begin(struct sign_block *s, const struct sign_request *r,
     struct fail *f)
 {
 	char end[DATE_TEXT];
-	uint32_t life;
+	uint32_t expires_s;
 	int rc = -1;
 
 	memset(s, 0, sizeof(*s));
 	s->piece.max = s->tail.max = 4 * URL_MAX;
-	if (sign_life(c, now, &life, f) == 0) {
-		date_text(end, now + (time_t)life);
-		rc = r->kind == SIGN_MULTIPART_PUT ?
-		    begin_multipart(s, r, c, upload_id, now, life, end, f) :
-		    begin_single(s, r, c, now, life, end, f);
+	if (sign_expires(c, now, &expires_s, f) == 0) {
+		date_text(end, now + (time_t)expires_s);
+		rc = r->kind == SIGN_MULTIPART_PUT ? begin_multipart(s, r, c,
+		    upload_id, now, expires_s, end, f) :
+		    begin_single(s, r, c, now, expires_s, end, f);
 	}
 	if (rc == -1)
 		sign_end(s);

@@ -20,7 +20,7 @@
  *	access_key, secret_key, session_token
  *	credentials_expire	RFC 3339, UTC; absent: never
  *	read_origin	s3://bucket/prefix, may be repeated
- *	expires_s	life of a URL, at most and by default seven days
+ *	expires_s	of a presigned URL, at most and by default seven days
  */
 struct config_origin {
 	char	*bucket;

@@ -23,7 +23,7 @@
 /* The one who asks waits no longer, and asks again. */
 #define RELEASE_MS	6000
 
-/* A block on its way out, and what takes back the upload it is for. */
+/* A block on its way out, and what aborts the upload it is for. */
 struct answer {
 	struct sign_block	 block;
 	struct config		 config;
@@ -137,14 +137,14 @@ answer_free(struct answer *a)
 
 /* Nobody has the URLs of an upload whose block did not go out. */
 static void
-give_back(struct answer *a)
+abort_upload(struct answer *a)
 {
 	struct http *http;
 	struct fail f;
 
 	if (a->id.len == 0 || (http = http_new(&f)) == NULL)
 		return;
-	/* What cannot be taken back now goes when the sandbox ends. */
+	/* What cannot be aborted now is released when the sandbox ends. */
 	(void)multipart_abort(http, &a->config, a->request.key, a->id.data,
 	    &f);
 	http_free(http);
@@ -156,7 +156,7 @@ answer_end(void *arg)
 	struct answer *a = arg;
 
 	if (!a->whole)
-		give_back(a);
+		abort_upload(a);
 	answer_free(a);
 }
 
@@ -267,7 +267,7 @@ sign(struct serve_request *r, const struct dataplane *d, const char *id,
 	    sign_begin(&a->block, &a->request, &a->config, a->id.data,
 	    time(NULL), &f) == -1) {
 		store_error(r, &f);
-		give_back(a);
+		abort_upload(a);
 		goto fail;
 	}
 	serve_log(r->serve, "sandbox %s of %s: %s s3://%s/%s, %u parts", id,
@@ -293,7 +293,7 @@ release_parse(const struct serve_request *r, const char *project, char **path,
 }
 
 static int
-give_back_all(const struct dataplane *d, const struct config *c,
+release_all(const struct dataplane *d, const struct config *c,
     const char *key, size_t *n, struct fail *f)
 {
 	struct http *http = http_new(f);
@@ -331,9 +331,9 @@ release(struct serve_request *r, const struct dataplane *d, const char *id,
 		fail_in(&f, "request");
 		refuse(r, id, project, &f);
 	} else if (configure(r, d, &config) == 0) {
-		rc = give_back_all(d, &config, path, &n, &f);
+		rc = release_all(d, &config, path, &n, &f);
 		if (rc == 0 || n > 0)
-			serve_log(r->serve, "sandbox %s of %s: gave back %zu "
+			serve_log(r->serve, "sandbox %s of %s: released %zu "
 			    "uploads of s3://%s/%s", id, project, n,
 			    config.bucket, path);
 		if (rc == -1)

@@ -12,7 +12,7 @@
  * POST /api/v1/blob/sign (WIRE.md 14), behind a proxy that has authenticated
  * the caller and names the sandbox in X-Tensorlake-Sandbox-Id.
  *
- * POST /api/v1/blob/release {"rel_path": PATH} gives back every multipart
+ * POST /api/v1/blob/release {"rel_path": PATH} aborts every multipart
  * upload that is open at a path of the sandbox's project; {"released": N} says
  * how many.  It is for sandboxes that have ended: SANDBOXES/ID/ended.json is
  * what owner.json was.

@@ -9,7 +9,7 @@
 /* A store that does not answer must not keep a build waiting for ever. */
 #define TIMEOUT_MS	60000
 /* Enough for this request and a clock that is off. */
-#define LIFE_S		900
+#define EXPIRES_S		900
 /* Of a list of uploads, 1,000 on each; a store that repeats itself ends. */
 #define PAGES_MAX	1000U
 
@@ -60,12 +60,12 @@ exchange(struct http *h, const struct config *c, const char *method,
 		.timeout_ms = TIMEOUT_MS,
 		.no_redirect = true,	/* a signature is for one host */
 	};
-	uint32_t life;
+	uint32_t expires_s;
 	int rc = -1;
 
-	if (sign_life(c, now, &life, f) == -1 ||
+	if (sign_expires(c, now, &expires_s, f) == -1 ||
 	    sign_url(&url, c, method, c->bucket, key, params, nparams, now,
-	    life < LIFE_S ? life : LIFE_S, f) == -1)
+	    expires_s < EXPIRES_S ? expires_s : EXPIRES_S, f) == -1)
 		goto out;
 	q.url = url.data;
 	rc = http_do(h, &q, reply, f);

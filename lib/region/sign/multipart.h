@@ -7,8 +7,8 @@
 #include "region/sign/config.h"
 
 /*
- * Multipart uploads as the store keeps them: opened and given back with
- * presigned requests of the config's own key.
+ * Multipart uploads as the store keeps them: opened and aborted by presigned
+ * URLs of the config's own key.
  *
  * Failing is what core/http.h says of the exchange; a store's refusal carries
  * its error code, never the URL's query.
@@ -17,7 +17,7 @@
 /* Open one in the config's bucket; its id is appended to id. */
 int	multipart_create(struct http *, const struct config *,
 	    const char *key, struct buf *id, struct fail *);
-/* Give it back.  One that is not there any more is as good. */
+/* Abort it.  One that is not there any more is as good. */
 int	multipart_abort(struct http *, const struct config *,
 	    const char *key, const char *id, struct fail *);
 
@@ -28,8 +28,8 @@ int	multipart_abort(struct http *, const struct config *,
 int	multipart_list(struct http *, const struct config *,
 	    const char *key, struct buf *ids, size_t *n, struct fail *);
 /*
- * Give all of them back; *n is how many were.  One that the store does not
- * let go does not keep the others, and is a failure.
+ * Abort all of them; *n is how many were.  One that the store does not let go
+ * does not keep the others, and is a failure.
  */
 int	multipart_release(struct http *, const struct config *,
 	    const char *key, size_t *n, struct fail *);

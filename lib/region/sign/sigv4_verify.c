@@ -400,7 +400,7 @@ all_signed(const struct check *c, const struct sigv4_incoming *in,
 static int
 in_time(const struct check *c, time_t t, time_t now, struct sigv4_verdict *v)
 {
-	unsigned long life;
+	unsigned long expires;
 	char *end;
 
 	if (c->expires == NULL) {
@@ -410,15 +410,15 @@ in_time(const struct check *c, time_t t, time_t now, struct sigv4_verdict *v)
 			    "ago, or ahead.");
 		return 0;
 	}
-	life = strtoul(c->expires, &end, 10);
+	expires = strtoul(c->expires, &end, 10);
 	if (c->expires[0] < '0' || c->expires[0] > '9' || *end != '\0' ||
-	    life > SIGV4_EXPIRES_MAX || life == 0)
+	    expires > SIGV4_EXPIRES_MAX || expires == 0)
 		return bad(v, 400, "AuthorizationQueryParametersError",
 		    "X-Amz-Expires must be from 1 to 604800 seconds.");
 	if (t > now + SKEW_S)
 		return bad(v, 403, "AccessDenied",
 		    "The URL is not valid yet.");
-	if (now > t + (time_t)life)
+	if (now > t + (time_t)expires)
 		return bad(v, 403, "AccessDenied", "The URL has expired.");
 	return 0;
 }

@@ -75,7 +75,7 @@ sign_url_series(struct sigv4_series *s, const struct config *c,
 }
 
 int
-sign_life(const struct config *c, time_t now, uint32_t *expires_s,
+sign_expires(const struct config *c, time_t now, uint32_t *expires_s,
     struct fail *f)
 {
 	time_t left;

@@ -26,10 +26,10 @@ int	sign_url_series(struct sigv4_series *, const struct config *,
 	    uint32_t expires_s, struct fail *);
 
 /*
- * How long a URL signed now lives: the lesser of the configured life and the
- * credentials' own.  EX_CONFIG when they have ended.
+ * When a URL that is signed now expires: after the configured seconds, or when
+ * the credentials do, if that is earlier.  EX_CONFIG when they have.
  */
-int	sign_life(const struct config *, time_t now, uint32_t *expires_s,
+int	sign_expires(const struct config *, time_t now, uint32_t *expires_s,
 	    struct fail *);
 
 #endif
