@@ -52,9 +52,9 @@ file_error(struct serve_request *r, int error)
 }
 
 static bool
-enter(struct serve_request *r, struct sandbox *b)
+enter(struct serve_request *r, struct sandbox *sb)
 {
-	if (sandbox_enter(b))
+	if (sandbox_enter(sb))
 		return true;
 	serve_error(r, 503, "SANDBOX_NOT_RUNNING", "the sandbox is ending");
 	return false;
@@ -64,12 +64,12 @@ enter(struct serve_request *r, struct sandbox *b)
 enum file_op { FILE_READ, FILE_WRITE, FILE_REMOVE };
 
 static int
-file_op(struct serve_request *r, struct sandbox *b, enum file_op op,
+file_op(struct serve_request *r, struct sandbox *sb, enum file_op op,
     struct sandbox_file **file)
 {
 	struct files in = {
-		.uid = ROOT_BASE + b->slot * ROOT_IDS + SANDBOX_UID,
-		.gid = ROOT_BASE + b->slot * ROOT_IDS + SANDBOX_UID,
+		.uid = ROOT_BASE + sb->slot * ROOT_IDS + SANDBOX_UID,
+		.gid = ROOT_BASE + sb->slot * ROOT_IDS + SANDBOX_UID,
 	};
 	struct buf path = BUF_INIT(PATH_QUERY_MAX);
 	uint64_t size;
@@ -78,11 +78,11 @@ file_op(struct serve_request *r, struct sandbox *b, enum file_op op,
 
 	if (serve_query(r, "path", &path, &f) != 1 || path.len == 0)
 		error = EBADMSG;
-	else if (!enter(r, b)) {
+	else if (!enter(r, sb)) {
 		buf_free(&path);
 		return -1;
 	} else {
-		in.root = b->rootfd;
+		in.root = sb->rootfd;
 		error = op == FILE_READ ?
 		    files_open(&in, path.data, &fd, &size) :
 		    op == FILE_WRITE ? files_create(&in, path.data, &fd) :
@@ -93,9 +93,9 @@ file_op(struct serve_request *r, struct sandbox *b, enum file_op op,
 				close(fd);
 				error = ENOMEM;
 			} else
-				sandbox_file_add(b, *file, fd);
+				sandbox_file_add(sb, *file, fd);
 		}
-		sandbox_leave(b);
+		sandbox_leave(sb);
 	}
 	buf_free(&path);
 	if (error == 0)
@@ -126,12 +126,12 @@ file_free(void *arg)
 }
 
 struct sandbox_file *
-fileapi_begin(struct serve_request *r, struct sandbox *b)
+fileapi_begin(struct serve_request *r, struct sandbox *sb)
 {
 	struct sandbox_file *file = NULL;
 
 	if (strcmp(r->method, "PUT") == 0)
-		file_op(r, b, FILE_WRITE, &file);
+		file_op(r, sb, FILE_WRITE, &file);
 	else
 		r->keep_body = 1;
 	return file;
@@ -161,17 +161,17 @@ fileapi_body(struct serve_request *r, struct sandbox_file *file,
 }
 
 void
-fileapi_done(struct serve_request *r, struct sandbox *b,
+fileapi_done(struct serve_request *r, struct sandbox *sb,
     struct sandbox_file *file)
 {
 	if (file != NULL)
 		serve_reply(r, 204, NULL, "", 0);
 	else if (strcmp(r->method, "GET") == 0) {
-		if (file_op(r, b, FILE_READ, &file) == 0)
+		if (file_op(r, sb, FILE_READ, &file) == 0)
 			serve_reply_stream(r, 200, "application/octet-stream",
 			    read_next, file_free, file);
 	} else if (strcmp(r->method, "DELETE") == 0) {
-		if (file_op(r, b, FILE_REMOVE, &file) == 0)
+		if (file_op(r, sb, FILE_REMOVE, &file) == 0)
 			serve_reply(r, 204, NULL, "", 0);
 	} else
 		serve_only(r, "METHOD_NOT_ALLOWED", "GET, PUT, DELETE");

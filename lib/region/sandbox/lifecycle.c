@@ -44,38 +44,38 @@ status_word(enum sandbox_status status)
 
 /* WIRE.md 7: id, and never sandbox_id beside it. */
 static void
-describe(struct sandbox *b, const char *url, struct jout *j)
+describe(struct sandbox *sb, const char *url, struct jout *j)
 {
-	pthread_mutex_lock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
 	jout_object(j);
-	jout_member(j, "id", b->id);
-	jout_member(j, "namespace", b->ns);
-	jout_member(j, "status", status_word(b->status));
-	jout_member(j, "image", b->image);
+	jout_member(j, "id", sb->id);
+	jout_member(j, "namespace", sb->ns);
+	jout_member(j, "status", status_word(sb->status));
+	jout_member(j, "image", sb->image);
 	jout_key(j, "resources");
 	jout_object(j);
 	jout_key(j, "cpus");
-	jout_double(j, b->cpus);
+	jout_double(j, sb->cpus);
 	jout_key(j, "memory_mb");
-	jout_u64(j, b->memory_mb);
+	jout_u64(j, sb->memory_mb);
 	jout_key(j, "ephemeral_disk_mb");
-	jout_u64(j, b->disk_mb);
+	jout_u64(j, sb->disk_mb);
 	jout_close(j);
 	jout_key(j, "timeout_secs");
-	jout_u64(j, b->timeout_s);
+	jout_u64(j, sb->timeout_s);
 	jout_key(j, "created_at");
-	jout_i64(j, b->created_ms);
+	jout_i64(j, sb->created_ms);
 	jout_member(j, "sandbox_url", url);
 	jout_member(j, "routing_hint", "local");
-	if (b->status == SANDBOX_PENDING)
+	if (sb->status == SANDBOX_PENDING)
 		jout_member(j, "pending_reason", "being made");
-	if (b->status == SANDBOX_ENDED) {
-		jout_member(j, "outcome", b->outcome);
-		if (b->reason[0] != '\0')
-			jout_member(j, "error_details", b->reason);
+	if (sb->status == SANDBOX_ENDED) {
+		jout_member(j, "outcome", sb->outcome);
+		if (sb->reason[0] != '\0')
+			jout_member(j, "error_details", sb->reason);
 	}
 	jout_close(j);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 /* A number that is absent is the default; one out of bounds is refused. */
@@ -149,7 +149,7 @@ create(struct serve_request *r, struct sandboxes *s, const struct key *caller,
 	struct jout j = JOUT_INIT(&out);
 	enum sandbox_status status;
 	char *image = NULL;
-	struct sandbox *b;
+	struct sandbox *sb;
 	struct fail f;
 	int made;
 
@@ -166,7 +166,7 @@ create(struct serve_request *r, struct sandboxes *s, const struct key *caller,
 		return;
 	}
 	spec.image = image == NULL ? "" : image;
-	made = sandboxes_create(s, &spec, &b, &f);
+	made = sandboxes_create(s, &spec, &sb, &f);
 	free(image);
 	if (made == -1) {
 		serve_error(r, f.status == EX_DATAERR ? 409 :
@@ -175,18 +175,18 @@ create(struct serve_request *r, struct sandboxes *s, const struct key *caller,
 		    f.msg);
 		return;
 	}
-	status = sandbox_await(b, SANDBOX_PENDING, CREATE_WAIT_MS);
+	status = sandbox_await(sb, SANDBOX_PENDING, CREATE_WAIT_MS);
 	jout_object(&j);
-	jout_member(&j, "sandbox_id", b->id);
+	jout_member(&j, "sandbox_id", sb->id);
 	jout_member(&j, "status", status_word(status));
 	jout_member(&j, "routing_hint", "local");
 	jout_member(&j, "sandbox_url", serve_url(r->serve));
 	if (status == SANDBOX_ENDED) {
-		jout_member(&j, "termination_reason", b->outcome);
-		jout_member(&j, "error_details", b->reason);
+		jout_member(&j, "termination_reason", sb->outcome);
+		jout_member(&j, "error_details", sb->reason);
 	}
 	jout_close(&j);
-	sandbox_put(b);
+	sandbox_put(sb);
 	serve_reply_json(r, made == 1 ? 201 : 200, &j);
 }
 
@@ -196,12 +196,12 @@ struct listing {
 };
 
 static void
-list_one(void *arg, struct sandbox *b)
+list_one(void *arg, struct sandbox *sb)
 {
 	struct listing *l = arg;
 
-	if (l->ns == NULL || strcmp(l->ns, b->ns) == 0)
-		describe(b, l->url, &l->j);
+	if (l->ns == NULL || strcmp(l->ns, sb->ns) == 0)
+		describe(sb, l->url, &l->j);
 }
 
 static void
@@ -221,22 +221,22 @@ list(struct serve_request *r, struct sandboxes *s, const struct key *caller,
 }
 
 static void
-show(struct serve_request *r, struct sandbox *b)
+show(struct serve_request *r, struct sandbox *sb)
 {
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&out);
 
-	describe(b, serve_url(r->serve), &j);
+	describe(sb, serve_url(r->serve), &j);
 	serve_reply_json(r, 200, &j);
 }
 
 /* Answers when nothing of it is left. */
 static void
-delete(struct serve_request *r, struct sandbox *b)
+delete(struct serve_request *r, struct sandbox *sb)
 {
-	sandbox_end(b, "deleted");
-	sandbox_wait_end(b);
-	show(r, b);
+	sandbox_end(sb, "deleted");
+	sandbox_wait_end(sb);
+	show(r, sb);
 }
 
 static void
@@ -257,7 +257,7 @@ lifecycle_done(struct serve_request *r, struct sandboxes *s,
 {
 	char seg[2][256];
 	const char *ns = NULL, *id = NULL;
-	struct sandbox *b;
+	struct sandbox *sb;
 
 	if (serve_match(r, "/v1/namespaces/{}/sandboxes", seg, 2) == 1)
 		ns = seg[0];
@@ -275,16 +275,16 @@ lifecycle_done(struct serve_request *r, struct sandboxes *s,
 		all(r, s, caller, ns);
 		return;
 	}
-	b = sandboxes_find(s, id, caller);
-	if (b == NULL || (ns != NULL && strcmp(ns, b->ns) != 0))
+	sb = sandboxes_find(s, id, caller);
+	if (sb == NULL || (ns != NULL && strcmp(ns, sb->ns) != 0))
 		serve_error(r, 404, "SANDBOX_NOT_FOUND",
 		    "there is no such sandbox");
 	else if (strcmp(r->method, "GET") == 0)
-		show(r, b);
+		show(r, sb);
 	else if (strcmp(r->method, "DELETE") == 0)
-		delete(r, b);
+		delete(r, sb);
 	else
 		serve_only(r, "METHOD_NOT_ALLOWED", "GET, DELETE");
-	if (b != NULL)
-		sandbox_put(b);
+	if (sb != NULL)
+		sandbox_put(sb);
 }

@@ -39,18 +39,18 @@ struct output {
 
 /* Takes over the reference to p; NULL after having answered. */
 static struct output *
-output_new(struct serve_request *r, struct sandbox *b, struct proc *p,
+output_new(struct serve_request *r, struct sandbox *sb, struct proc *p,
     int stream)
 {
 	struct output *w = calloc(1, sizeof(*w));
 
 	if (w == NULL) {
-		proc_put(b, p);
+		proc_put(sb, p);
 		serve_error(r, 500, "INTERNAL_ERROR", "out of memory");
 		return NULL;
 	}
-	sandbox_ref(b);
-	w->sandbox = b;
+	sandbox_ref(sb);
+	w->sandbox = sb;
 	w->proc = p;
 	w->serve = r->serve;
 	w->stream = stream;
@@ -144,17 +144,17 @@ lines_next(void *arg, char *p, size_t max)
 }
 
 void
-output_lines(struct serve_request *r, struct sandbox *b, struct proc *p,
+output_lines(struct serve_request *r, struct sandbox *sb, struct proc *p,
     int stream)
 {
-	struct output *w = output_new(r, b, p, stream);
+	struct output *w = output_new(r, sb, p, stream);
 	struct fail f;
 
 	if (w == NULL)
 		return;
-	pthread_mutex_lock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
 	w->upto = p->log.size;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 	if (buf_addf(&w->out, &f, "{\"pid\":%d,\"lines\":[",
 	    (int)p->pid) == -1) {
 		output_free(w);
@@ -209,18 +209,18 @@ add_end(struct output *w, struct fail *f)
 static uint64_t
 look(struct output *w, bool *ended)
 {
-	struct sandbox *b = w->sandbox;
+	struct sandbox *sb = w->sandbox;
 	int64_t end = clock_ms() + LOOK_MS;
 	uint64_t upto;
 
-	pthread_mutex_lock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
 	while (w->proc->log.size == w->off &&
 	    w->proc->state == PROC_RUNNING &&
-	    clock_cond_wait(&b->changed, &b->lock, end))
+	    clock_cond_wait(&sb->changed, &sb->lock, end))
 		;
 	upto = w->proc->log.size;
 	*ended = w->proc->state == PROC_ENDED;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 	return upto;
 }
 
@@ -267,10 +267,10 @@ follow_next(void *arg, char *p, size_t max)
 }
 
 void
-output_follow(struct serve_request *r, struct sandbox *b, struct proc *p,
+output_follow(struct serve_request *r, struct sandbox *sb, struct proc *p,
     int stream, bool run, double timeout_s)
 {
-	struct output *w = output_new(r, b, p, stream);
+	struct output *w = output_new(r, sb, p, stream);
 	struct fail f;
 
 	if (w == NULL)

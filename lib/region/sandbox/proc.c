@@ -43,32 +43,32 @@ put(struct proc *p)
 }
 
 void
-proc_ref(struct sandbox *b, struct proc *p)
+proc_ref(struct sandbox *sb, struct proc *p)
 {
-	pthread_mutex_lock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
 	p->refs++;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 void
-proc_put(struct sandbox *b, struct proc *p)
+proc_put(struct sandbox *sb, struct proc *p)
 {
-	pthread_mutex_lock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
 	put(p);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 /* Drop it from the list, and the list's reference.  Under the lock. */
 static void
-forget(struct sandbox *b, struct proc *p)
+forget(struct sandbox *sb, struct proc *p)
 {
 	struct proc **at;
 
-	for (at = &b->procs; *at != NULL; at = &(*at)->next)
+	for (at = &sb->procs; *at != NULL; at = &(*at)->next)
 		if (*at == p) {
 			*at = p->next;
-			b->nprocs--;
-			b->logged -= p->log.size;
+			sb->nprocs--;
+			sb->logged -= p->log.size;
 			put(p);
 			return;
 		}
@@ -76,18 +76,18 @@ forget(struct sandbox *b, struct proc *p)
 
 /* Room for one more: the oldest that has ended goes.  Under the lock. */
 static bool
-make_room(struct sandbox *b)
+make_room(struct sandbox *sb)
 {
 	struct proc *p, *oldest = NULL;
 
-	if (b->nprocs < SANDBOX_PROCS_MAX)
+	if (sb->nprocs < SANDBOX_PROCS_MAX)
 		return true;
-	for (p = b->procs; p != NULL; p = p->next)
+	for (p = sb->procs; p != NULL; p = p->next)
 		if (p->state == PROC_ENDED && p->fd[0] == -1 && p->fd[1] == -1)
 			oldest = p;
 	if (oldest == NULL)
 		return false;
-	forget(b, oldest);
+	forget(sb, oldest);
 	return true;
 }
 
@@ -139,7 +139,7 @@ done:
 }
 
 static struct proc *
-proc_new(struct sandbox *b, const struct proc_spec *spec, struct fail *f)
+proc_new(struct sandbox *sb, const struct proc_spec *spec, struct fail *f)
 {
 	struct proc *p = calloc(1, sizeof(*p));
 
@@ -152,7 +152,7 @@ proc_new(struct sandbox *b, const struct proc_spec *spec, struct fail *f)
 	if (p->what == NULL)
 		fail_set(f, EX_OSERR, "out of memory");
 	if (p->what == NULL ||
-	    outlog_open(&p->log, b->folder, OUTLOG_MAX, f) == -1) {
+	    outlog_open(&p->log, sb->folder, OUTLOG_MAX, f) == -1) {
 		proc_free(p);
 		return NULL;
 	}
@@ -161,31 +161,31 @@ proc_new(struct sandbox *b, const struct proc_spec *spec, struct fail *f)
 
 /* What its init answered, or that it did not.  Under the lock. */
 static int
-answered(struct sandbox *b, struct proc *p, struct fail *f)
+answered(struct sandbox *sb, struct proc *p, struct fail *f)
 {
 	int64_t end = clock_ms() + START_MS;
 
-	while (p->state == PROC_STARTING && !b->ending &&
-	    clock_cond_wait(&b->changed, &b->lock, end))
+	while (p->state == PROC_STARTING && !sb->ending &&
+	    clock_cond_wait(&sb->changed, &sb->lock, end))
 		;
 	if (p->state == PROC_RUNNING || p->state == PROC_ENDED)
 		return 0;
 	if (p->state == PROC_STARTING)
 		return fail_set(f, EX_TEMPFAIL, "the sandbox %s",
-		    b->ending ? "is ending" : "does not answer");
+		    sb->ending ? "is ending" : "does not answer");
 	errno = p->error;
 	return fail_sys(f, p->error == ENOMEM || p->error == EAGAIN ?
 	    EX_OSERR : EX_USAGE, "%s", p->error_of);
 }
 
 int
-proc_start(struct sandbox *b, const struct proc_spec *spec, struct proc **out,
+proc_start(struct sandbox *sb, const struct proc_spec *spec, struct proc **out,
     struct fail *f)
 {
 	int o[2] = { -1, -1 }, e[2] = { -1, -1 }, status = -1;
 	struct proc *p;
 
-	p = proc_new(b, spec, f);
+	p = proc_new(sb, spec, f);
 	if (p == NULL)
 		return -1;
 	if (pipe2(o, O_CLOEXEC) == -1 || pipe2(e, O_CLOEXEC) == -1) {
@@ -199,33 +199,33 @@ proc_start(struct sandbox *b, const struct proc_spec *spec, struct proc **out,
 	p->fd[1] = e[0];
 	o[0] = e[0] = -1;
 
-	pthread_mutex_lock(&b->lock);
-	if (b->status != SANDBOX_RUNNING || b->ending)
+	pthread_mutex_lock(&sb->lock);
+	if (sb->status != SANDBOX_RUNNING || sb->ending)
 		fail_set(f, EX_TEMPFAIL, "the sandbox is ending");
-	else if (!make_room(b))
+	else if (!make_room(sb))
 		fail_set(f, EX_TEMPFAIL, "%u processes are running already",
 		    SANDBOX_PROCS_MAX);
 	else {
-		p->tag = ++b->tags;
+		p->tag = ++sb->tags;
 		p->started_ms = clock_date_ms();
-		p->ooms = cgroup_ooms(&b->cgroup);
+		p->ooms = cgroup_ooms(&sb->cgroup);
 		p->refs = 2;
-		p->next = b->procs;
-		b->procs = p;
-		b->nprocs++;
-		status = ask(b->sock, p->tag, spec,
+		p->next = sb->procs;
+		sb->procs = p;
+		sb->nprocs++;
+		status = ask(sb->sock, p->tag, spec,
 		    (const int[2]){ o[1], e[1] }, f);
 		if (status == 0)
-			status = answered(b, p, f);
+			status = answered(sb, p, f);
 		if (status == 0)
 			*out = p;
 		else {
-			forget(b, p);
+			forget(sb, p);
 			put(p);
 		}
 		p = NULL;
 	}
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 done:
 	if (p != NULL)
 		proc_free(p);
@@ -239,38 +239,38 @@ done:
 }
 
 struct proc *
-proc_find(struct sandbox *b, pid_t pid)
+proc_find(struct sandbox *sb, pid_t pid)
 {
 	struct proc *p;
 
-	pthread_mutex_lock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
 	/* Newest first: a number may have come round. */
-	for (p = b->procs; p != NULL; p = p->next)
+	for (p = sb->procs; p != NULL; p = p->next)
 		if (p->pid == pid && (p->state == PROC_RUNNING ||
 		    p->state == PROC_ENDED))
 			break;
 	if (p != NULL)
 		p->refs++;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 	return p;
 }
 
 bool
-proc_kill(struct sandbox *b, struct proc *p, int sig)
+proc_kill(struct sandbox *sb, struct proc *p, int sig)
 {
 	struct message_head h = { .kind = MESSAGE_KILL, .value = sig };
 	bool running;
 
-	pthread_mutex_lock(&b->lock);
-	running = p->state == PROC_RUNNING && !b->ending;
+	pthread_mutex_lock(&sb->lock);
+	running = p->state == PROC_RUNNING && !sb->ending;
 	if (running) {
 		h.pid = p->pid;
 		p->killed = true;
-		if (send(b->sock, &h, sizeof(h), MSG_NOSIGNAL |
+		if (send(sb->sock, &h, sizeof(h), MSG_NOSIGNAL |
 		    MSG_DONTWAIT) == -1)
 			running = false;
 	}
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 	return running;
 }
 
@@ -322,53 +322,53 @@ proc_describe(const struct proc *p, struct jout *j)
 
 /* The one that waits for its init's answer.  Under the lock. */
 static struct proc *
-starting(struct sandbox *b, uint32_t tag)
+starting(struct sandbox *sb, uint32_t tag)
 {
 	struct proc *p;
 
-	for (p = b->procs; p != NULL; p = p->next)
+	for (p = sb->procs; p != NULL; p = p->next)
 		if (p->tag == tag && p->state == PROC_STARTING)
 			return p;
 	return NULL;
 }
 
 void
-proc_started(struct sandbox *b, uint32_t tag, pid_t pid)
+proc_started(struct sandbox *sb, uint32_t tag, pid_t pid)
 {
 	struct message_head h = { .kind = MESSAGE_KILL, .pid = pid,
 	    .value = SIGKILL };
 	struct proc *p;
 
-	pthread_mutex_lock(&b->lock);
-	p = starting(b, tag);
+	pthread_mutex_lock(&sb->lock);
+	p = starting(sb, tag);
 	if (p != NULL) {
 		p->pid = pid;
 		p->state = PROC_RUNNING;
-		pthread_cond_broadcast(&b->changed);
+		pthread_cond_broadcast(&sb->changed);
 	} else
 		/* Whoever asked has given up. */
-		send(b->sock, &h, sizeof(h), MSG_NOSIGNAL | MSG_DONTWAIT);
-	pthread_mutex_unlock(&b->lock);
+		send(sb->sock, &h, sizeof(h), MSG_NOSIGNAL | MSG_DONTWAIT);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 void
-proc_refused(struct sandbox *b, uint32_t tag, int error, const char *of)
+proc_refused(struct sandbox *sb, uint32_t tag, int error, const char *of)
 {
 	struct proc *p;
 
-	pthread_mutex_lock(&b->lock);
-	p = starting(b, tag);
+	pthread_mutex_lock(&sb->lock);
+	p = starting(sb, tag);
 	if (p != NULL) {
 		p->error = error;
 		snprintf(p->error_of, sizeof(p->error_of), "%s", of);
 		p->state = PROC_REFUSED;
-		pthread_cond_broadcast(&b->changed);
+		pthread_cond_broadcast(&sb->changed);
 	}
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 bool
-proc_read(struct sandbox *b, struct proc *p, enum outlog_stream stream)
+proc_read(struct sandbox *sb, struct proc *p, enum outlog_stream stream)
 {
 	char text[65536];
 	uint64_t before;
@@ -377,7 +377,7 @@ proc_read(struct sandbox *b, struct proc *p, enum outlog_stream stream)
 	n = read(p->fd[stream], text, sizeof(text));
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return true;
-	pthread_mutex_lock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
 	if (n <= 0) {
 		close(p->fd[stream]);
 		p->fd[stream] = -1;
@@ -387,15 +387,15 @@ proc_read(struct sandbox *b, struct proc *p, enum outlog_stream stream)
 		 * but read, or they would be stopped by a full pipe.
 		 */
 		before = p->log.size;
-		if (b->logged >= SANDBOX_LOGS_MAX && !p->log.full)
+		if (sb->logged >= SANDBOX_LOGS_MAX && !p->log.full)
 			p->log.max = 0;
 		outlog_feed(&p->log, stream, text, (size_t)n,
 		    clock_date_ms());
-		b->logged += p->log.size - before;
+		sb->logged += p->log.size - before;
 		if (p->log.size != before)
-			pthread_cond_broadcast(&b->changed);
+			pthread_cond_broadcast(&sb->changed);
 	}
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 	return n > 0;
 }
 
@@ -404,7 +404,7 @@ proc_read(struct sandbox *b, struct proc *p, enum outlog_stream stream)
  * much, and what comes on top is from others.
  */
 static void
-drain(struct sandbox *b, struct proc *p)
+drain(struct sandbox *sb, struct proc *p)
 {
 	int i, left, more;
 
@@ -413,68 +413,68 @@ drain(struct sandbox *b, struct proc *p)
 			if (ioctl(p->fd[i], FIONREAD, &more) == -1 ||
 			    more == 0)
 				break;
-			proc_read(b, p, i);
+			proc_read(sb, p, i);
 		}
 }
 
 /* Under the lock. */
 static void
-finish(struct sandbox *b, struct proc *p, int result)
+finish(struct sandbox *sb, struct proc *p, int result)
 {
 	uint64_t before = p->log.size;
 
 	p->ended_ms = clock_date_ms();
 	outlog_end(&p->log, p->ended_ms);
-	b->logged += p->log.size - before;
+	sb->logged += p->log.size - before;
 	p->result = result;
 	/*
 	 * The kernel does not say whom it killed.  It is us if the count rose
 	 * and we, or the last of a shell's children, died of SIGKILL.
 	 */
-	p->oom = !p->killed && cgroup_ooms(&b->cgroup) > p->ooms &&
+	p->oom = !p->killed && cgroup_ooms(&sb->cgroup) > p->ooms &&
 	    ((WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL) ||
 	    (WIFEXITED(result) && WEXITSTATUS(result) == 128 + SIGKILL));
 	p->state = PROC_ENDED;
-	pthread_cond_broadcast(&b->changed);
+	pthread_cond_broadcast(&sb->changed);
 }
 
 void
-proc_ended(struct sandbox *b, pid_t pid, int result)
+proc_ended(struct sandbox *sb, pid_t pid, int result)
 {
 	struct proc *p;
 
-	pthread_mutex_lock(&b->lock);
-	for (p = b->procs; p != NULL; p = p->next)
+	pthread_mutex_lock(&sb->lock);
+	for (p = sb->procs; p != NULL; p = p->next)
 		if (p->pid == pid && p->state == PROC_RUNNING)
 			break;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 	if (p == NULL)
 		return;
 	/* Only this thread ends processes, so it stays. */
-	drain(b, p);
-	pthread_mutex_lock(&b->lock);
-	finish(b, p, result);
-	pthread_mutex_unlock(&b->lock);
+	drain(sb, p);
+	pthread_mutex_lock(&sb->lock);
+	finish(sb, p, result);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 void
-proc_end_all(struct sandbox *b)
+proc_end_all(struct sandbox *sb)
 {
 	struct proc *p;
 	int i;
 
-	pthread_mutex_lock(&b->lock);
-	while ((p = b->procs) != NULL) {
+	pthread_mutex_lock(&sb->lock);
+	while ((p = sb->procs) != NULL) {
 		if (p->state == PROC_RUNNING)
-			finish(b, p, SIGKILL);
+			finish(sb, p, SIGKILL);
 		for (i = 0; i < 2; i++) {
 			if (p->fd[i] != -1)
 				close(p->fd[i]);
 			p->fd[i] = -1;
 		}
 		/* Who follows it has a reference. */
-		forget(b, p);
+		forget(sb, p);
 	}
-	pthread_cond_broadcast(&b->changed);
-	pthread_mutex_unlock(&b->lock);
+	pthread_cond_broadcast(&sb->changed);
+	pthread_mutex_unlock(&sb->lock);
 }

@@ -129,7 +129,7 @@ wanted_read(struct wanted *w, const struct serve_request *r, struct fail *f)
 
 /* Start what the body asks for; NULL after having answered. */
 static struct proc *
-start(struct serve_request *r, struct sandbox *b, double *timeout_s)
+start(struct serve_request *r, struct sandbox *sb, double *timeout_s)
 {
 	struct wanted w = WANTED_INIT;
 	struct proc_spec spec;
@@ -150,7 +150,7 @@ start(struct serve_request *r, struct sandbox *b, double *timeout_s)
 		.what = w.what.data,
 	};
 	*timeout_s = w.timeout_s;
-	if (proc_start(b, &spec, &p, &f) == -1) {
+	if (proc_start(sb, &spec, &p, &f) == -1) {
 		p = NULL;
 		if (f.status == EX_USAGE)
 			serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
@@ -165,20 +165,20 @@ start(struct serve_request *r, struct sandbox *b, double *timeout_s)
 }
 
 static void
-show(struct serve_request *r, unsigned status, struct sandbox *b,
+show(struct serve_request *r, unsigned status, struct sandbox *sb,
     struct proc *p)
 {
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&out);
 
-	pthread_mutex_lock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
 	proc_describe(p, &j);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 	serve_reply_json(r, status, &j);
 }
 
 static void
-list(struct serve_request *r, struct sandbox *b)
+list(struct serve_request *r, struct sandbox *sb)
 {
 	struct buf out = BUF_INIT(BUF_DOC_MAX);
 	struct jout j = JOUT_INIT(&out);
@@ -187,18 +187,18 @@ list(struct serve_request *r, struct sandbox *b)
 	jout_object(&j);
 	jout_key(&j, "processes");
 	jout_array(&j);
-	pthread_mutex_lock(&b->lock);
-	for (p = b->procs; p != NULL; p = p->next)
+	pthread_mutex_lock(&sb->lock);
+	for (p = sb->procs; p != NULL; p = p->next)
 		if (p->state == PROC_RUNNING || p->state == PROC_ENDED)
 			proc_describe(p, &j);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&sb->lock);
 	jout_close(&j);
 	jout_close(&j);
 	serve_reply_json(r, 200, &j);
 }
 
 static void
-send_signal(struct serve_request *r, struct sandbox *b, struct proc *p)
+send_signal(struct serve_request *r, struct sandbox *sb, struct proc *p)
 {
 	struct span doc;
 	uint64_t sig = 0;
@@ -209,7 +209,7 @@ send_signal(struct serve_request *r, struct sandbox *b, struct proc *p)
 	    sig < 1 || sig >= (uint64_t)NSIG)
 		serve_error(r, 400, "BAD_REQUEST",
 		    "signal: not a number from 1 to %d", NSIG - 1);
-	else if (!proc_kill(b, p, (int)sig))
+	else if (!proc_kill(sb, p, (int)sig))
 		serve_error(r, 409, "NOT_RUNNING", "the process has ended");
 	else
 		serve_reply(r, 204, NULL, "", 0);
@@ -217,7 +217,7 @@ send_signal(struct serve_request *r, struct sandbox *b, struct proc *p)
 
 /* What it prints, or has printed so far. */
 static void
-output(struct serve_request *r, struct sandbox *b, struct proc *p,
+output(struct serve_request *r, struct sandbox *sb, struct proc *p,
     const char *what)
 {
 	static const struct {
@@ -234,11 +234,11 @@ output(struct serve_request *r, struct sandbox *b, struct proc *p,
 			continue;
 		if (what[7] != '\0' && strcmp(what + 7, "/follow") != 0)
 			break;
-		proc_ref(b, p);
+		proc_ref(sb, p);
 		if (what[7] == '\0')
-			output_lines(r, b, p, known[i].stream);
+			output_lines(r, sb, p, known[i].stream);
 		else
-			output_follow(r, b, p, known[i].stream, false, 0);
+			output_follow(r, sb, p, known[i].stream, false, 0);
 		return;
 	}
 	serve_error(r, 404, "NOT_FOUND", "no such address");
@@ -246,34 +246,34 @@ output(struct serve_request *r, struct sandbox *b, struct proc *p,
 
 /* Those of /api/v1/processes/{pid}; p's reference is the caller's. */
 static void
-one(struct serve_request *r, struct sandbox *b, struct proc *p,
+one(struct serve_request *r, struct sandbox *sb, struct proc *p,
     const char *what)
 {
 	bool self = what[0] == '\0', sig = strcmp(what, "/signal") == 0;
 
 	if (self && strcmp(r->method, "DELETE") == 0) {
 		/* One that has ended already is as good as killed. */
-		proc_kill(b, p, SIGKILL);
+		proc_kill(sb, p, SIGKILL);
 		serve_reply(r, 204, NULL, "", 0);
 	} else if (sig && strcmp(r->method, "POST") == 0)
-		send_signal(r, b, p);
+		send_signal(r, sb, p);
 	else if (sig || strcmp(r->method, "GET") != 0)
 		serve_only(r, "METHOD_NOT_ALLOWED", self ? "GET, DELETE" :
 		    sig ? "POST" : "GET");
 	else if (self)
-		show(r, 200, b, p);
+		show(r, 200, sb, p);
 	else
-		output(r, b, p, what);
+		output(r, sb, p, what);
 }
 
 static void
-all(struct serve_request *r, struct sandbox *b, bool run)
+all(struct serve_request *r, struct sandbox *sb, bool run)
 {
 	double timeout_s;
 	struct proc *p;
 
 	if (!run && strcmp(r->method, "GET") == 0) {
-		list(r, b);
+		list(r, sb);
 		return;
 	}
 	if (strcmp(r->method, "POST") != 0) {
@@ -281,19 +281,19 @@ all(struct serve_request *r, struct sandbox *b, bool run)
 		    "GET, POST");
 		return;
 	}
-	p = start(r, b, &timeout_s);
+	p = start(r, sb, &timeout_s);
 	if (p == NULL)
 		return;
 	if (run) {
-		output_follow(r, b, p, -1, true, timeout_s);
+		output_follow(r, sb, p, -1, true, timeout_s);
 		return;
 	}
-	show(r, 201, b, p);
-	proc_put(b, p);
+	show(r, 201, sb, p);
+	proc_put(sb, p);
 }
 
 bool
-procapi_done(struct serve_request *r, struct sandbox *b)
+procapi_done(struct serve_request *r, struct sandbox *sb)
 {
 	static const char base[] = "/api/v1/processes";
 	const char *rest = r->path + sizeof(base) - 1;
@@ -303,20 +303,20 @@ procapi_done(struct serve_request *r, struct sandbox *b)
 	if (strncmp(r->path, base, sizeof(base) - 1) != 0)
 		return false;
 	if (strcmp(rest, "") == 0 || strcmp(rest, "/run") == 0) {
-		all(r, b, rest[0] != '\0');
+		all(r, sb, rest[0] != '\0');
 		return true;
 	}
 	digits = strspn(rest + 1, "0123456789");
 	if (rest[0] != '/' || digits == 0 || digits > 9 ||
 	    (rest[1 + digits] != '\0' && rest[1 + digits] != '/'))
 		return false;
-	p = proc_find(b, (pid_t)atoi(rest + 1));
+	p = proc_find(sb, (pid_t)atoi(rest + 1));
 	if (p == NULL) {
 		serve_error(r, 404, "NOT_FOUND", "there is no process %.9s",
 		    rest + 1);
 		return true;
 	}
-	one(r, b, p, rest + 1 + digits);
-	proc_put(b, p);
+	one(r, sb, p, rest + 1 + digits);
+	proc_put(sb, p);
 	return true;
 }

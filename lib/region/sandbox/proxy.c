@@ -73,14 +73,14 @@ proxy_id(struct serve_request *r, char id[ID_MAX + 1])
 
 /* On to the dataplane. */
 static void
-pass_on(struct serve_request *r, const struct sandbox *b)
+pass_on(struct serve_request *r, const struct sandbox *sb)
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct fail f;
 
-	if (blob_sign(b->host->options.dataplane, b->id,
+	if (blob_sign(sb->host->options.dataplane, sb->id,
 	    r->body.data == NULL ? "" : r->body.data, &reply, &f) == -1) {
-		serve_log(r->serve, "%s: dataplane: %s", b->id, f.msg);
+		serve_log(r->serve, "%s: dataplane: %s", sb->id, f.msg);
 		serve_error(r, 502, "PROXY_ERROR", "Failed to proxy request: "
 		    "the dataplane does not answer");
 	} else
@@ -91,28 +91,28 @@ pass_on(struct serve_request *r, const struct sandbox *b)
 
 /* Write down what it opens: 1, 0 if it opens nothing, -1 and answered. */
 static int
-hold(struct serve_request *r, struct sandbox *b)
+hold(struct serve_request *r, struct sandbox *sb)
 {
 	struct buf key = BUF_INIT(BUF_SMALL_MAX);
 	struct fail f;
 	int rc = sign_opens(r->body.data == NULL ? "" : r->body.data,
-	    r->body.len, b->owner.project, &key, &f);
+	    r->body.len, sb->owner.project, &key, &f);
 
-	if (rc == 1 && !sandbox_enter(b)) {
+	if (rc == 1 && !sandbox_enter(sb)) {
 		serve_error(r, 503, "SANDBOX_NOT_RUNNING",
 		    "the sandbox is ending");
 		buf_free(&key);
 		return -1;
 	}
 	if (rc == 1) {
-		if (release_hold(b->releases, b->id, key.data,
+		if (release_hold(sb->releases, sb->id, key.data,
 		    &f) == -1)
 			rc = -1;
-		sandbox_leave(b);
+		sandbox_leave(sb);
 	}
 	buf_free(&key);
 	if (rc == -1) {
-		serve_log(r->serve, "%s: %s", b->id, f.msg);
+		serve_log(r->serve, "%s: %s", sb->id, f.msg);
 		if (f.status == EX_DATAERR)
 			serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
 		else
@@ -123,20 +123,20 @@ hold(struct serve_request *r, struct sandbox *b)
 }
 
 static void
-sign(struct serve_request *r, struct sandbox *b)
+sign(struct serve_request *r, struct sandbox *sb)
 {
 	int held;
 
-	if (b->host->options.dataplane == NULL)
+	if (sb->host->options.dataplane == NULL)
 		serve_error(r, 502, "PROXY_ERROR",
 		    "Failed to proxy request: there is no dataplane");
 	else if (r->body.data != NULL &&
 	    memchr(r->body.data, '\0', r->body.len) != NULL)
 		serve_error(r, 400, "BAD_REQUEST", "a NUL in the body");
-	else if ((held = hold(r, b)) != -1) {
-		pass_on(r, b);
+	else if ((held = hold(r, sb)) != -1) {
+		pass_on(r, sb);
 		if (held)
-			release_signed(b->releases, b->id);
+			release_signed(sb->releases, sb->id);
 	}
 }
 
@@ -147,32 +147,32 @@ proxy_begin(struct serve_request *r, struct sandboxes *s,
 	char id[ID_MAX + 1];
 	enum sandbox_status status;
 	struct passage *o;
-	struct sandbox *b;
+	struct sandbox *sb;
 
 	if (proxy_id(r, id) == -1)
 		return;
-	b = sandboxes_find(s, id, caller);
-	if (b == NULL) {
+	sb = sandboxes_find(s, id, caller);
+	if (sb == NULL) {
 		serve_error(r, 404, "SANDBOX_NOT_FOUND",
 		    "there is no such sandbox");
 		return;
 	}
-	status = sandbox_renew(b);
+	status = sandbox_renew(sb);
 	o = status == SANDBOX_RUNNING ? calloc(1, sizeof(*o)) : NULL;
 	if (o == NULL) {
 		serve_error(r, 503, "SANDBOX_NOT_RUNNING", "the sandbox %s",
 		    status == SANDBOX_PENDING ? "is being made, not running" :
 		    "has ended, it is not running");
-		sandbox_put(b);
+		sandbox_put(sb);
 		return;
 	}
-	o->sandbox = b;
+	o->sandbox = sb;
 	r->own = o;
 	if (strcmp(r->path, "/api/v1/files") != 0)
 		r->keep_body = strcmp(r->path, "/api/v1/blob/sign") == 0 ?
 		    SIGN_BODY_MAX : PROCAPI_BODY_MAX;
 	else
-		o->file = fileapi_begin(r, b);
+		o->file = fileapi_begin(r, sb);
 }
 
 void

@@ -31,175 +31,176 @@ struct sandbox *
 sandbox_new(const struct host *host, struct releases *releases,
     const struct sandbox_spec *spec, struct fail *f)
 {
-	struct sandbox *b = calloc(1, sizeof(*b));
+	struct sandbox *sb = calloc(1, sizeof(*sb));
 
-	if (b == NULL) {
+	if (sb == NULL) {
 		fail_set(f, EX_OSERR, "out of memory");
 		return NULL;
 	}
-	pthread_mutex_init(&b->lock, NULL);
-	clock_cond_init(&b->changed);
-	b->host = host;
-	b->releases = releases;
-	b->refs = 1;
-	b->runtime = b->init = -1;
-	b->rootfd = b->sock = b->loop = -1;
-	b->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	b->owner = spec->owner;
-	b->cpus = spec->cpus;
-	b->memory_mb = spec->memory_mb;
-	b->disk_mb = spec->disk_mb;
-	b->timeout_s = spec->timeout_s;
-	b->created_ms = clock_date_ms();
-	b->lease_ms = clock_ms();
-	b->ns = strdup(spec->ns);
-	b->image = strdup(spec->image);
+	pthread_mutex_init(&sb->lock, NULL);
+	clock_cond_init(&sb->changed);
+	sb->host = host;
+	sb->releases = releases;
+	sb->refs = 1;
+	sb->runtime = sb->init = -1;
+	sb->rootfd = sb->sock = sb->loop = -1;
+	sb->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	sb->owner = spec->owner;
+	sb->cpus = spec->cpus;
+	sb->memory_mb = spec->memory_mb;
+	sb->disk_mb = spec->disk_mb;
+	sb->timeout_s = spec->timeout_s;
+	sb->created_ms = clock_date_ms();
+	sb->lease_ms = clock_ms();
+	sb->ns = strdup(spec->ns);
+	sb->image = strdup(spec->image);
 	if (spec->idempotency != NULL)
-		b->idempotency = strdup(spec->idempotency);
-	if (b->wake == -1 || b->ns == NULL || b->image == NULL ||
-	    (spec->idempotency != NULL && b->idempotency == NULL) ||
-	    new_id(b->id, f) == -1 ||
-	    asprintf(&b->folder, "%s/%s", host->options.state, b->id) == -1) {
+		sb->idempotency = strdup(spec->idempotency);
+	if (sb->wake == -1 || sb->ns == NULL || sb->image == NULL ||
+	    (spec->idempotency != NULL && sb->idempotency == NULL) ||
+	    new_id(sb->id, f) == -1 ||
+	    asprintf(&sb->folder, "%s/%s", host->options.state,
+	    sb->id) == -1) {
 		fail_set(f, EX_OSERR, "no memory or descriptors for a "
 		    "sandbox");
-		sandbox_put(b);
+		sandbox_put(sb);
 		return NULL;
 	}
-	return b;
+	return sb;
 }
 
 void
-sandbox_ref(struct sandbox *b)
+sandbox_ref(struct sandbox *sb)
 {
-	pthread_mutex_lock(&b->lock);
-	b->refs++;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
+	sb->refs++;
+	pthread_mutex_unlock(&sb->lock);
 }
 
 void
-sandbox_put(struct sandbox *b)
+sandbox_put(struct sandbox *sb)
 {
 	bool last;
 
-	pthread_mutex_lock(&b->lock);
-	last = --b->refs == 0;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
+	last = --sb->refs == 0;
+	pthread_mutex_unlock(&sb->lock);
 	if (!last)
 		return;
-	if (b->threaded)
-		pthread_join(b->thread, NULL);
-	if (b->wake != -1)
-		close(b->wake);
-	pthread_cond_destroy(&b->changed);
-	pthread_mutex_destroy(&b->lock);
-	free(b->ns);
-	free(b->image);
-	free(b->idempotency);
-	free(b->folder);
-	free(b);
+	if (sb->threaded)
+		pthread_join(sb->thread, NULL);
+	if (sb->wake != -1)
+		close(sb->wake);
+	pthread_cond_destroy(&sb->changed);
+	pthread_mutex_destroy(&sb->lock);
+	free(sb->ns);
+	free(sb->image);
+	free(sb->idempotency);
+	free(sb->folder);
+	free(sb);
 }
 
 void
-sandbox_end_locked(struct sandbox *b, const char *outcome)
+sandbox_end_locked(struct sandbox *sb, const char *outcome)
 {
 	uint64_t one = 1;
 
-	if (b->ending)
+	if (sb->ending)
 		return;
-	b->ending = true;
-	b->outcome = outcome;
-	if (write(b->wake, &one, sizeof(one)) == -1)
-		pthread_cond_broadcast(&b->changed);
-	pthread_cond_broadcast(&b->changed);
+	sb->ending = true;
+	sb->outcome = outcome;
+	if (write(sb->wake, &one, sizeof(one)) == -1)
+		pthread_cond_broadcast(&sb->changed);
+	pthread_cond_broadcast(&sb->changed);
 }
 
 void
-sandbox_end(struct sandbox *b, const char *outcome)
+sandbox_end(struct sandbox *sb, const char *outcome)
 {
-	pthread_mutex_lock(&b->lock);
-	sandbox_end_locked(b, outcome);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
+	sandbox_end_locked(sb, outcome);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 enum sandbox_status
-sandbox_renew(struct sandbox *b)
+sandbox_renew(struct sandbox *sb)
 {
 	enum sandbox_status status;
 
-	pthread_mutex_lock(&b->lock);
-	status = b->ending ? SANDBOX_ENDED : b->status;
+	pthread_mutex_lock(&sb->lock);
+	status = sb->ending ? SANDBOX_ENDED : sb->status;
 	if (status == SANDBOX_RUNNING)
-		b->lease_ms = clock_ms();
-	pthread_mutex_unlock(&b->lock);
+		sb->lease_ms = clock_ms();
+	pthread_mutex_unlock(&sb->lock);
 	return status;
 }
 
 enum sandbox_status
-sandbox_await(struct sandbox *b, enum sandbox_status from, int wait_ms)
+sandbox_await(struct sandbox *sb, enum sandbox_status from, int wait_ms)
 {
 	int64_t end = clock_ms() + wait_ms;
 	enum sandbox_status status;
 
-	pthread_mutex_lock(&b->lock);
-	while (b->status == from &&
-	    clock_cond_wait(&b->changed, &b->lock, end))
+	pthread_mutex_lock(&sb->lock);
+	while (sb->status == from &&
+	    clock_cond_wait(&sb->changed, &sb->lock, end))
 		;
-	status = b->status;
-	pthread_mutex_unlock(&b->lock);
+	status = sb->status;
+	pthread_mutex_unlock(&sb->lock);
 	return status;
 }
 
 void
-sandbox_wait_end(struct sandbox *b)
+sandbox_wait_end(struct sandbox *sb)
 {
-	pthread_mutex_lock(&b->lock);
-	while (b->status != SANDBOX_ENDED)
-		pthread_cond_wait(&b->changed, &b->lock);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
+	while (sb->status != SANDBOX_ENDED)
+		pthread_cond_wait(&sb->changed, &sb->lock);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 bool
-sandbox_enter(struct sandbox *b)
+sandbox_enter(struct sandbox *sb)
 {
 	bool in;
 
-	pthread_mutex_lock(&b->lock);
-	in = b->status == SANDBOX_RUNNING && !b->ending;
+	pthread_mutex_lock(&sb->lock);
+	in = sb->status == SANDBOX_RUNNING && !sb->ending;
 	if (in)
-		b->busy++;
-	pthread_mutex_unlock(&b->lock);
+		sb->busy++;
+	pthread_mutex_unlock(&sb->lock);
 	return in;
 }
 
 void
-sandbox_leave(struct sandbox *b)
+sandbox_leave(struct sandbox *sb)
 {
-	pthread_mutex_lock(&b->lock);
-	if (--b->busy == 0)
-		pthread_cond_broadcast(&b->changed);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_lock(&sb->lock);
+	if (--sb->busy == 0)
+		pthread_cond_broadcast(&sb->changed);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 void
-sandbox_file_add(struct sandbox *b, struct sandbox_file *file, int fd)
+sandbox_file_add(struct sandbox *sb, struct sandbox_file *file, int fd)
 {
-	pthread_mutex_lock(&b->lock);
-	b->refs++;
-	file->sandbox = b;
+	pthread_mutex_lock(&sb->lock);
+	sb->refs++;
+	file->sandbox = sb;
 	file->fd = fd;
-	file->next = b->files;
-	b->files = file;
-	pthread_mutex_unlock(&b->lock);
+	file->next = sb->files;
+	sb->files = file;
+	pthread_mutex_unlock(&sb->lock);
 }
 
 void
 sandbox_file_done(struct sandbox_file *file)
 {
-	struct sandbox *b = file->sandbox;
+	struct sandbox *sb = file->sandbox;
 	struct sandbox_file **at;
 
-	pthread_mutex_lock(&b->lock);
-	for (at = &b->files; *at != NULL; at = &(*at)->next)
+	pthread_mutex_lock(&sb->lock);
+	for (at = &sb->files; *at != NULL; at = &(*at)->next)
 		if (*at == file) {
 			*at = file->next;
 			break;
@@ -207,6 +208,6 @@ sandbox_file_done(struct sandbox_file *file)
 	if (file->fd != -1)
 		close(file->fd);
 	file->fd = -1;
-	pthread_mutex_unlock(&b->lock);
-	sandbox_put(b);
+	pthread_mutex_unlock(&sb->lock);
+	sandbox_put(sb);
 }

@@ -109,28 +109,28 @@ sandboxes_open(const struct host_options *o, struct fail *f)
 void
 sandboxes_end(struct sandboxes *s)
 {
-	struct sandbox *b;
+	struct sandbox *sb;
 
 	pthread_mutex_lock(&s->lock);
 	s->closing = true;
 	/* All at once, then wait for each. */
-	for (b = s->list; b != NULL; b = b->next)
-		sandbox_end(b, "shutdown");
-	for (b = s->list; b != NULL; b = b->next)
-		sandbox_wait_end(b);
+	for (sb = s->list; sb != NULL; sb = sb->next)
+		sandbox_end(sb, "shutdown");
+	for (sb = s->list; sb != NULL; sb = sb->next)
+		sandbox_wait_end(sb);
 	pthread_mutex_unlock(&s->lock);
 }
 
 void
 sandboxes_close(struct sandboxes *s)
 {
-	struct sandbox *b;
+	struct sandbox *sb;
 
 	if (s == NULL)
 		return;
-	while ((b = s->list) != NULL) {
-		s->list = b->next;
-		sandbox_put(b);
+	while ((sb = s->list) != NULL) {
+		s->list = sb->next;
+		sandbox_put(sb);
 	}
 	releases_close(s->releases);
 	host_close(&s->host);
@@ -146,12 +146,12 @@ same_owner(const struct key *a, const struct key *b)
 }
 
 static bool
-same_spec(const struct sandbox *b, const struct sandbox_spec *spec)
+same_spec(const struct sandbox *sb, const struct sandbox_spec *spec)
 {
-	return strcmp(b->ns, spec->ns) == 0 &&
-	    strcmp(b->image, spec->image) == 0 && !(b->cpus < spec->cpus) &&
-	    !(b->cpus > spec->cpus) && b->memory_mb == spec->memory_mb &&
-	    b->disk_mb == spec->disk_mb && b->timeout_s == spec->timeout_s;
+	return strcmp(sb->ns, spec->ns) == 0 &&
+	    strcmp(sb->image, spec->image) == 0 && !(sb->cpus < spec->cpus) &&
+	    !(sb->cpus > spec->cpus) && sb->memory_mb == spec->memory_mb &&
+	    sb->disk_mb == spec->disk_mb && sb->timeout_s == spec->timeout_s;
 }
 
 /*
@@ -161,26 +161,26 @@ same_spec(const struct sandbox *b, const struct sandbox_spec *spec)
 static unsigned
 sweep(struct sandboxes *s)
 {
-	struct sandbox **at, *b;
+	struct sandbox **at, *sb;
 	unsigned living = 0, ended = 0;
 	bool over;
 
 	memset(s->used, 0, sizeof(s->used));
-	for (at = &s->list; (b = *at) != NULL;) {
-		pthread_mutex_lock(&b->lock);
-		over = b->status == SANDBOX_ENDED;
+	for (at = &s->list; (sb = *at) != NULL;) {
+		pthread_mutex_lock(&sb->lock);
+		over = sb->status == SANDBOX_ENDED;
 		if (!over) {
 			living++;
-			s->used[b->slot] = true;
-		} else if (clock_ms() - b->ended_ms < REMEMBER_MS &&
+			s->used[sb->slot] = true;
+		} else if (clock_ms() - sb->ended_ms < REMEMBER_MS &&
 		    ++ended <= ENDED_MAX)
 			over = false;
-		pthread_mutex_unlock(&b->lock);
+		pthread_mutex_unlock(&sb->lock);
 		if (over) {
-			*at = b->next;
-			sandbox_put(b);
+			*at = sb->next;
+			sandbox_put(sb);
 		} else
-			at = &b->next;
+			at = &sb->next;
 	}
 	return living;
 }
@@ -190,7 +190,7 @@ static int
 add(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
     struct fail *f)
 {
-	struct sandbox *b;
+	struct sandbox *sb;
 	int error;
 
 	if (s->closing)
@@ -198,22 +198,22 @@ add(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
 	if (sweep(s) >= LIVING_MAX)
 		return fail_set(f, EX_TEMPFAIL, "%u sandboxes are there "
 		    "already; delete some", LIVING_MAX);
-	b = sandbox_new(&s->host, s->releases, spec, f);
-	if (b == NULL)
+	sb = sandbox_new(&s->host, s->releases, spec, f);
+	if (sb == NULL)
 		return -1;
-	while (s->used[b->slot])
-		b->slot++;
-	error = pthread_create(&b->thread, NULL, sandbox_thread, b);
+	while (s->used[sb->slot])
+		sb->slot++;
+	error = pthread_create(&sb->thread, NULL, sandbox_thread, sb);
 	if (error != 0) {
-		sandbox_put(b);
+		sandbox_put(sb);
 		errno = error;
 		return fail_sys(f, EX_OSERR, "thread");
 	}
-	b->threaded = true;
-	b->next = s->list;
-	s->list = b;
-	sandbox_ref(b);
-	*out = b;
+	sb->threaded = true;
+	sb->next = s->list;
+	s->list = sb;
+	sandbox_ref(sb);
+	*out = sb;
 	return 1;
 }
 
@@ -221,24 +221,24 @@ int
 sandboxes_create(struct sandboxes *s, const struct sandbox_spec *spec,
     struct sandbox **out, struct fail *f)
 {
-	struct sandbox *b;
+	struct sandbox *sb;
 	int status;
 
 	pthread_mutex_lock(&s->lock);
-	for (b = spec->idempotency == NULL ? NULL : s->list; b != NULL;
-	    b = b->next)
-		if (b->idempotency != NULL &&
-		    strcmp(b->idempotency, spec->idempotency) == 0 &&
-		    same_owner(&b->owner, &spec->owner))
+	for (sb = spec->idempotency == NULL ? NULL : s->list; sb != NULL;
+	    sb = sb->next)
+		if (sb->idempotency != NULL &&
+		    strcmp(sb->idempotency, spec->idempotency) == 0 &&
+		    same_owner(&sb->owner, &spec->owner))
 			break;
-	if (b == NULL)
+	if (sb == NULL)
 		status = add(s, spec, out, f);
-	else if (!same_spec(b, spec))
+	else if (!same_spec(sb, spec))
 		status = fail_set(f, EX_DATAERR, "this Idempotency-Key was "
 		    "used for another request");
 	else {
-		sandbox_ref(b);
-		*out = b;
+		sandbox_ref(sb);
+		*out = sb;
 		status = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -248,28 +248,28 @@ sandboxes_create(struct sandboxes *s, const struct sandbox_spec *spec,
 struct sandbox *
 sandboxes_find(struct sandboxes *s, const char *id, const struct key *owner)
 {
-	struct sandbox *b;
+	struct sandbox *sb;
 
 	pthread_mutex_lock(&s->lock);
-	for (b = s->list; b != NULL; b = b->next)
-		if (strcmp(b->id, id) == 0 && same_owner(&b->owner, owner)) {
-			sandbox_ref(b);
+	for (sb = s->list; sb != NULL; sb = sb->next)
+		if (strcmp(sb->id, id) == 0 && same_owner(&sb->owner, owner)) {
+			sandbox_ref(sb);
 			break;
 		}
 	pthread_mutex_unlock(&s->lock);
-	return b;
+	return sb;
 }
 
 void
 sandboxes_each(struct sandboxes *s, const struct key *owner,
     void (*each)(void *, struct sandbox *), void *arg)
 {
-	struct sandbox *b;
+	struct sandbox *sb;
 
 	pthread_mutex_lock(&s->lock);
 	sweep(s);
-	for (b = s->list; b != NULL; b = b->next)
-		if (same_owner(&b->owner, owner))
-			each(arg, b);
+	for (sb = s->list; sb != NULL; sb = sb->next)
+		if (same_owner(&sb->owner, owner))
+			each(arg, sb);
 	pthread_mutex_unlock(&s->lock);
 }
