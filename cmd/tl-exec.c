@@ -145,7 +145,8 @@ add_env(const char *pair)
 
 /*
  * The builder's argv, behind the words that are there.  Its folder, user and
- * PATH are what WIRE.md section 11 has, unless an option says otherwise.
+ * PATH are what tl-wire(7), "Builder process", has, unless an option says
+ * otherwise.
  */
 static const char **
 builder(char *const *words, char ***argv)

@@ -9,7 +9,7 @@
 #include "region/platform/api.h"
 #include "region/serve/daemon.h"
 
-#define EXPIRE_S	(7 * 24 * 3600)	/* WIRE.md section 21 */
+#define EXPIRE_S	(7 * 24 * 3600)	/* tl-wire(7), "Open points" */
 
 static const char usage[] =
     "usage: tl-platformd [-v] --keys FILE --db FILE --reader FILE [OPTION]...\n"

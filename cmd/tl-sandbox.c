@@ -103,7 +103,10 @@ print(void)
 	buf_free(&out);
 }
 
-/* The sizes of WIRE.md section 6, in the order of preference it has. */
+/*
+ * The sizes of tl-wire(7), "Disk sizes and part count", in the order of
+ * preference it has.
+ */
 static void
 size(const struct prepared *p)
 {

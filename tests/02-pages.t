@@ -69,3 +69,59 @@ done >missing
 is 'every program that the README names is there' "$(cat missing)" ''
 is 'and it leaves none out' "$(for p in "$TL_BIN"/*; do
 	grep -q "\`${p##*/}[\` ]" "$top/README.md" || echo "${p##*/}"; done)" ''
+
+# texts LIST...: a line "FILE NAME" for each word of that form in our texts,
+# where no other word or path leads up to it
+texts () {
+	(cd "$top" && find .ci cmd lib man scripts tests GNUmakefile README.md \
+	    -type f -exec grep -HoIE "(^|[^A-Za-z0-9_./\$}~<%*-])($1)" {} +) |
+	    sed 's/^\([^:]*\):[^A-Za-z0-9_]\{0,1\}/\1 /' | sort -u
+}
+
+texts '(cmd|lib|man|scripts|tests)/[A-Za-z0-9_.*/-]*[A-Za-z0-9_*]' >paths
+texts '([A-Za-z0-9_.-]+/)*[A-Za-z0-9_-]+\.md\b' >>paths
+texts '([A-Za-z0-9_-]+/)+[A-Za-z0-9_-]+\.(c|h|mk|py|sh|t)\b' >>paths
+ok 'there are texts that name files' test "$(wc -l <paths)" -gt 100
+(cd "$top" && while read -r text name; do
+	case "$text $name" in
+	# Tests that make trees of their own; a library's header.
+	tests/12-*.t\ *|tests/13-*.t\ *|tests/88-*.t\ *|tests/unit/ignore.c\ *)
+		continue ;;
+	*\ curl/curl.h) continue ;;
+	# Placeholders: NN-x.t, tl-x.1, x.c.
+	*/x|*/x.*|*-x.*) continue ;;
+	esac
+	# From the top, as it is included, beside the text; a pair by its name.
+	for from in . lib tests "${text%/*}"; do
+		for name_ in "$from"/$name "$from/$name.h"; do
+			[ ! -e "$name_" ] || continue 3
+		done
+	done
+	echo "$text: $name"
+done) <paths >missing
+is 'every file that a text names is there' "$(cat missing)" ''
+
+texts 'tl(-[a-z0-9-]+)?\([1-8]\)' | while read -r text name; do
+	page=${name%)}
+	[ -e "$top/man/${page%(*}.${page#*(}" ] || echo "$text: $name"
+done >missing
+is 'every page that a text names is there' "$(cat missing)" ''
+
+sed -n 's/^\.S[hs] //p' "$top/man/tl-wire.7" | sort >titles
+is 'the sections of tl-wire(7) have titles of their own' \
+    "$(uniq -d titles)" ''
+texts 'tl-wire\(7\), *"?' | cut -d' ' -f1 | uniq | while read -r text; do
+	# A comment's lines are one text.
+	sed 's/^[[:space:]]*[#*/]*[[:space:]]*//' "$top/$text" | tr '\n' ' ' |
+	    grep -oE 'tl-wire\(7\), *"[^"]*"(,?( and)? "[^"]*")*' |
+	    grep -oE '"[^"]*"' | tr -d '"' | sed "s|^|$text: |"
+done >pointers
+ok 'there are comments that point to them' test -s pointers
+sed -n 's/^.*Sx \([A-Z][^.,:;]*\)/man\/tl-wire.7: \1/
+    s/ Ta .*//; s/ *[.,:;]*$//; /^man.tl-wire.7: /p' \
+    "$top/man/tl-wire.7" >>pointers
+while read -r pointer; do
+	grep -Fqx "${pointer#*: }" titles || echo "$pointer"
+done <pointers >missing
+is 'every section of tl-wire(7) that a text names is there' \
+    "$(cat missing)" ''

@@ -268,7 +268,7 @@ try 'never there' tl-sandbox wait --timeout 1
 exits 75
 says 'refused (502): down (after 1 s)'
 
-# The address: WIRE.md 8.1.
+# The address: tl-wire(7), "Proxy address".
 where () {
 	try "$1" tl-sandbox wait
 	exits 0
@@ -316,7 +316,7 @@ await 'the first hint stays'
 is 'the hint of the answer to create' "$(jq -r .routingHint out)" first
 document=
 
-# Is the proxy ready: WIRE.md 8.3.
+# Is the proxy ready: tl-wire(7), "Readiness".
 for bad in '{"status":503,"json":{"code":"SANDBOX_NOT_RUNNING"}}' \
     '{"status":502,"body":"x"}' '{"status":504}' '{"drop":true}' \
     '{"status":400,"body":"not running yet"}'; do

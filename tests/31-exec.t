@@ -115,14 +115,14 @@ served "$(events "$a")"
 try 'the builder' tl-exec --builder prepared.json
 exits 0
 B=/var/lib/tensorlake/rootfs-builder/build
-is 'the builder: WIRE.md 11' "$(seen '.[1].body')" '{"command":"/usr/local/bin/tl-rootfs-build","args":["--x","a b","--spec","'$B'/spec.json","--metadata-out","'$B'/metadata.json"],"env":{"PATH":"/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},"working_dir":"'$B'","user":"root"}'
+is 'the builder: tl-wire(7), "Builder process"' "$(seen '.[1].body')" '{"command":"/usr/local/bin/tl-rootfs-build","args":["--x","a b","--spec","'$B'/spec.json","--metadata-out","'$B'/metadata.json"],"env":{"PATH":"/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},"working_dir":"'$B'","user":"root"}'
 served "$(events "$a")"
 # shellcheck disable=SC2016
 try 'the builder behind words' tl-exec --builder prepared.json --cwd / \
     --env PATH=/b -- sh -c 'exec "$@"' sh
 is 'the builder behind words' "$(seen '.[1].body')" '{"command":"sh","args":["-c","exec \"$@\"","sh","/usr/local/bin/tl-rootfs-build","--x","a b","--spec","'$B'/spec.json","--metadata-out","'$B'/metadata.json"],"env":{"PATH":"/b"},"working_dir":"/","user":"root"}'
 
-# --- events: WIRE.md 9.4
+# --- events: tl-wire(7), "Following output"
 
 served "$(events '"event: x\r\ndata: {\"line\":\"crlf\",\"timestamp\":null}\r\n\r\n",
 "data:{\"line\":\"no space\",\"timestamp\":1}\n\n",
@@ -170,7 +170,7 @@ is 'live' "$(cat live)" a
 wait $pid
 is 'and all in the end' "$? $(tr '\n' ' ' <live)" '0 a b '
 
-# --- how it ends: WIRE.md 9.5
+# --- how it ends: tl-wire(7), "End of a process"
 
 ends () {
 	served "$(events "$a")" "$1"
@@ -199,7 +199,7 @@ try 'the status file of a signal' tl-exec --status-file st make
 is 'the status file of a signal' "$(cat st)" \
     '{"pid":7,"signal":9,"oomKilled":false}'
 
-# --- reattach: WIRE.md 9.7
+# --- reattach: tl-wire(7), "Reattach"
 
 again () {
 	name_=$1
@@ -262,7 +262,7 @@ run 'no output to be had of what has ended'
 exits 0
 says 'output may be missing'
 
-# --- start: WIRE.md 9.6
+# --- start: tl-wire(7), "Lost start"
 
 start () {
 	name_=$1

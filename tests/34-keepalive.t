@@ -1,7 +1,7 @@
 #!/bin/sh
-# The sandbox is kept alive (WIRE 11) while a build is long: a ping every 120
-# seconds, which pass in 1.2 here, as the programs' clock is a hundred times as
-# fast
+# The sandbox is kept alive (tl-wire(7), "Builder process") while a build is
+# long: a ping every 120 seconds, which pass in 1.2 here, as the programs'
+# clock is a hundred times as fast
 
 . "${0%/*}/lib.sh"
 . "$here/scripted.sh"

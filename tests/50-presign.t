@@ -37,7 +37,7 @@ try 'a multipart upload' presign -u u-1
 exits 0
 silent err
 cp out block
-is 'is the block of WIRE.md 14' "$(jq -c '[.kind, .uri, .uploadId,
+is 'is the block of tl-wire(7)' "$(jq -c '[.kind, .uri, .uploadId,
     .partSizeBytes, (.partUrls | length), .expiresAt, (keys | length)]' out)" \
     '["s3_multipart","s3://region-bucket/'"$here"'/snap.tlsnap","u-1",67108864,2,"2026-06-08T12:34:56Z",8]'
 

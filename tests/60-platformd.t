@@ -102,7 +102,7 @@ start
 is 'the database is its owner'\''s alone' "$(stat -c %a platform.db)" 600
 
 # Who asks.  This goes out with neither length nor body, as the published
-# client once sent it (WIRE.md 1.3).
+# client once sent it (tl-wire(7), "Every request").
 ask POST /platform/v1/keys/introspect
 answers 'introspection' 200
 is 'introspection: the answer' "$(field '.id, .organizationId, .projectId' |

@@ -25,9 +25,9 @@ struct span {
 };
 
 /*
- * As the published client has it (WIRE.md 15.2): the 128th level is refused.
- * The root counts, so 126 levels inside a member of the root object pass and
- * 127 do not; a bare value has no level.
+ * As the published client has it (tl-wire(7), "Bytes and values"): the 128th
+ * level is refused.  The root counts, so 126 levels inside a member of the
+ * root object pass and 127 do not; a bare value has no level.
  */
 #define SPAN_DEPTH	127
 

@@ -1,4 +1,4 @@
-/* How builder.command becomes an argv: WIRE.md section 11. */
+/* How builder.command becomes an argv: tl-wire(7), "Builder process". */
 
 #include <string.h>
 #include <sysexits.h>

@@ -1,4 +1,7 @@
-/* build/disk: sizes and part counts, by the table of WIRE.md section 6 */
+/*
+ * build/disk: sizes and part counts, by the table of
+ * tl-wire(7), "Disk sizes and part count"
+ */
 
 #include <stdlib.h>
 #include <string.h>

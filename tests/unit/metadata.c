@@ -1,4 +1,7 @@
-/* metadata.json: WIRE.md section 17's tables, name by name. */
+/*
+ * metadata.json: the tables of tl-wire(7), "Metadata and complete", name by
+ * name.
+ */
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What a prepared answer must hold: WIRE.md section 5's table. */
+/* What a prepared answer must hold: the table of tl-wire(7), "Prepare". */
 
 #include <string.h>
 #include <sysexits.h>

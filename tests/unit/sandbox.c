@@ -7,7 +7,10 @@
 
 #define PATH	"/api/v1/files?path=%2Fx"
 
-/* WIRE.md 8.2: a proxy's address, and what a request to it is like. */
+/*
+ * tl-wire(7), "Requests to the proxy": a proxy's address, and what a request
+ * to it is like.
+ */
 static const struct {
 	const char	*proxy, *url, *host;
 } calls[] = {

@@ -1,4 +1,7 @@
-/* The two dialects of a sign request, byte for byte (WIRE.md section 14). */
+/*
+ * The two dialects of a sign request, byte for byte
+ * (tl-wire(7), "Sign request").
+ */
 
 #include <string.h>
 

@@ -10,8 +10,8 @@
 #include "core/span.h"
 
 /*
- * A signed block (WIRE.md 14, 22) as who sends a file through it reads it: the
- * URLs of a multipart upload, or the one of a single_put.
+ * A signed block (tl-wire(7), "Signed block") as who sends a file through it
+ * reads it: the URLs of a multipart upload, or the one of a single_put.
  */
 #define BLOCK_PARTS_MAX		10000	/* S3's own limit */
 #define BLOCK_PART_DEFAULT	(64UL << 20)	/* what the client asks for */

@@ -10,9 +10,9 @@
 #include "core/span.h"
 
 /*
- * Send a file through the URLs of a signed block (WIRE.md 14, 22): the parts
- * of a multipart upload, several at once, then its completion; or the one PUT
- * of a single_put block.
+ * Send a file through the URLs of a signed block (tl-wire(7), "Signed block"):
+ * the parts of a multipart upload, several at once, then its completion; or
+ * the one PUT of a single_put block.
  *
  * The file is read where it stands, twice: once for the Content-MD5 of a part
  * and once to send it; memory does not grow with it.  It must not change

@@ -6,9 +6,9 @@
 
 /*
  * Answers that say 2xx and mean something else.  Several requests take any
- * 2xx (WIRE.md sections 7, 13.4, 14 and 17.2), so a page of HTML from something
- * on the way, or an error document under the wrong status, would pass for
- * success.
+ * 2xx (tl-wire(7), "Sandbox lifecycle", "Files of a sandbox", "Signing" and
+ * "Complete"), so a page of HTML from something on the way, or an error
+ * document under the wrong status, would pass for success.
  *
  * -1 with EX_PROTOCOL for a 2xx with a page, or with a JSON object that has an
  * "error" and no "id"; 0 for all else, other statuses included.  where names

@@ -118,7 +118,10 @@ credentials(struct cloud *c, const struct settings *s, struct fail *f)
 	return 0;
 }
 
-/* B out of A: WIRE.md 1.1, but never a host that the user did not name. */
+/*
+ * B out of A: tl-wire(7), "Base addresses", but never a host that the user did
+ * not name.
+ */
 static int
 lifecycle(struct cloud *c, const struct settings *s, struct fail *f)
 {

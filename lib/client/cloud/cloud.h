@@ -9,8 +9,9 @@
 #include "core/http.h"
 
 /*
- * Where requests go and as whom: the addresses of WIRE.md section 1.1 and the
- * credentials and scope of 1.2 and 3, as the settings have them.
+ * Where requests go and as whom: the addresses, credentials and scope of
+ * tl-wire(7), "Base addresses", "Configuration" and "Scope", as the settings
+ * have them.
  */
 struct cloud {
 	char	*api;		/* A: platform-api, as given */
@@ -50,9 +51,10 @@ int	cloud_lifecycle_url(const struct cloud *, struct buf *,
 	    const char *rest, struct fail *);
 
 /*
- * The headers of every request (WIRE.md 1.3): User-Agent, a fresh traceparent
- * and, with a PAT, the scope.  extra (NULL-terminated, or NULL) is appended.
- * The strings live in head; use head->list in an http_request.
+ * The headers of every request (tl-wire(7), "Every request"): User-Agent, a
+ * fresh traceparent and, with a PAT, the scope.  extra (NULL-terminated, or
+ * NULL) is appended.  The strings live in head; use head->list in an
+ * http_request.
  */
 #define CLOUD_HEADERS	16
 struct cloud_headers {

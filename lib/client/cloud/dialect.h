@@ -2,8 +2,8 @@
 #define TL_CLIENT_DIALECT_H
 
 /*
- * The two dialects of the sign request (WIRE.md section 14), and the wish that
- * it be found out which one a server knows.
+ * The two dialects of the sign request (tl-wire(7), "Sign request"), and the
+ * wish that it be found out which one a server knows.
  */
 enum sign_dialect { SIGN_AUTO, SIGN_SEED, SIGN_MERGED };
 

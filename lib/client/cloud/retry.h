@@ -8,10 +8,10 @@
 #include "core/http.h"
 
 /*
- * Asking again (WIRE.md section 10.2) what is safe to ask twice: four times at
- * most, after 1, 2, 4 and 8 seconds, or after what Retry-After says, up to 60.
- * No connection, a lost answer and what WIRE.md 10.3 calls transient (429,
- * 502, 503, 504) are worth it.
+ * Asking again (tl-wire(7), "Retries") what is safe to ask twice: four times
+ * at most, after 1, 2, 4 and 8 seconds, or after what Retry-After says, up to
+ * 60.  No connection, a lost answer and what tl-wire(7), "Transient answers"
+ * calls transient (429, 502, 503, 504) are worth it.
  *
  *	struct retry again = { .what = "lookup" };
  *	do
@@ -19,7 +19,7 @@
  *	while (retry_again(&again, r, &reply, f));
  *
  * A request that makes something is safe to ask twice under an Idempotency-Key:
- * the same one, with the same bytes, is one thing (cloud/idempotency.h).
+ * the same one, with the same bytes, is one thing (client/cloud/idempotency.h).
  *
  * What has something to lose, a sandbox or an image to be registered, has
  * patience besides: while there is no answer at all, as over a link that is
@@ -41,8 +41,8 @@ struct patience {
 };
 
 /*
- * As long as a sandbox lives that nobody reaches (WIRE.md section 7): after
- * that there is nothing to wait for.
+ * As long as a sandbox lives that nobody reaches
+ * (tl-wire(7), "Sandbox lifecycle"): after that there is nothing to wait for.
  */
 #define PATIENCE_S		300
 
@@ -106,7 +106,10 @@ bool	retry_again(struct retry *, int r, const struct http_reply *,
 /* TL_RETRY_SECOND_MS, or 1000. */
 long	retry_second_ms(void);
 
-/* Whether an answer is one that may be better in a while (WIRE.md 10.3). */
+/*
+ * Whether an answer is one that may be better in a while
+ * (tl-wire(7), "Transient answers").
+ */
 bool	retry_transient(const struct http_reply *);
 
 #endif

@@ -221,7 +221,7 @@ settings_load(struct settings *s, struct fail *f)
 	for (what = 0; what < SETTINGS; what++) {
 		const char *value = getenv(names[what].env);
 
-		/* An empty one is unset (WIRE.md 1.2). */
+		/* An empty one is unset (tl-wire(7), "Configuration"). */
 		if (value == NULL || *value == '\0')
 			continue;
 		s->value[SETTINGS_ENVIRONMENT][what] = value;

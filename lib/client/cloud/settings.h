@@ -9,9 +9,10 @@
 
 /*
  * What the programs that talk to a server are set to, each value out of the
- * nearest place that has it: an option, the environment (WIRE.md 1.2's names),
- * the user's file.  Nothing is ever read from the working directory: a file
- * there may be anybody's, and an address in it would get the user's key.
+ * nearest place that has it: an option, the environment (the names of
+ * tl-wire(7), "Configuration"), the user's file.  Nothing is ever read from
+ * the working directory: a file there may be anybody's, and an address in it
+ * would get the user's key.
  *
  * The file is $XDG_CONFIG_HOME/tl/config, else $HOME/.config/tl/config, of
  * core/conf.h's lines; both variables count only as absolute paths, as the XDG

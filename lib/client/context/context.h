@@ -10,7 +10,7 @@
 
 /*
  * A build context: a folder, the ignore file that counts for it, and what of
- * it goes to the builder (WIRE.md 13).
+ * it goes to the builder (tl-wire(7), "Build context").
  *
  * It is listed first, so that what is wrong is found before a byte is sent,
  * and read afterwards.  What changes in between: a folder that became a link

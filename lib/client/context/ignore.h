@@ -7,7 +7,8 @@
 #include "core/fail.h"
 
 /*
- * The patterns of an ignore file, with Docker's meaning (WIRE.md 13.2):
+ * The patterns of an ignore file, with Docker's meaning
+ * (tl-wire(7), "Ignore files"):
  *
  *	a line that starts with # is a comment; a byte order mark, a CR at
  *	the end of a line, blanks around a pattern are dropped; a pattern is

@@ -9,10 +9,11 @@
 #include "core/fail.h"
 
 /*
- * The headers of a GNU tar archive (WIRE.md 13.3): magic "ustar  ", names of
- * any bytes, those over 100 bytes in a long-name entry before the header,
- * numbers that octal digits cannot hold in base 256.  Unlike pax it holds
- * names that are not UTF-8, and GNU tar, busybox and bsdtar all read it.
+ * The headers of a GNU tar archive (tl-wire(7), "Sending the context"): magic
+ * "ustar  ", names of any bytes, those over 100 bytes in a long-name entry
+ * before the header, numbers that octal digits cannot hold in base 256.
+ * Unlike pax it holds names that are not UTF-8, and GNU tar, busybox and
+ * bsdtar all read it.
  *
  * Why not libarchive: its archive is the same byte for byte and costs 3 % of
  * speed, but to load it and the 13 libraries behind it takes 1.3 to 2.3 ms, and

@@ -11,7 +11,7 @@
 /*
  * What a Dockerfile wants of the server: the image it builds on, the other
  * images that could be templates of ours, and what in it has no effect or
- * cannot be looked up (WIRE.md section 12).
+ * cannot be looked up (tl-wire(7), "Dockerfile reading").
  *
  * Where the published client misreads a Dockerfile, this follows BuildKit;
  * tests/11-plan.t has both answers to each such case.
@@ -59,9 +59,9 @@ int	plan_write(const struct plan *, const char *name, bool is_public,
 	    struct fail *);
 
 /*
- * The name an image is registered under if the user gives none (WIRE.md
- * section 16): of the file's path, and of the folder it is in; or of an
- * imported reference.  *out is malloc'ed.
+ * The name an image is registered under if the user gives none
+ * (tl-wire(7), "Registered name"): of the file's path, and of the folder it is
+ * in; or of an imported reference.  *out is malloc'ed.
  */
 int	plan_name(const char *path, char **out, struct fail *);
 int	plan_import_name(const char *reference, char **out, struct fail *);

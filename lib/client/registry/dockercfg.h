@@ -6,7 +6,8 @@
 #include "core/fail.h"
 
 /*
- * Registry credentials out of Docker's configuration (WIRE.md 15.1).
+ * Registry credentials out of Docker's configuration
+ * (tl-wire(7), "Registry credentials").
  *
  * They are secrets: no message holds one, and buffers that held one are
  * overwritten.  What a helper or store is asked for is only what is wanted.

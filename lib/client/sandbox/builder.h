@@ -4,7 +4,7 @@
 #include "core/fail.h"
 
 /*
- * The builder process in the sandbox (WIRE.md section 11).
+ * The builder process in the sandbox (tl-wire(7), "Builder process").
  */
 #define BUILDER_DIR	"/var/lib/tensorlake/rootfs-builder/build"
 #define BUILDER_PATH	"/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -12,7 +12,7 @@
 #include "client/sandbox/process_run.h"
 #include "core/json.h"
 
-#define FULL_PERCENT	95	/* WIRE.md 10.5 */
+#define FULL_PERCENT	95	/* tl-wire(7), "Diagnosis" */
 
 static bool
 has_word(const char *s, size_t n, const char *word)

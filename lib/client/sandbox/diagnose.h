@@ -8,7 +8,8 @@
 
 /*
  * Why a build may have failed, as far as its sandbox, its builder's end and
- * what it said can tell (WIRE.md 10.5).  Words count whatever their case.
+ * what it said can tell (tl-wire(7), "Diagnosis").  Words count whatever their
+ * case.
  */
 struct diagnosis {
 	bool		memory;		/* there was not enough */

@@ -10,8 +10,8 @@
 /*
  * Server-sent events, read as they come in: the data of each, by the rules of
  * the HTML standard (section 9.2.6).  Names, ids and retry times mean nothing
- * here (WIRE.md section 9.4).  What a stream ends amid is dropped, as the
- * standard has it.
+ * here (tl-wire(7), "Following output").  What a stream ends amid is dropped,
+ * as the standard has it.
  */
 struct events {
 	/* Told the data of an event; -1 ends it, with the fail filled. */

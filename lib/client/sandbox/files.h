@@ -7,8 +7,8 @@
 #include "client/sandbox/reach.h"
 
 /*
- * Files of a sandbox, through its proxy (WIRE.md section 13.4): whole files,
- * written and read by absolute path.
+ * Files of a sandbox, through its proxy (tl-wire(7), "Files of a sandbox"):
+ * whole files, written and read by absolute path.
  */
 struct files {
 	struct reach	*reach;

@@ -128,7 +128,8 @@ lifecycle_write(const struct lifecycle *s, struct buf *out, struct fail *f)
 
 /*
  * A string that is taken over if there is none yet: the answer to create wins
- * over later ones (WIRE.md 8.1, 8.2).  A blank one is none.
+ * over later ones (tl-wire(7), "Proxy address" and "Requests to the proxy").
+ * A blank one is none.
  */
 static int
 adopt(const struct span *doc, const char *name, char **to, struct fail *f)
@@ -294,7 +295,7 @@ call_free(struct call *c)
 	cloud_headers_free(&c->head);
 }
 
-/* A 504 with a document is a sandbox that is slow: WIRE.md 7. */
+/* A 504 with a document is a slow sandbox: tl-wire(7), "Create". */
 static bool
 slow(int made, const struct http_reply *reply)
 {

@@ -9,8 +9,8 @@
 #include "core/span.h"
 
 /*
- * A sandbox from its creation to its end (WIRE.md section 7), and the document
- * that says what is known of it.
+ * A sandbox from its creation to its end (tl-wire(7), "Sandbox lifecycle"),
+ * and the document that says what is known of it.
  *
  * The strings are malloc'ed, NULL where nothing is known.  Start one with
  * LIFECYCLE_INIT, end it with lifecycle_free(), which may be called twice.
@@ -22,7 +22,7 @@ struct lifecycle {
 	char		*proxy_url;
 	/*
 	 * Where older servers put it.  Counts only if no sandbox_url comes,
-	 * so until it runs it is kept apart (WIRE.md 8.1).
+	 * so until it runs it is kept apart (tl-wire(7), "Proxy address").
 	 */
 	char		*ingress;
 	char		*route_hint;
@@ -66,7 +66,8 @@ int	lifecycle_create(struct exchange *, struct lifecycle *,
 
 /*
  * Ask how it is, and note it.  EX_TEMPFAIL if that may be better in a while
- * (WIRE.md 10.3, and no connection); EX_UNAVAILABLE if it is gone.
+ * (tl-wire(7), "Transient answers", and no connection); EX_UNAVAILABLE if it
+ * is gone.
  */
 int	lifecycle_get(struct exchange *, struct lifecycle *, struct fail *);
 /* The same for whoever waits for the answer only so long. */

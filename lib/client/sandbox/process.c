@@ -47,7 +47,10 @@ ended(const struct span *s, struct process_end *end, bool *vague,
 		r = flag(&last, "oom_killed", &last_oom, f);
 	if (r == -1)
 		goto out;
-	/* The order of WIRE.md 9.5; a code is a code, whatever the status. */
+	/*
+	 * The order of tl-wire(7), "End of a process"; a code is a code,
+	 * whatever the status.
+	 */
 	r = 1;
 	end->oom = oom || last_oom || strcmp(status, "oom_killed") == 0;
 	if (end->oom)

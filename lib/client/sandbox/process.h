@@ -8,9 +8,9 @@
 #include "core/span.h"
 
 /*
- * A command run in a sandbox, and what its daemon says of one: WIRE.md
- * section 9.  No request leaves here; process_run.h has the way from a start
- * to the end.
+ * A command run in a sandbox, and what its daemon says of one:
+ * tl-wire(7), "Processes".  No request leaves here; process_run.h has the way
+ * from a start to the end.
  */
 struct process {
 	const char		*command;

@@ -9,13 +9,13 @@
 #include "core/json.h"
 #include "core/stop.h"
 
-#define ATTEMPTS	10	/* WIRE.md 9.7 */
+#define ATTEMPTS	10	/* tl-wire(7), "Reattach" */
 #define SECOND_MS	1000L
 #define FIRST_MS	20L	/* a process often ends right behind its eof */
 #define SOON_MS		100L
 #define ASLEEP_MS	600000L	/* a sandbox that does not run is waited for */
 #define STOOD_MS	900	/* one that was answered so long ago did not fail */
-#define CODE_TRIES	10	/* WIRE.md 9.3 */
+#define CODE_TRIES	10	/* tl-wire(7), "Output in one document" */
 #define CODE_MS		200L
 #define STREAMS		3	/* stdout, stderr, any other word */
 
@@ -104,7 +104,10 @@ on_event(void *arg, const char *p, size_t n, struct fail *f)
 	unsigned stream = PROCESS_STDOUT;
 	struct fail ignored;
 
-	/* Heartbeats and words to come: skipped, as WIRE.md 9.4 has it. */
+	/*
+	 * Heartbeats and words to come: skipped, as
+	 * tl-wire(7), "Following output", has it.
+	 */
 	if (span_parse(&doc, p, n, &ignored) == -1 || !span_is_object(&doc) ||
 	    span_get(&doc, "line", &text, &ignored) != 1 ||
 	    !span_is_string(&text) ||

@@ -8,7 +8,7 @@
  * The output of a process, line by line as it comes, until it has ended; and
  * how it ended.  A lost connection loses nothing: the daemon keeps the output
  * and replays it, and each line is handed on once.  Ten failures in a row end
- * it, but for those in which the link's patience lasts (cloud/retry.h).
+ * it, but for those in which the link's patience lasts (client/cloud/retry.h).
  */
 int	process_follow(const struct process_link *, int64_t pid,
 	    struct process_end *, struct fail *);

@@ -23,7 +23,10 @@ process_kill(const struct process_link *l, int64_t pid, struct fail *f)
 		return -1;
 	call.req.timeout_ms = KILL_MS;
 	r = exchange_do(l->reach->x, &call.req, &reply, KILL_MS, f);
-	/* Without its sandbox no process goes on (WIRE.md 10.1). */
+	/*
+	 * Without its sandbox no process goes on
+	 * (tl-wire(7), "Error documents").
+	 */
 	if (r == 0 && reply.status / 100 != 2 && reply.status != 404 &&
 	    (reply.body.len == 0 ||
 	    strstr(reply.body.data, "SANDBOX_NOT_RUNNING") == NULL))

@@ -7,7 +7,7 @@
 #include "core/stop.h"
 
 #define PROCESSES	"/api/v1/processes"
-#define STARTS		3	/* WIRE.md 9.6 */
+#define STARTS		3	/* tl-wire(7), "Lost start" */
 #define LISTS		17	/* over about ten seconds */
 #define LIST_FIRST_MS	50L
 #define SECOND_MS	1000L

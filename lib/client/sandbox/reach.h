@@ -13,14 +13,16 @@
  * gone.
  *
  * A sandbox's lease is shorter than a long build, and any request to its
- * proxy renews it (WIRE.md sections 7 and 11): so there is a ping.
+ * proxy renews it (tl-wire(7), "Sandbox lifecycle" and "Builder process"): so
+ * there is a ping.
  *
- * No connection, no answer, a 404 for the sandbox and what WIRE.md 10.3 calls
- * transient may each pass, and may each mean that there is no sandbox any
- * more.  The lifecycle knows (WIRE.md section 7), so it is asked once such a
- * thing happens, at most once a second, and for a few seconds only: one that
- * does not answer leaves it open.  So a link that is down is waited out, with
- * patience, and what has become of the sandbox is known once it is back.
+ * No connection, no answer, a 404 for the sandbox and a transient answer
+ * (tl-wire(7), "Transient answers") may each pass, and may each mean that
+ * there is no sandbox any more.  The lifecycle knows
+ * (tl-wire(7), "Sandbox lifecycle"), so it is asked once such a thing happens,
+ * at most once a second, and for a few seconds only: one that does not answer
+ * leaves it open.  So a link that is down is waited out, with patience, and
+ * what has become of the sandbox is known once it is back.
  */
 enum reach_told {
 	REACH_UNTOLD,		/* not asked, or no answer */

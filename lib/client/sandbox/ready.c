@@ -29,7 +29,7 @@ news(const struct ready *w, char *last, const struct fail *f)
 	w->note(f->msg);
 }
 
-/* Once it runs: the address in the order of WIRE.md 8.1. */
+/* Once it runs: the address, by tl-wire(7), "Proxy address". */
 static int
 settle(struct lifecycle *s, const struct cloud *cloud, struct fail *f)
 {
@@ -121,7 +121,10 @@ ready_answering(struct exchange *x, const struct lifecycle *s,
 
 	reach_init(&reach, x, &sandbox);
 	for (;;) {
-		/* Started anew each time, no list between: WIRE.md 8.3. */
+		/*
+		 * Started anew each time, no list between:
+		 * tl-wire(7), "Readiness".
+		 */
 		r = process_start_once(&link, &nothing, &how.pid, f);
 		if (r == 0)
 			r = process_follow(&link, how.pid, &how, f);

@@ -19,7 +19,7 @@ struct ready {
 /* Until it runs; the proxy's address is known then. */
 int	ready_running(struct exchange *, struct lifecycle *,
 	    const struct ready *, struct fail *);
-/* Until its proxy has run a command: WIRE.md 8.3. */
+/* Until its proxy has run a command: tl-wire(7), "Readiness". */
 int	ready_answering(struct exchange *, const struct lifecycle *,
 	    const struct ready *, struct fail *);
 

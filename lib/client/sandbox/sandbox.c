@@ -136,7 +136,10 @@ sandbox_call(struct sandbox_call *c, const struct sandbox *s,
 	if (local)
 		len = strcspn(url, "?#");
 	else {
-		/* Elsewhere the path is dropped: WIRE.md 8.2. */
+		/*
+		 * Elsewhere the path is dropped:
+		 * tl-wire(7), "Requests to the proxy".
+		 */
 		len = (size_t)(strchr(url, ':') + 3 - url);
 		len += strcspn(url + len, "/?#");
 	}

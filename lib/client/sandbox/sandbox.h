@@ -7,7 +7,7 @@
 
 /*
  * The builder sandbox: what the sandbox document says of it, and how a request
- * reaches its proxy (WIRE.md section 8.2).
+ * reaches its proxy (tl-wire(7), "Requests to the proxy").
  */
 struct sandbox {
 	char	*id;

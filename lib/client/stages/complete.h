@@ -20,9 +20,9 @@ int	complete_signed_uri(const struct prepared *,
  *
  * A lost answer is asked for again, always with the same Idempotency-Key for
  * the same build and body; a server that does not know the header takes the
- * same body twice (WIRE.md section 21), or refuses the second as done.  Where
- * the image may be registered all the same, of which a 2xx without a JSON
- * value (EX_PROTOCOL) is a case, too, the message says so.
+ * same body twice (tl-wire(7), "Open points"), or refuses the second as done.
+ * Where the image may be registered all the same, of which a 2xx without a
+ * JSON value (EX_PROTOCOL) is a case, too, the message says so.
  */
 int	complete_post(const struct completion *, const char *build_id,
 	    struct http *, const struct cloud *, struct ledger *,

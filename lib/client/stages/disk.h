@@ -9,7 +9,8 @@
 
 /*
  * How large the image's root file system is, and in how many parts its
- * snapshot is uploaded (WIRE.md section 6).  A megabyte is 1,048,576 bytes.
+ * snapshot is uploaded (tl-wire(7), "Disk sizes and part count").  A megabyte
+ * is 1,048,576 bytes.
  */
 #define DISK_MIB	(UINT64_C(1) << 20)
 #define DISK_DEFAULT_MB	10240

@@ -12,8 +12,8 @@
 
 /*
  * A value under its snake name, else its camel name.  A snake name that is
- * there hides the other, whatever it holds (WIRE.md section 17): 1 and the
- * value, 0 without one.
+ * there hides the other, whatever it holds
+ * (tl-wire(7), "Metadata and complete"): 1 and the value, 0 without one.
  */
 static int
 either(const struct span *doc, const char *snake, const char *camel,
@@ -110,7 +110,10 @@ need(const char *s, const char *name, struct fail *f)
 	return fail_set(f, EX_DATAERR, "%s: missing", name);
 }
 
-/* WIRE.md section 17.1, the merged rule, the seed's without a signed URI. */
+/*
+ * tl-wire(7), "Snapshot URI", the merged rule, the seed's without a signed
+ * URI.
+ */
 static int
 choose_uri(struct completion *c, const struct span *doc,
     const struct prepared *p, const char *signed_uri, struct fail *f)

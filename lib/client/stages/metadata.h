@@ -10,7 +10,7 @@
 
 /*
  * From the builder's metadata.json to the request that completes the build
- * (WIRE.md section 17).
+ * (tl-wire(7), "Metadata and complete").
  *
  * The strings are the struct's own.  Start with COMPLETION_INIT, end with
  * completion_free().

@@ -87,7 +87,7 @@ read_references(struct prepare *p, const struct span *plan, struct fail *f)
 		return -1;
 	free(import);
 	while (span_next(&refs, &pos, NULL, &entry) == 1) {
-		/* An import looks nothing up (WIRE.md section 12.4). */
+		/* An import looks nothing up (tl-wire(7), "Import"). */
 		if (r == 1)
 			return fail_set(f, EX_DATAERR,
 			    "references: an import has none");

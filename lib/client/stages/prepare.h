@@ -11,7 +11,8 @@
 
 /*
  * From a plan to the server's answer: look the plan's references up in their
- * order, ask the server to prepare the build (WIRE.md sections 4 and 5).
+ * order, ask the server to prepare the build (tl-wire(7), "Template lookup"
+ * and "Prepare").
  *
  * The strings are the struct's own.  Start with PREPARE_INIT, end with
  * prepare_free().

@@ -6,8 +6,9 @@
 #include "core/json.h"
 
 /*
- * Upstream puts the build id into a URL's path as it is (WIRE.md section 5).
- * So do we, and therefore refuse one that would make another path of it.
+ * Upstream puts the build id into a URL's path as it is
+ * (tl-wire(7), "Prepare").  So do we, and therefore refuse one that would make
+ * another path of it.
  */
 static int
 check_build_id(const char *id, struct fail *f)

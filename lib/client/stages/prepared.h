@@ -9,9 +9,9 @@
 #include "core/span.h"
 
 /*
- * The server's answer to prepare: what the client needs of it (WIRE.md
- * section 5), checked, and where the rest lies.  The text itself is never
- * changed or printed anew.
+ * The server's answer to prepare: what the client needs of it
+ * (tl-wire(7), "Prepare"), checked, and where the rest lies.  The text itself
+ * is never changed or printed anew.
  *
  * The strings are the struct's own; the spans point into the text that was
  * read, which must outlive it.  Start with PREPARED_INIT, end with
@@ -37,7 +37,7 @@ struct prepared {
 	char		*rel_path;
 	char		*snapshot_uri;	/* the legacy path's; or NULL */
 
-	bool		 has_parent;	/* of WIRE.md section 6: an object */
+	bool		 has_parent;	/* an object, not null */
 	struct span	 parent;
 	char		*parent_uri;	/* its parentManifestUri */
 	bool		 has_parent_disk;

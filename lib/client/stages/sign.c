@@ -213,7 +213,8 @@ ask_either(struct sign *s, struct target *t, enum sign_dialect *d,
 /*
  * Whether an answer can be used.  Blocks are opaque, so little is asked of
  * one: that it is JSON and no null, and an upload's uri, if it has one or its
- * dialect promises one (WIRE.md section 14), a string that is not empty.
+ * dialect promises one (tl-wire(7), "Signed block"), a string that is not
+ * empty.
  */
 static int
 check(const struct target *t, enum sign_dialect d,
@@ -322,7 +323,7 @@ uris_free(struct uris *u)
 	free(u->list);
 }
 
-/* The URI of one entry (WIRE.md section 14.1); *uri stays NULL without. */
+/* The URI of one entry (tl-wire(7), "Splicing"); *uri stays NULL without. */
 static int
 entry_uri(const struct span *entry, char **uri, struct fail *f)
 {

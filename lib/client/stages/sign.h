@@ -13,7 +13,7 @@
 
 /*
  * Signed URLs for what a build reads and writes, asked of the dataplane
- * through the sandbox's proxy (WIRE.md section 14).
+ * through the sandbox's proxy (tl-wire(7), "Signing").
  *
  * SIGN_AUTO sends the seed's dialect first; a server that refuses it as
  * malformed (400, 404, 405, 415, 422) is asked once more in the merged one, and

@@ -191,7 +191,10 @@ wrong(const struct map *t, const char *member, const char *what,
 	return fail_set(f, EX_DATAERR, "%s: %s: %s", t->name, member, what);
 }
 
-/* A block may not reach deeper than readers go (WIRE.md section 15.2). */
+/*
+ * A block may not reach deeper than readers go
+ * (tl-wire(7), "Bytes and values").
+ */
 static int
 fits(const struct span *block, size_t level, const struct map *t,
     const char *member, struct fail *f)
@@ -286,7 +289,7 @@ set_images(struct splice *x, const struct span *blocks, struct fail *f)
 	return 0;
 }
 
-/* WIRE.md section 14.1, in its order. */
+/* In the order of tl-wire(7), "Splicing". */
 static int
 set_signed(struct splice *x, struct fail *f)
 {
@@ -355,7 +358,7 @@ set_signed(struct splice *x, struct fail *f)
 	return images ? set_images(x, &pick[S_IMAGES].value, f) : 0;
 }
 
-/* WIRE.md section 15: what the plan and the options add. */
+/* tl-wire(7), "Spec": what the plan and the options add. */
 static int
 set_plan(struct splice *x, struct fail *f)
 {

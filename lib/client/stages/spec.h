@@ -9,7 +9,10 @@
 #include "core/map.h"
 #include "core/span.h"
 
-/* Where everything lies in the sandbox (WIRE.md sections 11 and 15). */
+/*
+ * Where everything lies in the sandbox (tl-wire(7), "Builder process" and
+ * "Spec").
+ */
 #define SPEC_BUILD_DIR	"/var/lib/tensorlake/rootfs-builder/build"
 
 struct spec_options {
@@ -22,10 +25,10 @@ struct spec_options {
 };
 
 /*
- * The builder's input, spec.json: the prepared text with members set (WIRE.md
- * sections 14.1, 15).  A member that is there has its value's bytes replaced;
- * one that is not is added at the end of its object.  Every other byte stays,
- * and a signed block goes in as it came.
+ * The builder's input, spec.json: the prepared text with members set
+ * (tl-wire(7), "Splicing" and "Spec").  A member that is there has its value's
+ * bytes replaced; one that is not is added at the end of its object.  Every
+ * other byte stays, and a signed block goes in as it came.
  *
  * A spec is a list of pieces of the texts it was made from, which must outlive
  * it: nothing long is copied.  Start with SPEC_INIT, end with spec_free().

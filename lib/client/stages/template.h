@@ -10,8 +10,9 @@
 #include "core/span.h"
 
 /*
- * A sandbox template, what is read of the server's (WIRE.md section 4).
- * Start with TEMPLATE_INIT, end with template_free().
+ * A sandbox template, what is read of the server's
+ * (tl-wire(7), "Template lookup").  Start with TEMPLATE_INIT, end with
+ * template_free().
  */
 struct template {
 	char	*id;

@@ -11,8 +11,10 @@
 #include "region/sign/config.h"
 
 /*
- * platform-api over HTTP: WIRE.md sections 3, 4, 5, 17, 19 and 21, and the way
- * to the sandbox lifecycle.  The list of requests is in tl-platformd(8).
+ * platform-api over HTTP: tl-wire(7), "Scope", "Template lookup", "Prepare",
+ * "Metadata and complete", "Other template requests" and "Open points", and
+ * the way to the sandbox lifecycle.  The list of requests is in
+ * tl-platformd(8).
  */
 struct api {
 	struct platform		*platform;

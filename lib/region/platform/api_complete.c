@@ -7,7 +7,7 @@
 #include "region/platform/api_impl.h"
 #include "region/sign/path.h"
 
-/* What completes a build, WIRE.md section 17.2. */
+/* What completes a build, tl-wire(7), "Complete". */
 struct completion {
 	struct platform_template	t;	/* of the snapshot */
 	struct buf			text;	/* in one spelling */

@@ -118,7 +118,10 @@ begin(struct serve_request *r, void *arg)
 		serve_error(r, 503, "unavailable", "out of memory");
 		return;
 	}
-	/* An API URL that ends in a slash gives two (WIRE.md 1.1). */
+	/*
+	 * An API URL that ends in a slash gives two
+	 * (tl-wire(7), "Base addresses").
+	 */
 	while (r->path[0] == '/' && r->path[1] == '/')
 		r->path++;
 	if (strncmp(r->path, lifecycle_prefix,

@@ -362,8 +362,8 @@ parent_json(const struct api *a, struct jout *j, const struct prepare *p,
 
 /*
  * One entry as it was asked for, and where its snapshot is.  Only the newest
- * clients have one signed that comes without a download (WIRE.md 14.1), so
- * what can be read from here is signed here.
+ * clients have one signed that comes without a download
+ * (tl-wire(7), "Splicing"), so what can be read from here is signed here.
  */
 static int
 image_json(const struct api *a, struct jout *j, const struct source *s,
@@ -422,7 +422,7 @@ images_json(const struct api *a, struct jout *j, const struct prepare *p,
 	return 0;
 }
 
-/* The answer to prepare, WIRE.md section 5. */
+/* The answer to prepare, tl-wire(7), "Prepare". */
 static int
 prepare_json(struct api *a, struct prepare *p, struct buf *out,
     struct fail *f)

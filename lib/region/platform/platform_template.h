@@ -9,7 +9,8 @@
 #include "core/span.h"
 
 /*
- * A sandbox template: a name that stands for a snapshot (WIRE.md section 4).
+ * A sandbox template: a name that stands for a snapshot
+ * (tl-wire(7), "Template lookup").
  *
  * The strings are the struct's own; NULL is absent, as is 0 of a size.  Start
  * with PLATFORM_TEMPLATE_INIT, end with platform_template_free(), which may be

@@ -7,8 +7,8 @@
 #include "region/serve/serve.h"
 
 /*
- * The files of a sandbox over HTTP: WIRE.md section 8, on /api/v1/files.  All
- * is done as the sandbox's user.
+ * The files of a sandbox over HTTP: tl-wire(7), "Sandbox proxy", on
+ * /api/v1/files.  All is done as the sandbox's user.
  *
  * begin() opens what a PUT writes to, or answers; it is NULL for what is no
  * PUT.  body() is for a PUT alone; done() answers; gone() frees it, NULL too.

@@ -42,7 +42,7 @@ status_word(enum sandbox_status status)
 	    status == SANDBOX_RUNNING ? "running" : "terminated";
 }
 
-/* WIRE.md 7: id, and never sandbox_id beside it. */
+/* id, and never sandbox_id beside it: tl-wire(7), "Wait". */
 static void
 describe(struct sandbox *sb, const char *url, struct jout *j)
 {

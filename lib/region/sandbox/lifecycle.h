@@ -8,8 +8,8 @@
 #include "region/serve/serve.h"
 
 /*
- * Creating, showing and deleting sandboxes: WIRE.md section 7, on
- * /v1/namespaces/{ns}/sandboxes and /sandboxes.
+ * Creating, showing and deleting sandboxes: tl-wire(7), "Sandbox lifecycle",
+ * on /v1/namespaces/{ns}/sandboxes and /sandboxes.
  */
 #define LIFECYCLE_BODY_MAX	(64U << 10)
 

@@ -8,7 +8,10 @@
 #include "core/json.h"
 #include "region/sandbox/output.h"
 
-/* A silent stream is cut by proxies after a minute; WIRE.md 10.1. */
+/*
+ * A silent stream is cut by proxies after a minute;
+ * tl-wire(7), "Error documents".
+ */
 #define HEARTBEAT_MS	15000
 /* How long one look at a quiet process may take. */
 #define LOOK_MS		500
@@ -34,7 +37,7 @@ struct output {
 	/* Followed. */
 	int64_t		 beat_ms;	/* when something was last sent */
 	int64_t		 until_ms;	/* run: kill it then; 0: never */
-	bool		 run;		/* WIRE.md 9.8's framing */
+	bool		 run;		/* as tl-wire(7), "Run", has it */
 };
 
 /* Takes over the reference to p; NULL after having answered. */
@@ -101,7 +104,7 @@ hand_on(struct output *w, char *p, size_t max)
 	return (ssize_t)n;
 }
 
-/* WIRE.md 9.3, S: all lines so far. */
+/* tl-wire(7), "Output in one document": all lines so far. */
 static int
 add_listed(struct output *w, struct fail *f)
 {

@@ -7,9 +7,9 @@
 #include "region/serve/serve.h"
 
 /*
- * What a process prints, over HTTP: WIRE.md 9.3 and 9.8.  stream is one of
- * enum outlog_stream, or -1 for both.  Both answer, and take over the
- * reference to the process.
+ * What a process prints, over HTTP: tl-wire(7), "Output in one document" and
+ * "Run".  stream is one of enum outlog_stream, or -1 for both.  Both answer,
+ * and take over the reference to the process.
  */
 
 /* All lines so far. */

@@ -58,7 +58,7 @@ void	 proc_ref(struct sandbox *, struct proc *);
 void	 proc_put(struct sandbox *, struct proc *);
 /* A signal for its group; false if it has ended. */
 bool	 proc_kill(struct sandbox *, struct proc *, int sig);
-/* WIRE.md 9.1's object.  Under the lock. */
+/* The object of tl-wire(7), "Starting a process".  Under the lock. */
 void	 proc_describe(const struct proc *, struct jout *);
 
 /* The thread's part: what the sandbox's init says, what processes print. */

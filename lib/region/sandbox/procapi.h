@@ -5,8 +5,9 @@
 #include "region/serve/serve.h"
 
 /*
- * The processes of a sandbox over HTTP: WIRE.md section 9.  Everything on
- * /api/v1/processes, S's stdout and stderr as well as the event streams.
+ * The processes of a sandbox over HTTP: tl-wire(7), "Processes".  Everything
+ * on /api/v1/processes, the seed's stdout and stderr as well as the event
+ * streams.
  */
 #define PROCAPI_BODY_MAX	(1U << 20)
 

@@ -8,9 +8,10 @@
 #include "region/serve/serve.h"
 
 /*
- * The way into a sandbox: WIRE.md sections 8 to 10.1, 13.4 and 14, on
- * /api/v1/.  Processes, their output, files, health; blob/sign is passed on
- * to the dataplane.
+ * The way into a sandbox: tl-wire(7), "Sandbox proxy", "Processes",
+ * "Error documents", "Files of a sandbox" and "Signing", on /api/v1/.
+ * Processes, their output, files, health; blob/sign is passed on to the
+ * dataplane.
  */
 bool	proxy_path(const struct serve_request *);
 /*

@@ -10,11 +10,11 @@ struct host;
 /*
  * Multipart uploads that sandboxes have asked for, released when they end.
  *
- * A sign request (WIRE.md 14) opens an upload whose id only its answer says;
- * where that is lost on its way nobody can name it.  So each key that a
- * sandbox asks an upload for is in state/ID/uploads, a line a key, before the
- * request goes on to the dataplane.  When the sandbox has ended, a thread asks
- * the dataplane to release whatever is open there, as in
+ * A sign request (tl-wire(7), "Sign request") opens an upload whose id only
+ * its answer says; where that is lost on its way nobody can name it.  So each
+ * key that a sandbox asks an upload for is in state/ID/uploads, a line a key,
+ * before the request goes on to the dataplane.  When the sandbox has ended, a
+ * thread asks the dataplane to release whatever is open there, as in
  * region/sign/dataplane.h, and again until it has: after a fifth of a second,
  * then twice as long each time up to five minutes, and whenever another's were
  * released.  Until then state/ID stays, with uploads and ended.json; a new

@@ -186,7 +186,10 @@ keys_caller(const struct keys *k, struct serve_request *r, struct key *key)
 	}
 	if (mine == NULL)
 		return unknown(r, "the token is not known here");
-	/* A key has one scope, whatever else is sent (WIRE.md 1.2). */
+	/*
+	 * A key has one scope, whatever else is sent
+	 * (tl-wire(7), "Configuration").
+	 */
 	if (!mine->key.pat) {
 		*key = mine->key;
 		return 0;

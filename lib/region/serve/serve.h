@@ -123,7 +123,10 @@ void	serve_reply(struct serve_request *, unsigned status, const char *type,
  */
 void	serve_reply_json(struct serve_request *, unsigned status,
 	    struct jout *);
-/* {"error": TEXT, "code": WORD}, as WIRE.md 10.1 and 21 have it. */
+/*
+ * {"error": TEXT, "code": WORD}, as tl-wire(7), "Error documents" and
+ * "Open points", have it.
+ */
 void	serve_error(struct serve_request *, unsigned status, const char *code,
 	    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* 405: these methods, as Allow lists them, are possible here. */

@@ -9,8 +9,8 @@
 #include "region/serve/serve.h"
 
 /*
- * POST /api/v1/blob/sign (WIRE.md 14), behind a proxy that has authenticated
- * the caller and names the sandbox in X-Tensorlake-Sandbox-Id.
+ * POST /api/v1/blob/sign (tl-wire(7), "Signing"), behind a proxy that has
+ * authenticated the caller and names the sandbox in X-Tensorlake-Sandbox-Id.
  *
  * POST /api/v1/blob/release {"rel_path": PATH} aborts every multipart
  * upload that is open at a path of the sandbox's project; {"released": N} says

@@ -9,8 +9,8 @@
 #include "region/sign/config.h"
 
 /*
- * A sign request (WIRE.md 14, both dialects), held against the rules of the
- * project of the sandbox that sent it.
+ * A sign request (tl-wire(7), "Sign request", both dialects), held against the
+ * rules of the project of the sandbox that sent it.
  *
  * Failing is EX_DATAERR for a malformed request (400) and EX_NOPERM for one
  * that reaches for what is not the caller's (403).
