@@ -131,6 +131,15 @@ int	http_refused(const struct http_reply *, const char *what,
 	    struct fail *);
 
 /*
+ * Where a link in an answer leads, absolute or relative to the URL that was
+ * asked for, without its fragment.  EX_PROTOCOL if it is no link, or leads to
+ * another server than that one: another scheme, host or port, or somebody's
+ * name in it.
+ */
+int	http_link(const char *url, const char *link, struct buf *,
+	    struct fail *);
+
+/*
  * 1 if the URL's host is localhost, 127.0.0.0/8 or [::1]; 0 if it is not, or
  * if it is no URL; -1 out of memory.
  */
