@@ -65,5 +65,5 @@ is "files of lib stand on each other in one direction" \
     "$(tsort edges 2>&1 >sorted)" ''
 
 only microhttpd.h 'lib/region/serve/serve(_[a-z]*)?\.c'
-only curl/curl.h lib/core/http.c
+only curl/curl.h 'lib/core/http(_[a-z]*)?\.[ch]'
 only jv.h lib/core/json_double.c

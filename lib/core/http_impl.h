@@ -1,0 +1,41 @@
+#ifndef TL_CORE_HTTP_IMPL_H
+#define TL_CORE_HTTP_IMPL_H
+
+#include <curl/curl.h>
+
+#include "core/http.h"
+
+/* What the files of the client share: a client, and a request under way. */
+
+struct transfer {
+	struct transfer			*next;
+	CURL				*easy;
+	struct curl_slist		*headers;
+	const struct http_request	*req;
+	struct http_reply		*reply;
+	struct http			*http;
+	size_t				 body_at;	/* sent of req->body */
+	int64_t				 begun;		/* monotonic, ms */
+	int64_t				 moved;		/* last byte, ms */
+	curl_off_t			 bytes;		/* both ways, then */
+	bool				 finished;	/* not yet reported */
+	char				 error[CURL_ERROR_SIZE];
+	char				 shown[256];	/* "GET http://..." */
+};
+
+struct http {
+	CURLM		*multi;
+	struct transfer	*list;
+	bool		 plain;
+	bool		 verbose;
+	int64_t		 deadline;	/* 0: none */
+	long		 stall_s;
+	const char	*ca;
+};
+
+/* The handle set for the request; -1 out of memory. */
+int	http_transfer_set(struct transfer *, bool local);
+/* libcurl's result becomes the reply's. */
+void	http_transfer_end(struct transfer *, CURLcode);
+
+#endif
