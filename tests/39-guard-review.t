@@ -119,3 +119,32 @@ is 'odd names: only the end of it again' "$(seen '[.[] |
     select(.target | test("/sandbox-template-builds$|/complete$")) |
     .target | split("/")[-1]] | join(" ")')" \
     'sandbox-template-builds complete complete'
+
+# --- at a terminal
+
+terminal () {
+	env TERM=xterm python3 "$here/data/terminal.py" "$@"
+}
+
+# shellcheck disable=SC2016
+try 'stopped' terminal tl-guard -- \
+    sh -c 'echo "$TL_MARK stage x" >&2; sleep 1' -- 'x  ' '\x1a'
+is 'stopped: nothing moves' "$(grep -c '^ON$' out)" 1
+holds 'STATUS 0'
+# shellcheck disable=SC2016
+read='echo ask; read x; echo "got $x"; sleep 1'
+try 'asked' terminal tl-guard -- sh -c "$read" -- ask '\x1a' -- ON 'word\n'
+holds STOPPED
+holds 'got word'
+holds 'STATUS 0'
+try 'asked, and then interrupted' terminal tl-guard -- sh -c "$read" \
+    -- ask 'word\n' -- got '\x03'
+holds 'STATUS 130'
+try 'nobody could let it go on' terminal --leader tl-guard -- \
+    sh -c 'echo ask; sleep 1; echo done' -- ask '\x1a'
+holds 'done'
+try 'asked, in the background' terminal --background sh -c \
+    'tl-guard --deadline 1 -- sh -c "read x </dev/tty"; times'
+holds 'STATUS 0'
+idle=$(grep -c '^0m0[.][01].*s 0m0[.][01].*s$' out)
+is 'asked, in the background: it waits' "$idle" 2

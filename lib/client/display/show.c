@@ -181,6 +181,13 @@ ended(struct show *s, int64_t until)
 }
 
 void
+show_pause(const struct show *s, bool pause)
+{
+	if (s->pid != 0)
+		kill(s->pid, pause ? SIGSTOP : SIGCONT);
+}
+
+void
 show_end(struct show *s, int ms)
 {
 	int64_t until = clock_ms() + ms;

@@ -36,6 +36,8 @@ int	show_start(struct show *, const struct progress_options *, int to,
 void	show_line(struct show *, const char *, size_t n, bool event);
 /* Pass on what can be; true if something is left. */
 bool	show_push(struct show *);
+/* Nothing moves while we are stopped. */
+void	show_pause(const struct show *, bool);
 /* Let it show the rest, for so long at most; then it is ended. */
 void	show_end(struct show *, int ms);
 /* Leave at once. */

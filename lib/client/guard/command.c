@@ -134,11 +134,17 @@ void
 command_stop(struct command *c)
 {
 	bool lent = c->lent;
+	sigset_t tstp;
 
 	command_signal(c, SIGTSTP);
 	take_back(c);
 	/* What else is in our group was not typed at, either. */
-	kill(lent ? 0 : getpid(), SIGSTOP);
+	kill(lent ? 0 : getpid(), SIGTSTP);
+	/* Not by SIGSTOP: without a shell nobody would let us go on. */
+	sigemptyset(&tstp);
+	sigaddset(&tstp, SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &tstp, NULL);
+	sigprocmask(SIG_BLOCK, &tstp, NULL);
 	if (lent)
 		kill(0, SIGCONT);
 	c->stopped = false;

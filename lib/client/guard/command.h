@@ -40,7 +40,7 @@ int	command_start(struct command *, char *const argv[], const char *cwd,
 void	command_look(struct command *);
 /* A signal for the whole group. */
 void	command_signal(struct command *, int sig);
-/* Stop it and ourselves, and go on together. */
+/* Stop it and ourselves, as SIGTSTP does, and go on together. */
 void	command_stop(struct command *);
 /* The status for a shell: 128 + the signal if it was one. */
 int	command_status(const struct command *);

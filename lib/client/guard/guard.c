@@ -222,6 +222,14 @@ at_once(struct run *r)
 }
 
 static void
+suspend(struct run *r)
+{
+	show_pause(&r->show, true);
+	command_stop(&r->command);
+	show_pause(&r->show, false);
+}
+
+static void
 take_signal(struct run *r)
 {
 	struct signalfd_siginfo s;
@@ -231,7 +239,7 @@ take_signal(struct run *r)
 		case SIGCHLD:
 			break;
 		case SIGTSTP:
-			command_stop(&r->command);
+			suspend(r);
 			break;
 		default:
 			if (r->sig == 0) {
@@ -250,7 +258,7 @@ look(struct run *r)
 
 	command_look(&r->command);
 	if (r->command.stopped)
-		command_stop(&r->command);
+		suspend(r);
 	if (held_look(&r->held)) {
 		e = held_find(&r->held, LEDGER_BUILD, LEDGER_MADE);
 		if (e != NULL && strcmp(e->id, r->build) != 0) {
