@@ -208,6 +208,17 @@ requests(const struct prepare *p, bool context)
 	buf_free(&body);
 }
 
+/* A credential is not needed; one that is there must be right. */
+static int
+where(const struct settings *s, struct fail *f)
+{
+	bool has = settings_get(s, SETTING_API_KEY, NULL) != NULL ||
+	    settings_get(s, SETTING_PAT, NULL) != NULL ||
+	    settings_get(s, SETTING_TOKEN_FILE, NULL) != NULL;
+
+	return has ? cloud_load(&cloud, s, f) : cloud_places(&cloud, s, f);
+}
+
 /* Where it counts a sandbox runs already, and is paid for. */
 static void
 check_proxy(void)
@@ -291,7 +302,7 @@ main(int argc, char *argv[])
 		fail_in(&f, "stdin");
 		opt_fail(&f);
 	}
-	if (cloud_places(&cloud, &settings, &f) == -1)
+	if (where(&settings, &f) == -1)
 		opt_fail(&f);
 	check_proxy();
 	if (verbose)

@@ -29,6 +29,14 @@ plain () {
 plan='{"name":"n","public":false,"dockerfile":"FROM ubuntu\n",
     "baseImage":"ubuntu","references":[],"ignored":[],"unresolvable":[]}'
 
+# prepare WHAT [ARG...]: one that wants a credential, before it asks anybody
+prepare () {
+	name_=$1
+	shift
+	given "$plan"
+	try "$name_" tl-prepare "$@"
+}
+
 # requests WHAT [ARG...]: what a build would ask
 requests () {
 	name_=$1
@@ -102,7 +110,7 @@ export XDG_CONFIG_HOME="$T/xdg"
 requests 'XDG_CONFIG_HOME'
 holds "POST $three/platform/v1/"
 XDG_CONFIG_HOME=$T/nowhere
-requests 'one without a file'
+prepare 'one without a file'
 exits 78
 says 'no credential: set TENSORLAKE_API_KEY'
 
@@ -373,7 +381,11 @@ build 'a build with options' --api-url "$URL" --token-file token.opt
 exits 0
 keys 'Bearer t-opt'
 conf "api_url = $URL" 'api_key = k-file' 'deadline = 1'
-build 'a build with the file, whose deadline is not its'
+build 'a build with the file, whose deadline is its own, too'
+exits 75
+says 'the deadline of 1 s has passed'
+conf "api_url = $URL" 'api_key = k-file'
+build 'a build with the file'
 exits 0
 keys 'Bearer k-file'
 export TL_DEADLINE=1
@@ -385,7 +397,7 @@ exits 0
 TL_DEADLINE=soon
 build 'one that is none'
 exits 78
-says 'tl-build: TL_DEADLINE: not a number of seconds'
+says 'tl-build: TL_DEADLINE: not a number from 0 to 31536000'
 plain
 conf "api_url = $one" 'api_key = k-file'
 export TENSORLAKE_API_URL="$URL"
@@ -501,7 +513,7 @@ chmod 644 kept
 requests 'what counts is where it leads'
 exits 78
 rm kept
-requests 'a link to nowhere is no file'
+prepare 'a link to nowhere is no file'
 exits 78
 says 'no credential'
 rm "$config"
@@ -532,7 +544,7 @@ for how in 'HOME=.' 'HOME=' 'XDG_CONFIG_HOME=.' 'XDG_CONFIG_HOME=.config' \
     'XDG_CONFIG_HOME=' '-u HOME'; do
 	given "$plan"
 	# shellcheck disable=SC2086
-	try "with $how" env $how tl-requests
+	try "with $how" env $how tl-prepare
 	exits 78
 	says 'no credential'
 done
