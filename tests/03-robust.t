@@ -260,6 +260,11 @@ row tl-complete stdin=metadata.json 'prints net' \
 row tl-complete doc=prepared.json 'prints net' '-p doc' live/metadata.json
 row tl-complete doc=signed.json prints '-p prepared.json -s doc' \
     live/metadata.json
+row tl-image - 'prints net' ls
+row tl-image - 'prints net' 'ls --json'
+row tl-image - 'prints net' 'show n'
+row tl-image - 'prints net' 'digest n'
+row tl-image - 'prints net words' 'rm n'
 row tl-put stdin=snapshot 'net text' '-s sandbox.json /x'
 row tl-get doc=sandbox.json 'prints net' '-s doc /x'
 row tl-exec doc=sandbox.json 'prints net words' '-s doc -- true'

@@ -44,3 +44,7 @@ each --on plan.json 7 tl-docker-config
 each '' diff.json 80 tl-sign -s sandbox.json
 each '--on --step 7' diff.json 12 tl-sign -s sandbox.json
 each '--step 2' metadata.json 40 tl-complete -p prepared.json -s signed.json
+each '' plan.json 40 tl-image ls
+each '' plan.json 40 tl-image ls --json
+each '' plan.json 40 tl-image digest n
+each '--step 2' plan.json 20 tl-image rm n

@@ -65,6 +65,9 @@ whole () {
 	traced /dev/null tl-exec -v -s sandbox.json -- true
 	traced /dev/null tl-diagnose -v -t 1 -s sandbox.json
 	traced metadata.json tl-complete -v -p prepared.json -s signed.json
+	traced /dev/null tl-image -v ls
+	traced /dev/null tl-image -v show n
+	traced /dev/null tl-image -v rm n
 	traced signed.json tl-abort -v -t 1
 	traced block.json tl-upload -v -p -t 1 snapshot
 	traced request.json tl-presign -v -c signer.conf -p p1

@@ -17,6 +17,12 @@ scripted () {
 	listed="$listed<UploadId>u-1</UploadId></Upload>"
 	peer "[$1
 {\"method\":\"GET\",\"path\":\"*/by-name/*\",\"answers\":[{\"status\":404}]},
+{\"method\":\"GET\",\"path\":\"*/sandbox-templates/*\",\"answers\":[
+    {\"json\":$(template_)}]},
+{\"method\":\"DELETE\",\"path\":\"*/sandbox-templates/*\",\"answers\":[
+    {\"status\":204}]},
+{\"method\":\"GET\",\"path\":\"*/sandbox-templates[?]*\",\"answers\":[
+    {\"json\":{\"items\":[$(template_)]}}]},
 {\"method\":\"POST\",\"path\":\"*/sandbox-template-builds\",\"answers\":[
     {\"json\":$(prepared_)}]},
 {\"method\":\"POST\",\"path\":\"*/sandbox-template-builds/*/complete\",
@@ -71,6 +77,10 @@ prepared_ () {
 	"builder":{"image":"i","command":"tl-rootfs-build","cpus":1.5,
 	"memoryMb":1,"diskMb":1}}
 	END
+}
+
+template_ () {
+	echo '{"id":"t-1","name":"n","snapshotId":"s-1"}'
 }
 
 metadata_ () {
