@@ -1,37 +1,56 @@
 /* tl-image: the images that are registered. */
 
+#include <sys/wait.h>
+
 #include <err.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "client/cloud/begin.h"
+#include "client/images/image_chain.h"
 #include "client/images/image_digest.h"
 #include "client/images/image_find.h"
 #include "client/images/image_list.h"
 #include "client/images/image_table.h"
+#include "core/json.h"
 #include "core/opt.h"
+#include "core/stop.h"
 #include "core/utf8.h"
 
 static const char usage[] =
-    "usage: tl-image ls|show|digest|rm [options] [NAME|ID]...\n"
+    "usage: tl-image ls|show|digest|get|rm [options] [NAME|ID]...\n"
     "List the images that are registered, show one, delete some.\n"
     "  ls                      a table of all of them\n"
     "  show NAME|ID            one, as the server has it\n"
     "  digest NAME|ID          which snapshot it is, in a word\n"
+    "  get NAME|ID             its disk: raw, a snapshot, or a tar\n"
     "  rm NAME|ID...           delete them\n"
     "  --if-exists             rm: one that is not there is no failure\n"
     "  --json                  ls: a JSON array instead\n"
+    "  -o, --output FILE       get: there, not on stdout\n"
+    "  --raw, --snapshot, --tar\n"
+    "                          get: which of them; raw wants a FILE\n"
+    "  --signer FILE           get: what tl-presign(1) signs downloads with\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
-enum { IF_EXISTS = 256, JSON };
+enum { IF_EXISTS = 256, JSON, RAW, SNAPSHOT, SIGNER, TAR };
+
+extern char **environ;
 
 static struct options {
 	bool		 if_exists, json;
+	const char	*output, *signer;
+	int		 form;		/* RAW, SNAPSHOT, TAR; 0: not given */
 	struct settings	 settings;
 	bool		 verbose;
 } opt = { .settings = SETTINGS_INIT };
@@ -155,6 +174,313 @@ rm(char *const *word)
 	return status;
 }
 
+/*
+ * Where get puts what it needs meanwhile: a folder of its own, which is
+ * deleted at exit.
+ */
+static char scratch[PATH_MAX];
+
+static void
+clean(void)
+{
+	char path[PATH_MAX + 32];
+	size_t i;
+
+	for (i = 0; i <= IMAGE_CHAIN_MAX; i++) {
+		snprintf(path, sizeof(path), "%s/%zu", scratch, i);
+		unlink(path);
+	}
+	rmdir(scratch);
+}
+
+/* Beside the output, so that what is whole can be renamed to it. */
+static void
+make_scratch(void)
+{
+	const char *tmp = getenv("TMPDIR"), *slash;
+	int n;
+
+	if (opt.output == NULL)
+		n = snprintf(scratch, sizeof(scratch), "%s/.tl-image.XXXXXX",
+		    tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
+	else {
+		slash = strrchr(opt.output, '/');
+		n = snprintf(scratch, sizeof(scratch),
+		    "%s%.*s.tl-image.XXXXXX", *opt.output == '-' ? "./" : "",
+		    slash == NULL ? 0 : (int)(slash + 1 - opt.output),
+		    opt.output);
+	}
+	if (n >= (int)sizeof(scratch) || mkdtemp(scratch) == NULL)
+		err(EX_CANTCREAT, "%s", scratch);
+	if (atexit(clean) != 0)
+		errx(EX_OSERR, "out of memory");
+}
+
+/* The path of a snapshot there, 0 being the image's own; or of the result. */
+static char *
+place(size_t i)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%zu", scratch, i) == -1)
+		errx(EX_OSERR, "out of memory");
+	return path;
+}
+
+static _Noreturn void
+failed(const struct fail *f)
+{
+	if (stop_signal != 0) {
+		warnx("%s", f->msg);
+		exit(stop_status());
+	}
+	opt_fail(f);
+}
+
+/* Begin a program of ours with these as its stdin and stdout. */
+static pid_t
+begin(const char *const argv[], int in, int out)
+{
+	char *path = opt_beside(argv[0]);
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t how;
+	sigset_t pipe;
+	pid_t pid;
+	int e;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	if (posix_spawnattr_init(&how) != 0 ||
+	    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF) != 0 ||
+	    posix_spawnattr_setsigdefault(&how, &pipe) != 0 ||
+	    posix_spawn_file_actions_init(&fa) != 0 ||
+	    posix_spawn_file_actions_adddup2(&fa, in, STDIN_FILENO) != 0 ||
+	    posix_spawn_file_actions_adddup2(&fa, out, STDOUT_FILENO) != 0)
+		errx(EX_OSERR, "out of memory");
+	/* It wants them writable, and does not write them. */
+	e = posix_spawn(&pid, path, &fa, &how, (char *const *)argv, environ);
+	if (e != 0) {
+		errno = e;
+		err(EX_UNAVAILABLE, "%s", path);
+	}
+	posix_spawn_file_actions_destroy(&fa);
+	posix_spawnattr_destroy(&how);
+	free(path);
+	return pid;
+}
+
+/* It has said on stderr what is wrong; a signal of ours is passed on. */
+static void
+end(const char *name, pid_t pid)
+{
+	bool told = false;
+	int status;
+
+	while (waitpid(pid, &status, 0) == -1) {
+		if (errno != EINTR)
+			err(EX_OSERR, "waitpid");
+		if (stop_signal != 0 && !told) {
+			kill(pid, SIGTERM);
+			told = true;
+		}
+	}
+	if (stop_signal != 0) {
+		warnx("%s", stop_reason());
+		exit(stop_status());
+	}
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGPIPE)
+		errx(EX_SOFTWARE, "%s: killed", name);
+	if (WIFSIGNALED(status))
+		exit(128 + SIGPIPE);
+	if (WEXITSTATUS(status) != 0)
+		exit(WEXITSTATUS(status));
+}
+
+/* A download of a URI, signed; the answer is a key. */
+static void
+presign(const char *uri, struct buf *block)
+{
+	const char *const argv[] = { "tl-presign", "--config", opt.signer,
+	    "--project", cloud.project != NULL ? cloud.project : "none",
+	    NULL };
+	struct buf request = BUF_INIT(BUF_SMALL_MAX);
+	struct jout j = JOUT_INIT(&request);
+	int in[2], out[2];
+	struct fail f;
+	pid_t pid;
+
+	jout_object(&j);
+	jout_member(&j, "uri", uri);
+	jout_key(&j, "op");
+	jout_object(&j);
+	jout_member(&j, "kind", "single_get");
+	jout_close(&j);
+	jout_close(&j);
+	if (jout_end(&j, &f) == -1)
+		opt_fail(&f);
+	/* A pipe takes 64 KiB before anybody reads. */
+	if (request.len > 60000)
+		errx(EX_PROTOCOL, "snapshotUri: too long");
+	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(out, O_CLOEXEC) == -1)
+		err(EX_OSERR, "pipe");
+	if (buf_write(&request, in[1], "tl-presign", &f) == -1)
+		opt_fail(&f);
+	close(in[1]);
+	pid = begin(argv, in[0], out[1]);
+	close(in[0]);
+	close(out[1]);
+	buf_clear(block);
+	if (buf_read(block, out[0], "tl-presign", &f) == -1) {
+		kill(pid, SIGTERM);
+		waitpid(pid, NULL, 0);
+		failed(&f);
+	}
+	close(out[0]);
+	end("tl-presign", pid);
+	buf_free(&request);
+}
+
+/* The snapshots, into files. */
+static void
+download(const struct image_chain *chain, size_t n, const char *word)
+{
+	struct buf block = BUF_INIT(BUF_SMALL_MAX);
+	struct span doc;
+	struct fail f;
+	char *path;
+	size_t i;
+	int fd, r;
+
+	for (i = 0; i < n; i++) {
+		presign(chain->at[i].uri, &block);
+		path = place(i);
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd == -1)
+			err(EX_CANTCREAT, "%s", path);
+		free(path);
+		if ((r = span_parse(&doc, block.data, block.len, &f)) == 0)
+			r = image_fetch(&server, &doc, chain->at[i].bytes, fd,
+			    &f);
+		if (r == 0 && close(fd) == -1)
+			r = fail_sys(&f, EX_CANTCREAT, "the snapshot's file");
+		if (r == -1) {
+			named(&f, word);
+			failed(&f);
+		}
+	}
+	buf_free(&block);
+}
+
+/* tl-snapshot VERB -p PARENT... SNAPSHOT [RESULT] */
+static void
+snapshot(const char *verb, size_t n, int out)
+{
+	const char *argv[2 * IMAGE_CHAIN_MAX + 5];
+	char *path[IMAGE_CHAIN_MAX + 1];
+	size_t a = 0, i;
+
+	for (i = 0; i <= n; i++)
+		path[i] = place(i);
+
+	argv[a++] = "tl-snapshot";
+	argv[a++] = verb;
+	for (i = 1; i < n; i++) {
+		argv[a++] = "-p";
+		argv[a++] = path[i];
+	}
+	argv[a++] = path[0];
+	if (strcmp(verb, "raw") == 0)
+		argv[a++] = path[n];
+	argv[a] = NULL;
+	end("tl-snapshot", begin(argv, STDIN_FILENO, out));
+	for (i = 0; i <= n; i++)
+		free(path[i]);
+}
+
+/* A file there on stdout. */
+static void
+copy(size_t i)
+{
+	char *path = place(i), *room = malloc(1 << 16);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct buf piece = { room, 0, 1 << 16, 1 << 16 };
+	struct fail f;
+	ssize_t n;
+
+	if (fd == -1 || room == NULL)
+		err(EX_OSERR, "%s", path);
+	while ((n = read(fd, room, 1 << 16)) > 0) {
+		piece.len = (size_t)n;
+		if (buf_write(&piece, STDOUT_FILENO, "stdout", &f) == -1)
+			failed(&f);
+	}
+	if (n == -1)
+		err(EX_IOERR, "%s", path);
+	if (close(STDOUT_FILENO) == -1)
+		err(EX_IOERR, "stdout");
+	close(fd);
+	free(room);
+	free(path);
+}
+
+static void
+finish(size_t i)
+{
+	char *path = place(i);
+
+	if (rename(path, opt.output) == -1)
+		err(EX_CANTCREAT, "%s", opt.output);
+	free(path);
+}
+
+static int
+get(char *const *word)
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	struct image_chain chain = IMAGE_CHAIN_INIT;
+	struct span image;
+	struct fail f;
+	size_t n;
+	char *path;
+	int fd;
+
+	/* A reader that is gone is a write that fails: the folder is to go. */
+	signal(SIGPIPE, SIG_IGN);
+	stop_catch();
+	find(*word, &text);
+	if (span_parse(&image, text.data, text.len, &f) == -1 ||
+	    image_chain_find(&chain, &server, &image, &f) == -1) {
+		named(&f, *word);
+		failed(&f);
+	}
+	n = opt.form == SNAPSHOT ? 1 : chain.n;
+	make_scratch();
+	download(&chain, n, *word);
+	if (opt.form == SNAPSHOT && opt.output == NULL)
+		copy(0);
+	else if (opt.form == SNAPSHOT)
+		finish(0);
+	else if (opt.form == TAR && opt.output == NULL)
+		snapshot("tar", n, STDOUT_FILENO);
+	else if (opt.form == TAR) {
+		path = place(n);
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd == -1)
+			err(EX_CANTCREAT, "%s", path);
+		snapshot("tar", n, fd);
+		if (close(fd) == -1)
+			err(EX_CANTCREAT, "%s", path);
+		finish(n);
+		free(path);
+	} else {
+		snapshot("raw", n, STDOUT_FILENO);
+		finish(n);
+	}
+	image_chain_free(&chain);
+	buf_free(&text);
+	return opt_stopped();
+}
+
 static const struct command {
 	const char	*name;
 	int		(*run)(char *const *word);
@@ -164,6 +490,7 @@ static const struct command {
 	{ "ls", ls, 0, 0, "j" },
 	{ "show", show, 1, 1, "" },
 	{ "digest", digest, 1, 1, "" },
+	{ "get", get, 1, 1, "o" },
 	{ "rm", rm, 1, INT_MAX, "i" },
 };
 
@@ -174,13 +501,18 @@ parse(int argc, char *argv[])
 		OPT_COMMON,
 		{ "if-exists", no_argument, NULL, IF_EXISTS },
 		{ "json", no_argument, NULL, JSON },
+		{ "output", required_argument, NULL, 'o' },
+		{ "raw", no_argument, NULL, RAW },
+		{ "signer", required_argument, NULL, SIGNER },
+		{ "snapshot", no_argument, NULL, SNAPSHOT },
+		{ "tar", no_argument, NULL, TAR },
 		SETTINGS_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
 	size_t i;
 	int ch, n;
 
-	while ((ch = getopt_long(argc, argv, "hVv", options, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "hVvo:", options, NULL)) != -1)
 		switch (ch) {
 		case 'h':
 			opt_help(usage);
@@ -194,6 +526,20 @@ parse(int argc, char *argv[])
 			break;
 		case JSON:
 			opt.json = true;
+			break;
+		case 'o':
+			opt.output = optarg;
+			break;
+		case SIGNER:
+			opt.signer = optarg;
+			break;
+		case RAW:
+		case SNAPSHOT:
+		case TAR:
+			if (opt.form != 0 && opt.form != ch)
+				errx(EX_USAGE, "one of --raw, --snapshot and "
+				    "--tar");
+			opt.form = ch;
 			break;
 		default:
 			if (!begin_option(&opt.settings, ch, optarg))
@@ -210,9 +556,17 @@ parse(int argc, char *argv[])
 		if (n < c->least || n > c->most)
 			break;
 		if ((opt.if_exists && strchr(c->takes, 'i') == NULL) ||
-		    (opt.json && strchr(c->takes, 'j') == NULL))
+		    (opt.json && strchr(c->takes, 'j') == NULL) ||
+		    ((opt.output != NULL || opt.signer != NULL ||
+		    opt.form != 0) && strchr(c->takes, 'o') == NULL))
 			errx(EX_USAGE, "%s: does not take all of these "
 			    "options; see tl-image -h", c->name);
+		if (c->run == get && opt.signer == NULL)
+			errx(EX_USAGE, "get: wants --signer FILE, what "
+			    "tl-presign(1) signs with");
+		if (c->run == get && opt.output == NULL &&
+		    opt.form != SNAPSHOT && opt.form != TAR)
+			errx(EX_USAGE, "get: a raw disk wants -o FILE");
 		return c;
 	}
 	opt_usage(usage);

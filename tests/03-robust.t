@@ -264,6 +264,7 @@ row tl-image - 'prints net' ls
 row tl-image - 'prints net' 'ls --json'
 row tl-image - 'prints net' 'show n'
 row tl-image - 'prints net' 'digest n'
+row tl-image - 'prints net' 'get --signer signer.conf --snapshot n'
 row tl-image - 'prints net words' 'rm n'
 row tl-put stdin=snapshot 'net text' '-s sandbox.json /x'
 row tl-get doc=sandbox.json 'prints net' '-s doc /x'

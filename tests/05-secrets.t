@@ -67,6 +67,7 @@ whole () {
 	traced metadata.json tl-complete -v -p prepared.json -s signed.json
 	traced /dev/null tl-image -v ls
 	traced /dev/null tl-image -v show n
+	traced /dev/null tl-image -v get --signer signer.conf --snapshot n
 	traced /dev/null tl-image -v rm n
 	traced signed.json tl-abort -v -t 1
 	traced block.json tl-upload -v -p -t 1 snapshot

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tl-image: lists, shows and deletes the images that are registered
+# tl-image: lists, shows, fetches and deletes the images that are registered
 
 . "${0%/*}/lib.sh"
 
@@ -373,6 +373,101 @@ serve "$(rule GET "$all*" "$(body busy 503),$(body busy 502),$(page "$web")")"
 try 'busy at first' tl-image ls --json
 exits 0
 gives "[$web]"
+
+# get: what is signed here comes from the store, which is the same server.
+# got CHAIN STORE: an image of two snapshots, and what the store says
+got () {
+	serve "$(rule GET "$all/by-name/top" "$(body "$1")"),
+	    $(rule GET "${all}[?]*" "$(page "$below")"),
+	    $(rule GET '/images/*' "$2")"
+	(umask 077; printf '%s\n' 'bucket = images' "endpoint = $URL" \
+	    'region = us-east-1' 'addressing = path' 'access_key = AK' \
+	    'secret_key = secret-MARKER' >signer.conf)
+}
+# image NAME SNAPSHOT [MEMBER...]
+image () {
+	printf '{"id":"t-%s","name":"%s","snapshotId":"s","snapshotUri":' "$1" "$1"
+	printf '"s3://images/%s"%s}' "$2" "${3-}"
+}
+below=$(image low b)
+top=$(image top a ',"parentManifestUri":"s3://images/b","snapshotSizeBytes":5')
+get () {
+	tl-image get --signer signer.conf "$@"
+}
+got "$top" "$(body 'bytes')"
+try 'get, as it is stored' get --snapshot top
+exits 0
+silent err
+is 'is the bytes' "$(cat out)" bytes
+is 'asks the store without the key' "$(seen "$headers"' | .[-1] |
+    has("authorization")') $(seen '.[-1].target | sub("[?].*"; "")')" \
+    'false /images/a'
+try 'get of what is no snapshot' get -o disk top
+exits 65
+is 'asks for both' "$(seen 'map(.target | sub("[?].*"; ""))[-2:][]')" '/images/a
+/images/b'
+got "$top" "$(body 'byte')"
+try 'get, cut by the store' get --snapshot -o disk top
+exits 76
+says '4 bytes, where the server has registered 5'
+got "$top" '{"body":"bytes","cut":2},'"$(body busy 503),$(body bytes)"
+try 'get, at the third time' get --snapshot -o disk top
+exits 0
+is 'is whole' "$(cat disk)" bytes
+rm disk
+got "$top" "$(body '<Error>AccessDenied</Error>' 403)"
+try 'get, refused by the store' get --snapshot -o disk top
+exits 77
+below=$(image low b ',"parentManifestUri":"s3://images/a"')
+got "$top" "$(body bytes)"
+try 'get of a circle' get -o disk top
+exits 76
+says 'circle'
+below=$(seq 40 | while read -r i; do
+	image "$i" "x$i" ",\"parentManifestUri\":\"s3://images/x$((i + 1))\""
+	[ "$i" -eq 40 ] || echo ,
+done)
+got "$(image top x0 ',"parentManifestUri":"s3://images/x1"')" "$(body bytes)"
+try 'get of a long chain' get -o disk top
+exits 76
+says 'more than 32'
+got '{"id":"t","name":"top","snapshotId":"s"}' "$(body bytes)"
+try 'get of what has no place' get -o disk top
+exits 69
+says 'does not tell where'
+got "$(image top a ',"snapshotFormatVersion":"content_addressed_streaming_v1"')" \
+    "$(body bytes)"
+try 'get of a CAS image' get -o disk top
+exits 65
+says 'content-addressed'
+got "$(image top a | sed 's,s3://images,s3://others,')" "$(body bytes)"
+try 'get from a bucket that is not the signer'\''s' get -o disk top
+is 'is not 0, and the store is not asked' \
+    "$((status != 0)) $(seen length)" '1 1'
+got "$top" '{"pieces":["by",{"pause":30},"tes"]}'
+tl-image get --signer signer.conf -o disk top 2>err &
+getting=$!
+until [ "$(seen 'map(select(.target | test("/images/"))) | length')" = 1 ] ||
+    ! kill -0 $getting; do sleep 0.05; done
+kill $getting
+wait $getting
+is 'get, told to end' "$? $(wc -l <err)" '143 1'
+is 'nothing is left of all these' "$(find . -name 'disk*' -o -name '.tl-*')" ''
+for line in 'top' '--raw top' '--raw --tar -o x top' '-o x' '-o x a b' \
+    '--json -o x top'; do
+	# shellcheck disable=SC2086
+	try "usage: get $line" get $line
+	exits 64
+done
+try 'get without a signer' tl-image get -o x top
+exits 64
+says '--signer'
+for line in 'ls -o x' 'show --signer x top' 'rm --raw top'; do
+	# shellcheck disable=SC2086
+	try "usage: $line" tl-image $line
+	exits 64
+done
+
 peer_end
 try 'nobody there' tl-image ls
 exits 75

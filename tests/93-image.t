@@ -75,6 +75,67 @@ try 'rm of them' tl-image rm $(awk '/^many-/ { print $1 }' out)
 exits 0
 is 'says each' "$(grep -c '^deleted many-' out)" 120
 
+# get: the disk, through signed downloads, what it stands on included.
+PATH=$PATH:/usr/sbin:/sbin
+signer=$TL_REGION_DIR/signer.conf
+printf 'FROM web\nRUN echo three >/more\n' >context/Dockerfile
+build top third
+mkdir got
+try 'get, raw' tl-image get --signer "$signer" -o got/disk top
+exits 0
+silent err
+silent out
+is 'a whole disk, and sparse' "$(stat -c %s got/disk) $(($(stat -c '%b * %B' \
+    got/disk) < 100000000))" "$(jq -r .rootfsDiskBytes third) 1"
+ok 'which is sound' e2fsck -fn got/disk
+is 'with what each build has made' "$(tl-ext4 cat got/disk /what
+    tl-ext4 cat got/disk /more)" 'one
+three'
+try 'get, by the id' tl-image get --signer "$signer" --tar "$(jq -r .id third)"
+exits 0
+is 'the files of it' "$(tar -xOf out ./what; tar -xOf out ./more)" 'one
+three'
+try 'get, a tar in a file' tl-image get --signer "$signer" --tar -o got/tar top
+exits 0
+ok 'is the same' cmp got/tar "$(tl-image get --signer "$signer" --tar \
+    -o got/again top; echo got/again)"
+try 'get, as it is stored' tl-image get --signer "$signer" --snapshot top
+exits 0
+mv out whole
+fetch "$(jq -r .snapshotUri third)" stored
+ok 'each byte of it' cmp whole stored
+try 'get, that in a file' tl-image get --signer "$signer" --snapshot \
+    -o got/snapshot top
+ok 'each byte of it there' cmp got/snapshot stored
+try 'get, onto a full disk' sh -c "tl-image get --signer '$signer' \
+    --snapshot top >/dev/full"
+exits 74
+try 'get, into no folder' tl-image get --signer "$signer" -o none/disk top
+exits 73
+try 'get, where nobody may sign' tl-image get --signer /nonexistent \
+    -o got/none top
+exits 66
+try 'get of none' tl-image get --signer "$signer" -o got/none gone
+exits 66
+sed 's/^secret_key = .*/secret_key = wrong-secret/' "$signer" >wrong.conf
+chmod 600 wrong.conf
+try 'get, signed wrongly' tl-image get --signer wrong.conf -o got/none top
+exits 77
+silent out
+(timeout --foreground -s TERM 0.3 tl-image get --signer "$signer" -o got/none top) 2>err
+# What lies below is not registered any more, and was not whole.
+tl-image rm web >/dev/null
+try 'get, a parent that is not listed' tl-image get --signer "$signer" \
+    -o got/none top
+exits 65
+says 'name its parent'
+is 'nothing but what was asked for is left' "$(find got -mindepth 1 | sort |
+    tr '\n' ' ')$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name '.tl-image.*')" \
+    'got/again got/disk got/snapshot got/tar '
+tl-image rm top >/dev/null
+printf 'FROM busybox\nRUN echo one >/what\n' >context/Dockerfile
+build web second
+
 try 'rm of what is not the project'\''s' tl-image rm busybox
 exits 77
 try 'rm, by name and by id' tl-image rm web "$(jq -r .id tools)"

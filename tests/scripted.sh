@@ -59,6 +59,8 @@ scripted () {
     {\"body\":\"$opened</InitiateMultipartUploadResult>\"}]},
 {\"method\":\"GET\",\"path\":\"/images/[?]uploads*\",\"answers\":[
     {\"body\":\"$listed</ListMultipartUploadsResult>\"}]},
+{\"method\":\"GET\",\"path\":\"/images/x[?]*\",\"answers\":[
+    {\"body\":\"snapshot\"}]},
 {\"method\":\"PUT\",\"path\":\"/images/*\",\"answers\":[
     {\"headers\":{\"ETag\":\"\\\"e\\\"\"}}]},
 {\"method\":\"POST\",\"path\":\"/images/*uploadId=*\",\"answers\":[
@@ -80,7 +82,8 @@ prepared_ () {
 }
 
 template_ () {
-	echo '{"id":"t-1","name":"n","snapshotId":"s-1"}'
+	echo '{"id":"t-1","name":"n","snapshotId":"s-1",' \
+	    '"snapshotUri":"s3://images/x"}'
 }
 
 metadata_ () {

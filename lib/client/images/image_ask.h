@@ -21,8 +21,8 @@ struct image_server {
  * behind that; word may be NULL.  A word that cannot stand in a path is
  * EX_USAGE.
  */
-int	image_url(const struct image_server *, struct buf *, const char *behind,
-	    const char *word, struct fail *);
+int	image_url(const struct image_server *, struct buf *,
+	    const char *behind, const char *word, struct fail *);
 
 /*
  * Ask, and ask again where that helps (client/cloud/retry.h); all of these
