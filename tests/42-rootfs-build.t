@@ -147,6 +147,43 @@ is 'is a small snapshot' \
     "$([ "$(jq .snapshot_size_bytes metadata.json)" -lt 524288 ] && echo yes)" \
     yes
 
+# What buildah here can do.
+
+try 'a check' tl-rootfs-build --check
+exits 0
+silent out
+silent err
+try 'features' tl-rootfs-build --features
+exits 0
+silent err
+version=$(sed -n '1s/^buildah \([0-9]*\.[0-9]*\)\..*/\1/p' out)
+sed 1d out >features
+ok 'the version first' test -n "$version"
+sed -n '/^\.It Sy buildah/,/^\.El/s/^\.It //p' \
+    "$pages/tl-rootfs-build.1" | sed 's/\\//g; s/Sy //g' |
+    awk -v v="$version" -F ' Ta ' 'NR == 1 { for (i = 2; i <= NF; i++)
+	if ($i == v) at = i } NR > 1 && at { print $1, $at }' >table
+if [ -s table ]; then
+	is "the page says the same of $version" "$(diff table features)" ''
+else
+	echo "# the page does not know buildah $version"
+	sed 's/^/# /' features
+fi
+is 'each is answered' "$(grep -cE ' (yes|no)$' features)" 8
+is 'nothing is left' "$(find /tmp -maxdepth 1 -name 'tl-rootfs-build.*')" ''
+mkdir bare
+# shellcheck disable=SC2016
+unshare -m sh -c 'mount --bind bare /usr/lib/podman 2>/dev/null
+    buildah --storage-driver vfs --root "$PWD/g" --runroot "$PWD/r" \
+	from scratch >/dev/null 2>said
+    tl-rootfs-build --check 2>err; echo "$? $(cat err)"' >checked
+if grep -q netavark said; then
+	is 'without netavark' "$(cat checked)" "78 tl-rootfs-build: netavark: \
+not here; buildah starts nothing without it"
+else
+	is 'netavark is not wanted' "$(cat checked)" '0 '
+fi
+
 # Root of a container may not raise its limits; nor need it.
 printf 'FROM busybox\nRUN grep -E "open files|processes" /proc/self/limits >/x\n' \
     >Dockerfile
