@@ -43,6 +43,20 @@ later tl-region --dir "$T/other" down --purge
 is 'leaves nothing running' "$(tl-region --dir "$T/other" status |
     grep -c ' down')" 4
 
+# Later buildahs want a program that they do not use.
+mkdir fake
+cat >fake/buildah <<'END'
+#!/bin/sh
+echo 'Error: could not find "netavark" in one of [/usr/lib/podman].' >&2
+exit 125
+END
+chmod +x fake/buildah
+try 'up without netavark' env PATH="$PWD/fake:$PATH" \
+    tl-region --dir "$T/poor" up
+exits 0
+says 'tl-region: no image can be built: netavark: not here; buildah starts'
+tl-region --dir "$T/poor" down --purge
+
 (exec 3<>/dev/null; PATH=/usr/bin:/bin; mkdir half
 cp "$TL_BIN/tl-region" "$TL_BIN/tl-stored" half/
 half/tl-region --dir "$T/third" up 2>err)
