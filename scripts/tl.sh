@@ -120,6 +120,7 @@ image)
 		rm -rf "$folder"
 	fi
 	mkdir -p "$folder"
+	: >>"$folder/.tl-private"
 	printf '%s\n' "$words" >"$folder/words"
 	build
 	sent

@@ -148,3 +148,20 @@ try 'asked, in the background' terminal --background sh -c \
 holds 'STATUS 0'
 idle=$(grep -c '^0m0[.][01].*s 0m0[.][01].*s$' out)
 is 'asked, in the background: it waits' "$idle" 2
+
+# --- a folder that is in use is not taken
+
+mkdir used
+: >used/half.part
+chmod 755 used
+try 'a folder in use' tl-guard --work used -- true
+exits 73
+says 'used: holds other things; name a new folder, or an empty one'
+is 'a folder in use: as it was' "$(stat -c %a used) $(ls -A used)" \
+    '755 half.part'
+# shellcheck disable=SC2016
+try 'folders in the folder' env XDG_STATE_HOME="$T/state" tl-guard -- sh -c \
+    'mkdir -p "$TL_WORK/a/b" && : >"$TL_WORK/a/b/c" && ln -s / "$TL_WORK/root"'
+exits 0
+is 'folders in the folder: all go' \
+    "$(ls -A -I .tl-private state/tl)" ''

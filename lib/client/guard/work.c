@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,29 +208,43 @@ find(struct work *o, const char *dir, struct fail *f)
 }
 
 static int
-is_document(const struct dirent *d)
+is_entry(const struct dirent *d)
 {
-	size_t n = strlen(d->d_name);
+	return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+}
 
-	return n > 5 && strcmp(d->d_name + n - 5, ".json") == 0;
+static bool
+is_document(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 5 && strcmp(name + n - 5, ".json") == 0;
 }
 
 int
 work_named(struct work *o, const char *dir, struct fail *f)
 {
 	struct dirent **list;
-	int i, n;
+	int i, n, documents = 0;
+	bool marked = false;
 
 	if (strchr(dir, '\n') != NULL)
 		return fail_set(f, EX_USAGE, "--work: a name with a line end");
 	if (make(dir, f) == -1 || owned(dir, dir, f) == -1)
 		return -1;
-	if ((n = scandir(dir, &list, is_document, NULL)) == -1)
+	if ((n = scandir(dir, &list, is_entry, NULL)) == -1)
 		return fail_sys(f, EX_CANTCREAT, "%.300s", dir);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		documents += is_document(list[i]->d_name);
+		marked |= strcmp(list[i]->d_name, WALK_MARKER) == 0;
 		free(list[i]);
+	}
 	free(list);
-	if (n > 0)
+	/* It becomes the user's alone, in no context, and files in it go. */
+	if (n > 0 && !marked)
+		return fail_set(f, EX_CANTCREAT, "%.300s: holds other things; "
+		    "name a new folder, or an empty one", dir);
+	if (documents > 0)
 		return fail_set(f, EX_CANTCREAT, "%.200s: holds an earlier "
 		    "build; --resume %.200s, or take another folder", dir,
 		    dir);
@@ -422,24 +437,18 @@ work_tidy(const struct work *o, bool ended_well, bool keep)
 	closedir(dir);
 }
 
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	remove(path);
+	return 0;
+}
+
 void
 work_remove(const struct work *o)
 {
-	struct dirent *d;
-	DIR *dir;
-	int fd;
-
-	fd = open(o->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return;
-	if ((dir = fdopendir(fd)) == NULL) {
-		close(fd);
-		return;
-	}
-	while ((d = readdir(dir)) != NULL)
-		if (strcmp(d->d_name, ".") != 0 &&
-		    strcmp(d->d_name, "..") != 0)
-			unlinkat(fd, d->d_name, 0);
-	closedir(dir);
-	rmdir(o->path);
+	nftw(o->path, remove_one, 16, FTW_DEPTH | FTW_MOUNT | FTW_PHYS);
 }

@@ -28,7 +28,8 @@ struct work {
 int	work_new(struct work *, struct fail *);
 /*
  * The one that is named, made if it is not there: EX_CANTCREAT if it holds an
- * earlier build, EX_NOPERM if it is another user's.
+ * earlier build or, without the mark, anything; EX_NOPERM if it is another
+ * user's.
  */
 int	work_named(struct work *, const char *dir, struct fail *);
 /* One that a build has left: EX_NOINPUT, EX_NOPERM. */
@@ -58,7 +59,7 @@ void	work_promote(const struct work *);
  * kept sandbox may be used with stays.
  */
 void	work_tidy(const struct work *, bool ended_well, bool keep);
-/* With all that is in it: files only, as a build has them. */
+/* With all that is in it; links are not followed. */
 void	work_remove(const struct work *);
 
 #endif

@@ -29,7 +29,6 @@ struct work {
 	const char	*path;
 	struct ledger	 ledger;	/* for what is added */
 	int64_t		 end_ms;
-	bool		 held;
 	bool		 left;		/* something is still open */
 	unsigned	 strays;
 	struct fail	 worst;
@@ -367,7 +366,7 @@ undo(struct work *w, struct ledger_list *l)
 			sandbox(w, &l->list[i]);
 			builder |= l->list[i].id != NULL;
 		}
-	for (i = 0; builder && !w->r->dry && !w->held && i < l->n; i++)
+	for (i = 0; builder && !w->r->dry && i < l->n; i++)
 		if (l->list[i].kind == LEDGER_UPLOAD &&
 		    l->list[i].state == LEDGER_MADE)
 			upload(w, &l->list[i], true);
@@ -410,10 +409,9 @@ take(const struct reap *r, const char *path, int fd, struct fail *f)
 
 /* All in the open ledger; *left: not all is over. */
 static int
-work(struct reap *r, int fd, const char *path, bool held, bool *left,
-    struct fail *f)
+work(struct reap *r, int fd, const char *path, bool *left, struct fail *f)
 {
-	struct work w = { .r = r, .path = path, .held = held,
+	struct work w = { .r = r, .path = path,
 	    .ledger = { (char *)(uintptr_t)path, fd },
 	    .end_ms = clock_ms() + (int64_t)r->seconds * 1000 };
 	struct ledger_list l;
@@ -434,7 +432,7 @@ reap_held(struct reap *r, int fd, const char *path, struct fail *f)
 {
 	bool left;
 
-	return work(r, fd, path, true, &left, f);
+	return work(r, fd, path, &left, f);
 }
 
 int
@@ -448,7 +446,7 @@ reap_ledger(struct reap *r, const char *path, struct fail *f)
 		return errno == ENOENT ? 0 :
 		    fail_sys(f, EX_NOINPUT, "%s", path);
 	if ((rc = take(r, path, fd, f)) == 0 &&
-	    (rc = work(r, fd, path, false, &left, f)) == 0 && !left && !r->dry)
+	    (rc = work(r, fd, path, &left, f)) == 0 && !left && !r->dry)
 		rc = clear(path, f);
 	/* Only now: the lock goes with it. */
 	close(fd);
