@@ -181,7 +181,8 @@ db_run(struct platform *p, enum statement which, struct fail *f)
 	return r == SQLITE_DONE || r == SQLITE_ROW ? 0 : -1;
 }
 
-int
+/* A statement's next row: 1, 0 if there is none, -1; db_done() resets it. */
+static int
 db_step(struct platform *p, enum statement which, struct fail *f)
 {
 	switch (sqlite3_step(p->st[which])) {

@@ -33,8 +33,6 @@ struct platform {
 int	db_fail(const struct platform *, struct fail *);
 /* Run a statement, stepping over what has no rows of interest; it is reset. */
 int	db_run(struct platform *, enum statement, struct fail *);
-/* A statement's next row: 1, 0 if there is none, -1; db_done() resets it. */
-int	db_step(struct platform *, enum statement, struct fail *);
 /* Reset one whose rows have been read. */
 void	db_done(struct platform *, enum statement);
 /*

@@ -29,8 +29,13 @@ proxy_path(const struct serve_request *r)
 	return strncmp(r->path, "/api/v1/", 8) == 0;
 }
 
-int
-proxy_id(struct serve_request *r, char id[ID_MAX + 1])
+/*
+ * Which sandbox a request is for: X-Tensorlake-Sandbox-Id, exactly one, or
+ * "{id}.local" as Host; if both name one, the same.  The id, into id, or -1
+ * after having answered 400.
+ */
+static int
+sandbox_id(struct serve_request *r, char id[ID_MAX + 1])
 {
 	unsigned n = serve_header_count(r, id_header);
 	const char *named = serve_header(r, id_header);
@@ -149,7 +154,7 @@ proxy_begin(struct serve_request *r, struct sandboxes *s,
 	struct passage *o;
 	struct sandbox *sb;
 
-	if (proxy_id(r, id) == -1)
+	if (sandbox_id(r, id) == -1)
 		return;
 	sb = sandboxes_find(s, id, caller);
 	if (sb == NULL) {

@@ -24,13 +24,6 @@ void	proxy_body(struct serve_request *, const char *, size_t);
 void	proxy_done(struct serve_request *);
 void	proxy_gone(struct serve_request *);
 
-/*
- * Which sandbox a request is for: X-Tensorlake-Sandbox-Id, exactly one, or
- * "{id}.local" as Host; if both name one, the same.  The id, into id, or -1
- * after having answered 400.
- */
-int	proxy_id(struct serve_request *, char id[ID_MAX + 1]);
-
 /* What tl-fault(7) calls it. */
 void	 proxy_name(const struct serve_request *, char *, size_t);
 

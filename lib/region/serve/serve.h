@@ -152,7 +152,6 @@ void	serve_reply_read(struct serve_request *, unsigned status,
 	    const char *type, uint64_t len,
 	    ssize_t (*read)(void *arg, uint64_t pos, char *buf, size_t n),
 	    void (*free_arg)(void *arg), void *arg);
-bool	serve_answered(const struct serve_request *);
 
 /* A line in the log (stderr): time, program, text; control bytes masked. */
 void	serve_log(const struct serve *, const char *fmt, ...)

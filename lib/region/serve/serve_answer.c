@@ -10,12 +10,6 @@
 #define STREAM_BLOCK	(16UL << 10)
 #define READ_BLOCK	(128UL << 10)
 
-bool
-serve_answered(const struct serve_request *r)
-{
-	return exchange_of(r)->response != NULL;
-}
-
 void
 serve_add_header(struct serve_request *r, const char *name, const char *value)
 {
