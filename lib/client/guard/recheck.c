@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include "client/ledger/expiry.h"
 #include "client/ledger/reap.h"
 #include "client/sandbox/lifecycle.h"
+#include "client/stages/complete.h"
 #include "client/stages/metadata.h"
 #include "client/stages/template.h"
 #include "core/stop.h"
@@ -77,6 +80,7 @@ struct folder_at {
 	struct prepared		 prepared;
 	struct buf		 prepared_text;
 	char			*sandbox_id;
+	bool			 bad_target;
 };
 
 static bool
@@ -90,13 +94,16 @@ static enum recheck_document
 load(const struct folder_at *o, const char *name, struct buf *text,
     struct span *doc)
 {
-	int fd = openat(o->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(o->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW |
+	    O_NONBLOCK);
+	struct stat st;
 	struct fail f;
 	int r;
 
 	if (fd == -1)
 		return errno == ENOENT ? RECHECK_MISSING : RECHECK_BAD;
-	r = buf_read(text, fd, name, &f);
+	r = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ?
+	    buf_read(text, fd, name, &f) : -1;
 	close(fd);
 	/* An empty one is what a stage that was cut short has left. */
 	if (r == 0 && text->len == 0)
@@ -133,6 +140,34 @@ look_prepared(struct folder_at *o)
 	o->c.prepared = ends_soon(&o->prepared.doc);
 }
 
+static bool
+is_prepared(const struct folder_at *o)
+{
+	return o->c.prepared == RECHECK_GOOD || o->c.prepared ==
+	    RECHECK_EXPIRED;
+}
+
+/* *uri: of its object, malloc'ed; NULL where it has none. */
+static enum recheck_document
+look_signed(const struct folder_at *o, const char *name, char **uri)
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	enum recheck_document is;
+	struct span doc;
+	struct fail f;
+
+	*uri = NULL;
+	if ((is = load(o, name, &text, &doc)) == RECHECK_GOOD) {
+		if (is_prepared(o) && complete_signed_uri(&o->prepared, &doc,
+		    uri, &f) == -1)
+			is = RECHECK_BAD;
+		else
+			is = ends_soon(&doc);
+	}
+	buf_free(&text);
+	return is;
+}
+
 static void
 look_others(struct folder_at *o)
 {
@@ -140,6 +175,7 @@ look_others(struct folder_at *o)
 	struct lifecycle life = LIFECYCLE_INIT;
 	struct template t = TEMPLATE_INIT;
 	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	char *uri, *target;
 	struct span doc;
 	struct fail f;
 
@@ -157,17 +193,16 @@ look_others(struct folder_at *o)
 	}
 	lifecycle_free(&life);
 	buf_clear(&text);
-	if ((o->c.signed_ = load(o, "signed.json", &text, &doc)) ==
-	    RECHECK_GOOD)
-		o->c.signed_ = ends_soon(&doc);
-	buf_clear(&text);
+	o->c.signed_ = look_signed(o, "signed.json", &uri);
+	/* What an earlier try has left of it, to complete with. */
+	o->bad_target = look_signed(o, "target.json", &target) == RECHECK_BAD;
 	o->c.metadata = load(o, "metadata.json", &text, &doc);
-	if (o->c.metadata == RECHECK_GOOD &&
-	    o->c.prepared != RECHECK_MISSING &&
-	    o->c.prepared != RECHECK_BAD &&
-	    metadata_read(&completion, &doc, &o->prepared, NULL, NULL, &f) ==
-	    -1)
+	if (o->c.metadata == RECHECK_GOOD && is_prepared(o) &&
+	    metadata_read(&completion, &doc, &o->prepared,
+	    target != NULL ? target : uri, NULL, &f) == -1)
 		o->c.metadata = RECHECK_BAD;
+	free(uri);
+	free(target);
 	completion_free(&completion);
 	buf_free(&text);
 }
@@ -295,9 +330,12 @@ act(struct folder_at *o, enum recheck_from from, const char *why,
 {
 	static const char *const of_prepare[] = { "prepared.json", NULL };
 	static const char *const of_sandbox[] = { "sandbox.json",
-	    "signed.json", "metadata.json", "builder.begun", "builder.json",
-	    "context.sha256", "target.json", "template.json", NULL };
+	    "running.json", "signed.json", "metadata.json",
+	    "builder.begun", "builder.json", "context.sha256",
+	    "target.json", "template.json", NULL };
 	static const char *const of_sign[] = { "signed.json", NULL };
+	static const char *const of_target[] = { "target.json", NULL };
+	static const char *const of_template[] = { "template.json", NULL };
 	static const char *const words[] = {
 		[RECHECK_PREPARE] = "prepare",
 		[RECHECK_SANDBOX] = "sandbox",
@@ -305,6 +343,15 @@ act(struct folder_at *o, enum recheck_from from, const char *why,
 	};
 	char line[200];
 
+	/* What is there is not made again: nor what is of no use. */
+	if (from != RECHECK_NOTHING && o->c.template == RECHECK_BAD) {
+		o->note("template.json is damaged");
+		forget(o, of_template);
+	}
+	if (o->c.signed_ == RECHECK_BAD && o->c.metadata == RECHECK_GOOD)
+		forget(o, of_sign);
+	if (o->bad_target)
+		forget(o, of_target);
 	if (from == RECHECK_NOTHING || from == RECHECK_ON)
 		return 0;
 	snprintf(line, sizeof(line), "%s: again from %s", why, words[from]);

@@ -21,7 +21,7 @@ enum recheck_document {
 
 struct recheck {
 	enum recheck_document	prepared, sandbox, signed_, metadata,
-				template;
+				template;	/* one that is BAD goes */
 	bool			legacy;		/* prepared holds the upload */
 	bool			plan_same;
 	bool			context_same;	/* or there is none */

@@ -32,6 +32,8 @@ complete_signed_uri(const struct prepared *p, const struct span *doc,
 		    "builds?");
 	if (r == 0)
 		return 0;
+	if (!span_is_object(&upload))
+		return fail_set(f, EX_DATAERR, "upload: not an object");
 	if (json_string(&upload, "uri", JSON_MAY, uri, f) == -1)
 		return fail_in(f, "upload");
 	return 0;
