@@ -57,6 +57,7 @@ struct run {
 	int			 sig;		/* the first that came */
 	int64_t			 sig_ms, begun_ms, deadline_ms;
 	bool			 late, lost;	/* deadline; folder */
+	bool			 elsewhere;	/* a stage that is not "build" */
 	bool			 well;		/* it ended with 0 */
 };
 
@@ -94,8 +95,12 @@ heard(struct run *r, const char *line, size_t n)
 {
 	size_t mark = strlen(r->mark);
 	bool event = n > mark && memcmp(line, r->mark, mark) == 0;
+	const char *words = line + mark + 1;
 
-	if (!event)
+	/* Of the sandbox: what other stages say is of this machine. */
+	if (event && strncmp(words, "stage ", 6) == 0)
+		r->elsewhere = strncmp(words + 6, "build\n", 6) != 0;
+	else if (!event && !r->elsewhere && strncmp(line, "tl-exec: ", 9) != 0)
 		diagnose_text(&r->seen, line, n);
 	put(r, line, n, event);
 }
@@ -574,18 +579,23 @@ finish(struct run *r, int code)
 		tell(r, left ? "failed" : "done", "%d", GUARD_LEFT);
 	} else if (code != 0 && (begun || !r->folder.own))
 		left = undo(r, UNDO_S);
-	if (code != 0 && there && (begun || !r->folder.own)) {
+	if (code != 0 && (begun || !r->folder.own)) {
 		if (done)
 			tell(r, "error", "the image is registered all the "
 			    "same: %s/template.json", r->folder.path);
+		else if (held_find(&r->held, LEDGER_TEMPLATE, LEDGER_MADE) !=
+		    NULL)
+			tell(r, "error", "the image is registered all the "
+			    "same; its template could not be kept");
 		if (r->build[0] != '\0' || r->sandbox[0] != '\0')
-			tell(r, "say", "%s%s%s%s%s; log: %s/log",
+			tell(r, "say", "%s%s%s%s%s%s%s%s",
 			    r->build[0] != '\0' ? "build " : "", r->build,
 			    r->build[0] != '\0' && r->sandbox[0] != '\0' ?
 			    "; " : "", r->sandbox[0] != '\0' ? "sandbox " : "",
-			    r->sandbox, r->folder.path);
+			    r->sandbox, there ? "; log: " : "",
+			    there ? r->folder.path : "", there ? "/log" : "");
 		shown(again, sizeof(again), r->folder.path);
-		if (!r->lost)
+		if (there && !r->lost)
 			tell(r, "error", "again: %s --resume %s",
 			    r->g->program, again);
 	} else if (code == 0 && done)

@@ -94,6 +94,7 @@ static void
 over(struct work *w, const struct ledger_entry *e, enum reap_result result,
     const char *note)
 {
+	char both[700];
 	struct fail f;
 	int r;
 
@@ -102,7 +103,9 @@ over(struct work *w, const struct ledger_entry *e, enum reap_result result,
 	    ledger_gone(&w->ledger, e->kind, e->id, &f);
 	if (r == -1) {
 		w->left = true;
-		note = f.msg;
+		snprintf(both, sizeof(both), "%s%s%s", note, *note != '\0' ?
+		    "; " : "", f.msg);
+		note = both;
 	}
 	tell(w, e, result, note);
 }
