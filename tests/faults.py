@@ -24,6 +24,7 @@ import time
 import urllib.error
 import urllib.request
 
+LEFT = 79       # tl-guard's, whatever the build itself came to
 # What must show up nowhere: besides these the key and the store's secrets.
 MARKS = [b"X-Amz-Signature", b"X-Amz-Credential", b"ZG9ja2VyOm1hcms="]
 # The arguments of all that a build runs; the sanitizers suffer no tracer.
@@ -193,7 +194,7 @@ class Case:
             time.sleep(1)
         if status != self.want:
             bad.append("status %d, not %d" % (status, self.want))
-        if status == 0:
+        if status == 0 or (status == LEFT and out):
             try:
                 if json.loads(out)["name"] != name:
                     bad.append("another template")
