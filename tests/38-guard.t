@@ -253,7 +253,7 @@ try 'a flow that fails' tl-guard --work fails -- ./flow 'exit 9'
 exits 9
 silent out
 is 'a flow that fails: undone in this order' "$(made)" \
-    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1'
+    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1,DELETE abort'
 says 'sandbox sbx-1: deleted'
 is 'a flow that fails: the upload' \
     "$(grep -cE '^tl-guard: upload [0-9a-f]{16}: aborted$' err)" 1
@@ -282,7 +282,7 @@ says "the image is registered all the same: $T/both/template.json"
 : >log
 try 'another one'\''s key' tl-guard --api-url "$URL" -- ./flow 'exit 1'
 exits 1
-is 'ids are told' "$(made | tr , '\n' | tail -n 1)" 'DELETE sbx-1'
+is 'ids are told' "$(made | tr , '\n' | grep -c '^DELETE sbx-1$')" 1
 try 'ids' tl-guard --progress json -- ./flow 'exit 1'
 is 'ids: an event' "$(jq -r 'select(.event == "id") | .kind + " " + .id' err)" \
     'sandbox sbx-1'
@@ -367,7 +367,7 @@ for signal in INT:130 TERM:143 HUP:129 QUIT:131; do
 	is "SIG${signal%:*}: the command is told" "$(grep -cx told err)" 1
 	ok "SIG${signal%:*}: its children have ended" dead
 	is "SIG${signal%:*}: undone" "$(made)" \
-	    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1'
+	    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1,DELETE abort'
 done
 
 back -- sh -c 'sleep '$nap' & (sleep '$nap' & sleep '$nap') & : >up; exit 5'
@@ -453,7 +453,7 @@ exits 75
 says 'the deadline of 1 s has passed'
 says "again: tl-guard --resume $T/late"
 is 'a deadline: undone' "$(made)" \
-    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1'
+    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1,DELETE abort'
 ok 'a deadline: its children have ended' dead
 TL_DEADLINE=1 try 'a deadline of the environment' tl-guard sleep 20
 exits 75
@@ -485,7 +485,7 @@ for mode in plain json; do
 	ended "unread, $mode" 75 12
 	read_
 	is "unread, $mode: undone" "$(made)" \
-	    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1'
+	    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1,DELETE abort'
 	ok "unread, $mode: its children have ended" dead
 	rm -rf "$state"/build.*
 done
@@ -495,7 +495,7 @@ kill -INT "$back"
 ended 'unread, a signal' 130 12
 read_
 is 'unread, a signal: undone' "$(made)" \
-    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1'
+    'POST sandboxes,POST sign,DELETE abort,DELETE sbx-1,DELETE abort'
 scripted '{"method":"DELETE","path":"*","answers":[{"hang":true}]},'
 unread -- ./flow 'seq 1 250000 >&2; sleep '$nap
 kill -INT "$back"

@@ -349,9 +349,8 @@ clear(const char *path, struct fail *f)
 
 /*
  * Uploads first, then sandboxes, as a build does it.  The builder of a dead
- * build may still be sending: a part that comes in after the abort
- * could outlive it, so it is aborted once more when the sandbox is
- * gone.
+ * build may still be sending: a part that comes in after the abort could
+ * outlive it, so it is aborted once more when the sandbox is gone.
  */
 static void
 undo(struct work *w, struct ledger_list *l)
@@ -367,7 +366,8 @@ undo(struct work *w, struct ledger_list *l)
 		if (l->list[i].kind == LEDGER_SANDBOX &&
 		    l->list[i].state != LEDGER_OVER) {
 			sandbox(w, &l->list[i]);
-			builder |= l->list[i].id != NULL;
+			builder |= l->list[i].id != NULL &&
+			    (!l->list[i].keep || w->r->all);
 		}
 	for (i = 0; builder && !w->r->dry && i < l->n; i++)
 		if (l->list[i].kind == LEDGER_UPLOAD &&
