@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/ledger/held.h"
+#include "core/clock.h"
 #include "core/private.h"
 
 struct held_url {
@@ -45,6 +46,8 @@ held_take(struct held *h, const char *path, struct fail *f)
 	} while (r == 1 && !held_there(h));
 	if (r == 1) {
 		held_look(h);
+		h->taken_ms = clock_ms();
+		h->before = h->list.n;
 		return 0;
 	}
 	if (r == 0)
@@ -136,6 +139,8 @@ held_reap(struct held *h, struct reap *r, struct fail *f)
 
 	r->beside = beside;
 	r->beside_arg = h;
+	r->recent_from = h->before;
+	r->recent_s = 1 + (clock_ms() - h->taken_ms) / 1000;
 	rc = reap_held(r, h->ledger.fd, h->ledger.path, f);
 	r->beside = NULL;
 	held_look(h);

@@ -14,6 +14,8 @@ struct held {
 	struct ledger_list	 list;		/* as last looked at */
 	/* Private. */
 	int64_t			 seen;		/* bytes */
+	int64_t			 taken_ms;
+	size_t			 before;	/* entries, when it was taken */
 	struct held_url		*url;		/* of uploads */
 	size_t			 urls;
 };

@@ -28,6 +28,7 @@ struct work {
 	struct reap	*r;
 	const char	*path;
 	struct ledger	 ledger;	/* for what is added */
+	const struct ledger_list	*list;
 	int64_t		 end_ms;
 	bool		 left;		/* something is still open */
 	unsigned	 strays;
@@ -192,6 +193,16 @@ name_it(struct work *w, struct ledger_entry *e, struct exchange *x,
 	return r;
 }
 
+static int64_t
+age_s(const struct work *w, const struct ledger_entry *e)
+{
+	int64_t age = time(NULL) - e->at;
+
+	return w->r->recent_s > 0 && age > w->r->recent_s &&
+	    (size_t)(e - w->list->list) >= w->r->recent_from ?
+	    w->r->recent_s : age;
+}
+
 static void
 sandbox(struct work *w, struct ledger_entry *e)
 {
@@ -204,8 +215,7 @@ sandbox(struct work *w, struct ledger_entry *e)
 		tell(w, e, REAP_KEPT, "kept on purpose; --all deletes it");
 		return;
 	}
-	if (e->state == LEDGER_ASKED && time(NULL) - e->at >
-	    LIFECYCLE_LEASE_S) {
+	if (e->state == LEDGER_ASKED && age_s(w, e) > LIFECYCLE_LEASE_S) {
 		snprintf(note, sizeof(note), "no answer came; if one was "
 		    "made, it has ended by itself after %d s",
 		    LIFECYCLE_LEASE_S);
@@ -421,6 +431,7 @@ work(struct reap *r, int fd, const char *path, bool *left, struct fail *f)
 
 	if (ledger_read(&l, fd, path, f) == -1)
 		return -1;
+	w.list = &l;
 	undo(&w, &l);
 	ledger_list_free(&l);
 	*left = w.left;

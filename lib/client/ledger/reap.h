@@ -48,6 +48,13 @@ struct reap {
 	const struct buf	*(*beside)(const void *beside_arg,
 				    const char *id);
 	const void		*beside_arg;
+	/*
+	 * reap_held(): the entries from this one on were asked for within so
+	 * many seconds, whatever a clock that was set meanwhile says; 0: that
+	 * is not known.
+	 */
+	size_t			 recent_from;
+	int64_t			 recent_s;
 };
 
 /*
