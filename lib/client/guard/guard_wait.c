@@ -81,17 +81,18 @@ look(struct run *r)
 void
 run_await(struct run *r, int64_t ms)
 {
-	struct pollfd p[4] = {
+	struct pollfd p[] = {
 		{ .fd = r->signals, .events = POLLIN },
 		{ .fd = r->command.err, .events = POLLIN },
 		{ .fd = show_push(&r->show) ? r->show.fd : -1,
 		  .events = POLLOUT },
 		{ .fd = r->undo.fd, .events = POLLIN },
+		{ .fd = r->held.news, .events = POLLIN },
 	};
 
 	if (ms > TICK_MS)
 		ms = TICK_MS;
-	if (poll(p, 4, ms < 0 ? 0 : (int)ms) > 0) {
+	if (poll(p, sizeof(p) / sizeof(p[0]), ms < 0 ? 0 : (int)ms) > 0) {
 		if (p[0].revents != 0)
 			take_signal(r);
 		if (p[1].revents != 0)

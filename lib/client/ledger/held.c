@@ -1,3 +1,4 @@
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -45,6 +46,9 @@ held_take(struct held *h, const char *path, struct fail *f)
 		    ledger_lock(h->ledger.fd, path, f);
 	} while (r == 1 && !held_there(h));
 	if (r == 1) {
+		h->news = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+		if (h->news != -1)
+			inotify_add_watch(h->news, path, IN_MODIFY);
 		held_look(h);
 		h->taken_ms = clock_ms();
 		h->before = h->list.n;
@@ -90,10 +94,13 @@ int
 held_look(struct held *h)
 {
 	struct ledger_list list;
+	char news[4096];
 	struct stat st;
 	struct fail f;
 	size_t i;
 
+	while (h->news != -1 && read(h->news, news, sizeof(news)) > 0)
+		;
 	if (fstat(h->ledger.fd, &st) == -1 || st.st_size == h->seen ||
 	    ledger_read(&list, h->ledger.fd, h->ledger.path, &f) == -1)
 		return 0;
@@ -178,6 +185,8 @@ held_end(struct held *h)
 		buf_free(&h->url[i].text);
 	}
 	free(h->url);
+	if (h->news != -1)
+		close(h->news);
 	ledger_close(&h->ledger);
 	*h = (struct held)HELD_INIT;
 }

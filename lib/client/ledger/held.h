@@ -12,6 +12,7 @@
 struct held {
 	struct ledger		 ledger;	/* path, and the open file */
 	struct ledger_list	 list;		/* as last looked at */
+	int			 news;		/* to be polled; -1 */
 	/* Private. */
 	int64_t			 seen;		/* bytes */
 	int64_t			 taken_ms;
@@ -20,14 +21,18 @@ struct held {
 	size_t			 urls;
 };
 
-#define HELD_INIT	{ .ledger = LEDGER_INIT, .seen = -1 }
+#define HELD_INIT	{ .ledger = LEDGER_INIT, .news = -1, .seen = -1 }
 
 /*
  * Make it if it is not there, and lock it.  EX_TEMPFAIL if another has it,
  * EX_CANTCREAT.
  */
 int	held_take(struct held *, const char *path, struct fail *);
-/* Read what is new.  1 if something is. */
+/*
+ * Read what is new: when news can be read, since what lies beside the ledger
+ * may be removed any time; and now and then, for where there are no news.  1 if
+ * something is.
+ */
 int	held_look(struct held *);
 /* Whether the file still has its name. */
 bool	held_there(const struct held *);
