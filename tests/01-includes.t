@@ -43,6 +43,7 @@ awk '/^    (client|builder|region)\// { for (i = 2; i <= NF; i++)
 is "as lib/README.md draws them" "$(grep -v -e '^cmd ' -e ' core$' edges | diff drawn -)" ''
 (cd "$root/lib" && find . -mindepth 2 -name '*.c' | sed 's,^./,,
     s,/[^/]*$,,' | sort -u) >folders
+# shellcheck disable=SC2016
 is "which names each folder" "$(sed -n 's,^| `\([a-z/]*\)` .*,\1,p' \
     "$root/lib/README.md" | sed 's,/$,,' | sort -u | diff - folders)" ''
 

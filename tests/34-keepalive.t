@@ -50,10 +50,10 @@ done; } | hasty tl-put -s live/sandbox.json /x 2>err
 is 'tl-put' "$? $(cat err)" '0 '
 at_least 'tl-put'
 
-# A whole build: the readiness, the folder and the builder are three commands.
+# A whole build: the readiness and the builder are two commands.
 soon=$(quiet 0)
 scripted "{\"method\":\"GET\",\"path\":\"*/output/follow\",
-    \"answers\":[$soon,$soon,$(quiet 4)]},"
+    \"answers\":[$soon,$(quiet 4)]},"
 try 'tl-build' hasty tl-build --work work live/context/Dockerfile
 exits 0
 at_least 'tl-build'

@@ -7,6 +7,7 @@ if [ -z "${TL_UNSHARED-}" ] && unshare -m true 2>/dev/null; then
 fi
 
 . "${0%/*}/soak.sh"
+# shellcheck source=tests/losses.sh
 . "$here/losses.sh"
 
 losses
@@ -15,9 +16,9 @@ for how in work glob state named readonly full inodes limit stop clock=+2d \
 	for step in prepare create wait sign splice context spec build get \
 	    complete; do
 		for when in before during after; do
+			# shellcheck disable=SC2254
 			case "$how $when $step" in
 			*' during wait'|*' during splice') continue ;;
-			# shellcheck disable=SC2254
 			${TL_LOSSES:-*}) loss "$how" "$when" "$step" ;;
 			esac
 		done

@@ -105,7 +105,7 @@ patience_init(struct patience *p, void (*say)(const char *))
 static void
 say(struct patience *p, int64_t ms, const struct fail *f)
 {
-	char line[sizeof(f->msg) + 100];
+	char line[sizeof(struct fail) + 100];
 	long second = retry_second_ms();
 
 	if (p->note == NULL)

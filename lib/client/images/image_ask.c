@@ -33,7 +33,7 @@ image_ask(const struct image_server *s, const char *method, const char *url,
 	struct retry again = { .what = "images", .note = s->note };
 	struct http_request request = { .method = method, .url = url,
 	    .bearer = s->cloud->token, .reply_max = BUF_DOC_MAX };
-	struct cloud_headers head;
+	struct cloud_headers head = { .org = NULL };
 	int r;
 
 	/* What libcurl would repeat by itself must be known here. */
