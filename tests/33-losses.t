@@ -263,6 +263,12 @@ try 'down behind its output' timeout 50 tl-exec make
 exits 0
 gives a
 waited 'down behind its output'
+served "$(info running)" "$(events "$a")" '' \
+    '{"json":{"processes":[]},"down":0.8}'
+try 'down right before its start' timeout 50 tl-exec make
+exits 0
+gives a
+waited 'down right before its start'
 served "$(info running)" "$(events "$a")" '' "$none,$none,$ours" "{$down}"
 try 'down amid its start' timeout 50 tl-exec make
 exits 0

@@ -129,8 +129,10 @@ nothing_left 'builds that lost'
 
 # The server's end is that of its sandboxes, and nobody can be asked.
 sandbox
-TL_RETRY_SECOND_MS=100
+TL_RETRY_SECOND_MS=20
 export TL_RETRY_SECOND_MS
 count
 kill -9 "$sandboxd"
 ended 'a server that is gone' 75 30
+ok 'a server that is gone: waited for as long as it may come back' \
+    grep -q 'no answer for 2[0-9][0-9] s, waiting for 300 s in all' said

@@ -188,6 +188,9 @@ class Case:
         if region.done() == before:
             bad.append("the fault did not happen")
         os.unlink(region.dir + "/fault")
+        if status != 0 and self.kind.startswith("refused="):
+            # Whoever gave up was sooner than the server is back.
+            time.sleep(int(self.kind.split("=")[1]) / 1000)
         if self.kind.startswith("no-answer"):
             # Between two servers it lasts longer than the client waits, and
             # then is asked again: not to be counted in the next case.

@@ -27,8 +27,8 @@ ANSWER, each member optional:
                               or "events" made: at their end, unterminated)
     "close": true             close the connection after the answer
     "drop": true              close without an answer ("rst": by a reset)
-    "down": SECONDS           behind what else is said: all connections end,
-                              and others are refused for so long
+    "down": SECONDS           no connections are taken for so long; those there
+                              are end, this one behind the answer
     "hang": true              never answer
     "raw": TEXT               these bytes instead of an HTTP answer
 
@@ -189,11 +189,9 @@ class Peer(socketserver.StreamRequestHandler):
             return False
         if "delay" in answer:
             time.sleep(answer["delay"])
-        try:
-            return self.answer(answer, method)
-        finally:
-            if "down" in answer:
-                self.server.go_down(answer["down"])
+        if "down" in answer:
+            self.server.go_down(answer["down"], self.request)
+        return self.answer(answer, method) and "down" not in answer
 
     def answer(self, a, method):
         if a.get("hang"):
@@ -290,10 +288,10 @@ class Server(socketserver.ThreadingTCPServer):
         self.open.discard(request)
         super().shutdown_request(request)
 
-    def go_down(self, seconds):
+    def go_down(self, seconds, last):
         """Refuse at once; main() has the rest."""
         self.down = seconds
-        for s in [self.socket, *self.open]:
+        for s in [self.socket, *(self.open - {last})]:
             try:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:
