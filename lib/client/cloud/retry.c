@@ -102,36 +102,31 @@ patience_init(struct patience *p, void (*say)(const char *))
 	    .begun = ledger != NULL && *ledger != '\0' };
 }
 
-static void
-say(struct patience *p, int64_t ms, const struct fail *f)
+/* For how long there has been no answer, in seconds of retry_second_ms(). */
+static long
+silence_s(const struct patience *p, int64_t now)
 {
-	char line[sizeof(struct fail) + 100];
 	long second = retry_second_ms();
 
-	if (p->note == NULL)
-		return;
-	ms /= second > 0 ? second : 1;
-	if (f == NULL)
-		snprintf(line, sizeof(line), "answered again, after %ld s",
-		    (long)ms);
-	else
-		snprintf(line, sizeof(line), "%s; no answer for %ld s, "
-		    "waiting for %d s in all", f->msg, (long)ms, PATIENCE_S);
-	p->note(line);
+	return (long)(now - p->since_ms) / (second > 0 ? second : 1);
 }
 
 void
 patience_saw(struct patience *p, int r, const struct http_reply *reply,
     const struct fail *f)
 {
+	char line[sizeof(f->msg) + 100];
 	int64_t now = clock_ms();
 
 	if (p == NULL)
 		return;
 	if (!unanswered(r, reply)) {
 		p->begun = true;
-		if (p->noted > 0)
-			say(p, now - p->since_ms, NULL);
+		if (p->noted > 0) {
+			snprintf(line, sizeof(line), "answered again, after "
+			    "%ld s", silence_s(p, now));
+			p->note(line);
+		}
 	}
 	if (!unanswered(r, reply) || f->status != EX_TEMPFAIL) {
 		p->failed = p->noted = 0;
@@ -141,9 +136,11 @@ patience_saw(struct patience *p, int r, const struct http_reply *reply,
 		p->since_ms = now;
 		p->note_ms = now + FIRST_NOTE_S * retry_second_ms();
 	}
-	if (now < p->note_ms || !patience_lasts(p))
+	if (p->note == NULL || now < p->note_ms || !patience_lasts(p))
 		return;
-	say(p, now - p->since_ms, f);
+	snprintf(line, sizeof(line), "%s; no answer for %ld s, waiting for "
+	    "%d s in all", f->msg, silence_s(p, now), PATIENCE_S);
+	p->note(line);
 	p->noted++;
 	p->note_ms = now + NOTE_S * retry_second_ms();
 }
