@@ -217,7 +217,7 @@ lost 0 5 'intent made gone' "$drop" '{"drop":"rst"}' \
 lost 0 3 'intent made gone' "$drop" '{"status":409}' "$ok_body"
 lost 75 '' intent "$drop"
 lost 77 2 intent "$drop" '{"status":403}'
-lost 69 6 intent "$drop" '{"status":409}'
+lost 69 5 intent "$drop" '{"status":409}'
 lost 75 5 intent '{"status":502}' '{"status":503}'
 lost 69 1 intent '{"status":500}'
 lost 69 1 'intent none' '{"status":409}'

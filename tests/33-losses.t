@@ -269,6 +269,11 @@ try 'down right before its start' timeout 50 tl-exec make
 exits 0
 gives a
 waited 'down right before its start'
+served "$(info running)" '{"drop":true}' "$running"
+try 'no link that is down: it drops one kind of request' timeout 50 tl-exec make
+exits 75
+is "$name: ten looks at the process" "$(seen 'map(select(.method == "GET" and (.target |
+    endswith("/7")))) | length')" 10
 served "$(info running)" "$(events "$a")" '' "$none,$none,$ours" "{$down}"
 try 'down amid its start' timeout 50 tl-exec make
 exits 0

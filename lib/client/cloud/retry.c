@@ -148,7 +148,7 @@ patience_saw(struct patience *p, int r, const struct http_reply *reply,
 bool
 patience_lasts(const struct patience *p)
 {
-	return p != NULL && p->begun && p->failed > 0 &&
+	return p != NULL && p->begun && p->failed > 1 &&
 	    clock_ms() < p->since_ms + PATIENCE_S * retry_second_ms();
 }
 

@@ -61,9 +61,13 @@ void	patience_init(struct patience *, void (*note)(const char *));
  */
 void	patience_saw(struct patience *, int r, const struct http_reply *,
 	    const struct fail *);
-/* Whether the last one had no answer, and is to be asked for again. */
+/*
+ * Whether the link is down and to be waited for: the last two had no answer.
+ * One alone counts, so that a server which drops one kind of request and
+ * answers another between is not waited for without end.
+ */
 bool	patience_lasts(const struct patience *);
-/* Or is not, and more than so many in a row had none: enough of them. */
+/* More than so many in a row had none, and it is not: enough of them. */
 bool	patience_over(const struct patience *, unsigned tries);
 
 struct retry {
