@@ -41,7 +41,7 @@ main(int argc, char *argv[])
 		DAEMON_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
-	const char *buckets[BUCKETS_MAX], *root = NULL, *keys = NULL;
+	const char *buckets[BUCKETS_MAX] = { NULL }, *root = NULL, *keys = NULL;
 	uint64_t part_min = OBJECTS_PART_MIN;
 	struct s3 s3 = { .region = "us-east-1" };
 	struct daemon d = { .usage = usage, .serve = {

@@ -127,16 +127,18 @@ void
 jout_u64(struct jout *j, uint64_t n)
 {
 	char s[24];
+	int len = snprintf(s, sizeof(s), "%ju", (uintmax_t)n);
 
-	plain(j, s, (size_t)snprintf(s, sizeof(s), "%ju", (uintmax_t)n));
+	plain(j, s, (size_t)len);
 }
 
 void
 jout_i64(struct jout *j, int64_t n)
 {
 	char s[24];
+	int len = snprintf(s, sizeof(s), "%jd", (intmax_t)n);
 
-	plain(j, s, (size_t)snprintf(s, sizeof(s), "%jd", (intmax_t)n));
+	plain(j, s, (size_t)len);
 }
 
 void
