@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Many builds on one region, for tests/soak.
 
-builds.py kill N FOLDER      N builds ended by kill -9 at random moments, each
-                             followed by tl-reap and --resume
+builds.py kill N FOLDER      N builds of which all, tl-guard or the script is
+                             ended by kill -9 at random moments, each followed
+                             by tl-reap and --resume
 builds.py signal N FOLDER    N builds ended by INT and as many by TERM
 builds.py crowd N FOLDER     N builds at once
 builds.py row N FOLDER       N builds in a row
@@ -93,14 +94,23 @@ def kill(n, folder):
         moment = random.uniform(0, length)
         p = start("killed", folder)
         time.sleep(moment)
-        # All of it, as a machine's end would, or the one that wires the rest.
-        alone = i % 2 == 1
-        try:
-            (os.kill if alone else os.killpg)(p.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        p.communicate()
+        # As a machine's end would; who guards; who wires the rest.
+        what = ("all", "tl-guard", "the script")[i % 3]
+        if what == "all":
+            kill_session(p)
+        else:
+            kill_one(p, what == "the script")
+        out, err = p.communicate()
         bad = []
+        if what == "the script":
+            # Nothing is to be done by hand then.
+            if p.returncode not in (0, 128 + signal.SIGKILL):
+                bad.append("status %d" % p.returncode)
+            bad += ["left at once: " + it for it in left(2)]
+            bad += ["a ledger is left" for it in
+                    glob.glob(STATE + "/*.ledger")]
+            if bad:
+                bad += err.decode(errors="replace").splitlines()[-12:]
         # What had begun to ask for something is let to hear the answer.
         end = time.monotonic() + 15
         while True:
@@ -118,8 +128,50 @@ def kill(n, folder):
         bad += ["left: " + what for what in left()]
         bad += again()
         say("kill -9 of %s after %.3f s, tl-reap, --resume" % (
-            "one" if alone else "all", moment), bad)
+            what, moment), bad)
         forget()
+
+
+def processes():
+    """Each process: its id, its parent, its session, its words."""
+    for path in glob.glob("/proc/[0-9]*"):
+        try:
+            with open(path + "/stat") as f:
+                words = f.read().rsplit(") ", 1)[1].split()
+            with open(path + "/cmdline", "rb") as f:
+                yield (int(path[6:]), int(words[1]), int(words[3]),
+                       f.read().split(b"\0"))
+        except (OSError, IndexError):
+            pass
+
+
+def kill_session(p):
+    """All of a build: its display and its command have groups of their own."""
+    some = True
+    while some:
+        some = False
+        for pid, _, session, words in processes():
+            # What has ended has no words.
+            if session == p.pid and words != [b""]:
+                kill_pid(pid)
+                some = True
+
+
+def kill_one(p, script):
+    """tl-guard, which tl-build has become, or the script that it runs."""
+    if not script:
+        return kill_pid(p.pid)
+    for pid, parent, _, words in processes():
+        # Its display and what undoes have its own words.
+        if parent == p.pid and words[0].endswith(b"sh"):
+            kill_pid(pid)
+
+
+def kill_pid(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def again():
