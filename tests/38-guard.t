@@ -432,7 +432,23 @@ until_ test -e up
 kill -INT "$back"
 ended 'an ignored SIGINT' 0 10
 
-back -- sh -c ': >up; sleep '$nap
+# A group of its own with a parent beside it: an orphaned one is never stopped.
+cat >apart.py <<'END'
+import os, sys
+pid = os.fork()
+if pid == 0:
+    os.setpgid(0, 0)
+    os.execvp(sys.argv[1], sys.argv[1:])
+open("apart", "w").write(str(pid))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+END
+rm -f up
+env --default-signal python3 apart.py tl-guard -- sh -c ': >up; sleep '$nap \
+    >back.out 2>back.err </dev/null &
+apart=$!
+until_ test -s apart
+until_ test -e up
+back=$(cat apart)
 kill -TSTP "$back"
 until_ sh -c "ps -o stat= -p $back | grep -q T"
 until_ sh -c "ps -o stat= -p $(pgrep -fx "sleep $nap") | grep -q T"
@@ -443,6 +459,7 @@ until_ sh -c "ps -o stat= -p $(pgrep -fx "sleep $nap") | grep -q S"
 is 'SIGCONT: both go on' "$(ps -o stat= -p "$back" |
     cut -c1)$(ps -o stat= -p "$(pgrep -fx "sleep $nap")" | cut -c1)" SS
 kill -TERM "$back"
+back=$apart
 ended 'SIGCONT' 143 10
 
 # --- the deadline
