@@ -47,6 +47,15 @@ same_server(CURLU *a, CURLU *b, bool *same)
 	return code == CURLUE_NO_USER ? CURLUE_OK : code;
 }
 
+/* RFC 3986, 2: no blank and no control character.  libcurl 8 takes some. */
+static bool
+is_clean(const char *link)
+{
+	while ((unsigned char)*link > ' ' && *link != 0x7f)
+		link++;
+	return *link == '\0';
+}
+
 int
 http_link(const char *url, const char *link, struct buf *out, struct fail *f)
 {
@@ -56,7 +65,9 @@ http_link(const char *url, const char *link, struct buf *out, struct fail *f)
 	bool same = false;
 	int r = -1;
 
-	if (from != NULL && to != NULL &&
+	if (!is_clean(link))
+		code = CURLUE_MALFORMED_INPUT;
+	else if (from != NULL && to != NULL &&
 	    (code = curl_url_set(from, CURLUPART_URL, url, 0)) == CURLUE_OK &&
 	    (code = curl_url_set(to, CURLUPART_URL, url, 0)) == CURLUE_OK &&
 	    (code = curl_url_set(to, CURLUPART_URL, link, 0)) == CURLUE_OK &&

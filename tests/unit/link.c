@@ -45,5 +45,8 @@ main(void)
 	leads(BASE, "file:///etc/passwd", NULL);
 	leads(BASE, "https://[::1", NULL);
 	leads(BASE, "/a\nb", NULL);
+	leads(BASE, "/a b", NULL);
+	leads(BASE, "/a\177", NULL);
+	leads(BASE, " /a", NULL);
 	return unit_end();
 }
