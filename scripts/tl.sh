@@ -99,7 +99,7 @@ build () {
 # What was sent may be newer than what make saw when it began, such as a file
 # that it has made since.  If it still is what is there, no other build is due.
 sent () {
-	sent=$folder/context.sha256
+	sent=$folder/context.digest
 	[ -n "$stamp" ] && [ -e "$sent" ] || return 0
 	[ -n "$unknown" ] || ! cmp -s "$sent" "$stamp" || return 0
 	if ! digest "$folder/now"; then

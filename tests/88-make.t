@@ -34,7 +34,7 @@ echo "-n '$name' --work '$TL_WORK' '$1' ${2+"'$2'"}" >"$TL_WORK/command"
 echo "log of $$" >>"$TL_WORK/log"
 touch "$TL_WORK/.tl-private"
 [ ! -e "$STUB/meanwhile" ] || . "$STUB/meanwhile"
-tl-context --digest "$TL_WORK/context.sha256" -f "$1" ${2+"$2"} \
+tl-context --digest "$TL_WORK/context.digest" -f "$1" ${2+"$2"} \
     >"$TL_WORK/context" || exit
 tar -tzf "$TL_WORK/context" >"$STUB/sent"
 [ ! -e "$STUB/after" ] || . "$STUB/after"

@@ -35,7 +35,7 @@ exits 0
 is 'a folder that was named: nothing signed stays' \
     "$(grep -rl -e X-Amz-Signature named)" ''
 is 'a folder that was named: what is there' "$(cd named && printf "%s " *)" \
-    'builder.begun builder.json command context.sha256 log metadata.json plan.json prepared.json template.json '
+    'builder.begun builder.json command context.digest log metadata.json plan.json prepared.json template.json '
 is 'for nobody else' "$(stat -c %a named) $(find named -type f -perm /077)" \
     '700 '
 try 'a folder that was used' tl-build --work named context/Dockerfile

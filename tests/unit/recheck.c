@@ -150,7 +150,7 @@ there(const char *name)
 static const char *const all[] = { "plan.json", "plan.new", "prepared.json",
     "sandbox.json", "running.json", "signed.json", "target.json",
     "metadata.json", "template.json", "builder.begun", "builder.json",
-    "context.sha256", "context.new", NULL };
+    "context.digest", "context.new", NULL };
 
 /* A build whose completion is missing, if it is left as it is. */
 static void
@@ -162,7 +162,7 @@ begin(void)
 		unlink(in(*name));
 	put("plan.json", "{}");
 	put("plan.new", "{}");
-	put("context.sha256", "abc");
+	put("context.digest", "abc");
 	put("context.new", "abc");
 	put("prepared.json", NEW);
 	put("sandbox.json", SANDBOX);
@@ -203,7 +203,7 @@ static const char *const garbage[] = { "{", "null", "[]", "\"x\"", "7",
 
 #define OF_SANDBOX							\
 	"sandbox.json running.json signed.json metadata.json "		\
-	"builder.begun builder.json context.sha256 target.json "	\
+	"builder.begun builder.json context.digest target.json "	\
 	"template.json"
 
 static void
@@ -284,7 +284,7 @@ whole(void)
 
 	begin();
 	looked("only completion", "", "prepared.json sandbox.json signed.json "
-	    "metadata.json context.sha256", "template.json");
+	    "metadata.json context.digest", "template.json");
 	begin();
 	put("template.json", TEMPLATE);
 	put("plan.new", "{ }");
@@ -298,11 +298,11 @@ whole(void)
 	looked("another context", "the context has changed: again from "
 	    "sandbox\n", "prepared.json", OF_SANDBOX);
 	begin();
-	unlink(in("context.sha256"));
+	unlink(in("context.digest"));
 	looked("a context that was not sent", "", "metadata.json", "");
 	begin();
 	unlink(in("context.new"));
-	looked("no context", "", "metadata.json context.sha256", "");
+	looked("no context", "", "metadata.json context.digest", "");
 	begin();
 	unlink(in("metadata.json"));
 	looked("a builder that has begun", "the builder has not ended well: "

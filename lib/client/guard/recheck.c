@@ -331,7 +331,7 @@ act(struct folder_at *o, enum recheck_from from, const char *why,
 	static const char *const of_prepare[] = { "prepared.json", NULL };
 	static const char *const of_sandbox[] = { "sandbox.json",
 	    "running.json", "signed.json", "metadata.json",
-	    "builder.begun", "builder.json", "context.sha256",
+	    "builder.begun", "builder.json", "context.digest",
 	    "target.json", "template.json", NULL };
 	static const char *const of_sign[] = { "signed.json", NULL };
 	static const char *const of_target[] = { "target.json", NULL };
@@ -388,8 +388,8 @@ recheck_folder(const char *work, const struct settings *settings,
 	look_others(&o);
 	o.c.plan_same = same(&o, "plan.json", "plan.new");
 	o.c.context_same = !there(&o, "context.new") ||
-	    !there(&o, "context.sha256") ||
-	    same(&o, "context.sha256", "context.new");
+	    !there(&o, "context.digest") ||
+	    same(&o, "context.digest", "context.new");
 	o.c.begun = there(&o, "builder.begun");
 	/* Asked only where it counts. */
 	from = recheck_rule(&o.c, &why);
