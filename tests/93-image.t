@@ -122,7 +122,13 @@ chmod 600 wrong.conf
 try 'get, signed wrongly' tl-image get --signer wrong.conf -o got/none top
 exits 77
 silent out
-(timeout --foreground -s TERM 0.3 tl-image get --signer "$signer" -o got/none top) 2>err
+# Told to end while the store does not answer: it cannot have been faster.
+stored=$(cat "$TL_REGION_DIR/run/stored.pid")
+kill -STOP "$stored"
+try 'get, told to end' timeout --preserve-status -s TERM 1 \
+    tl-image get --signer "$signer" -o got/none top
+kill -CONT "$stored"
+exits 143
 # What lies below is not registered any more, and was not whole.
 tl-image rm web >/dev/null
 try 'get, a parent that is not listed' tl-image get --signer "$signer" \
