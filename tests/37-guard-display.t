@@ -302,4 +302,21 @@ is 'narrow: a row fits' "$(grep '^.*K  build' seen |
 live 80 24
 is 'narrower on the way: rows fit' "$(($(width) > 0 && $(width) < 24))" 1
 
+# --- a pipe or a terminal that somebody has made non-blocking loses nothing
+
+cat >slow.py <<'END'
+import fcntl, os, subprocess, time
+ours, theirs = os.pipe()
+fcntl.fcntl(theirs, fcntl.F_SETFL, os.O_NONBLOCK)
+p = subprocess.Popen(["tl-guard", "--progress", "plain", "--", "sh", "-c",
+    "seq 40000 >&2"], stderr=theirs)
+os.close(theirs)
+time.sleep(0.5)
+n = 0
+while piece := os.read(ours, 65536):
+    n += piece.count(b"\n")
+print(p.wait(), n)
+END
+is 'a pipe that does not wait: each line' "$(/usr/bin/python3 slow.py)" '0 40000'
+
 is 'nothing is left' "$(ls -A -I .tl-private "$HOME/.local/state/tl")" ''

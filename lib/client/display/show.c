@@ -1,5 +1,6 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -44,6 +45,23 @@ show_columns(int fd)
 	return ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
 }
 
+/* As others may have made it, it would lose what cannot be written at once; an
+ * opening of our own waits.  A file's would begin at its start. */
+static int
+waiting(int fd)
+{
+	char path[40];
+	struct stat st;
+	int own;
+
+	if ((fcntl(fd, F_GETFL) & O_NONBLOCK) == 0 || fstat(fd, &st) == -1 ||
+	    S_ISREG(st.st_mode))
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	return own != -1 ? own : fd;
+}
+
 /* The process: it ends with its stream, or with who started it. */
 static _Noreturn void
 show(int in, const struct progress_options *opt, int to)
@@ -60,6 +78,7 @@ show(int in, const struct progress_options *opt, int to)
 
 	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
+	to = waiting(to);
 	if ((out = fdopen(to, "w")) == NULL ||
 	    (progress = progress_new(opt, out, NULL, &f)) == NULL)
 		_exit(EX_OSERR);

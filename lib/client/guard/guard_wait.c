@@ -49,6 +49,10 @@ take_signal(struct run *r)
 			if (r->sig == 0) {
 				r->sig = (int)s.ssi_signo;
 				r->sig_ms = clock_ms();
+				if (r->undo.pid != 0)
+					run_tell(r, "say", "what was made is "
+					    "being undone; a second signal "
+					    "leaves at once");
 			} else if (clock_ms() - r->sig_ms >= SECOND_MS)
 				at_once(r);
 		}

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ begin(struct undo *u, struct fail *f)
 	    SIGTSTP, SIGTTOU, SIGPIPE };
 	pid_t us = getpid();
 	sigset_t none;
-	int fd[2];
+	int fd[2], tries = 10;
 	size_t i;
 
 	u->pid = 0;
@@ -32,7 +33,11 @@ begin(struct undo *u, struct fail *f)
 	buf_clear(&u->lines);
 	if (pipe2(fd, O_CLOEXEC) == -1)
 		return fail_sys(f, EX_OSERR, "pipe");
-	if ((u->pid = fork()) == -1) {
+	/* It is what must not fail: of no more processes there may be some
+	 * in a moment. */
+	while ((u->pid = fork()) == -1 && errno == EAGAIN && --tries > 0)
+		poll(NULL, 0, 100);
+	if (u->pid == -1) {
 		close(fd[0]);
 		close(fd[1]);
 		u->pid = 0;
@@ -124,16 +129,20 @@ undo_look(struct undo *u, bool *ok)
 	*ok = false;
 	if (u->pid == 0)
 		return true;
-	while ((n = read(u->fd, piece, sizeof(piece))) > 0)
-		if (buf_add(&u->lines, piece, (size_t)n, &f) == -1)
-			break;
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return false;
+	while (u->fd != -1) {
+		n = read(u->fd, piece, sizeof(piece));
+		if (n == -1 && (errno == EAGAIN || errno == EINTR))
+			return false;
+		if (n <= 0) {
+			close(u->fd);
+			u->fd = -1;
+		} else
+			/* Of too many lines the last are left out. */
+			buf_add(&u->lines, piece, (size_t)n, &f);
+	}
 	if (waitpid(u->pid, &status, WNOHANG) == 0)
 		return false;
 	*ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	close(u->fd);
-	u->fd = -1;
 	u->pid = 0;
 	return true;
 }
@@ -145,7 +154,8 @@ undo_kill(struct undo *u)
 		return;
 	kill(u->pid, SIGKILL);
 	waitpid(u->pid, NULL, 0);
-	close(u->fd);
+	if (u->fd != -1)
+		close(u->fd);
 	u->fd = -1;
 	u->pid = 0;
 }

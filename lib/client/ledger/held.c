@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -30,13 +31,16 @@ held_there(const struct held *h)
 int
 held_take(struct held *h, const char *path, struct fail *f)
 {
-	int r;
+	int r, tries = 20;
 
 	*h = (struct held)HELD_INIT;
 	if ((h->ledger.path = strdup(path)) == NULL)
 		return fail_set(f, EX_OSERR, "out of memory");
-	/* tl-reap removes one that it has dealt with: ours has the name. */
+	/* tl-reap looks at each for a moment, and removes one that it has
+	 * dealt with: ours has the name. */
 	do {
+		if (tries < 20)
+			poll(NULL, 0, 50);
 		if (h->ledger.fd != -1)
 			close(h->ledger.fd);
 		h->ledger.fd = open(path, O_RDWR | O_APPEND | O_CREAT |
@@ -44,7 +48,7 @@ held_take(struct held *h, const char *path, struct fail *f)
 		r = h->ledger.fd == -1 ?
 		    fail_sys(f, EX_CANTCREAT, "%s", path) :
 		    ledger_lock(h->ledger.fd, path, f);
-	} while (r == 1 && !held_there(h));
+	} while ((r == 1 && !held_there(h)) || (r == 0 && --tries > 0));
 	if (r == 1) {
 		h->news = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 		if (h->news != -1)
