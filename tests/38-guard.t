@@ -486,6 +486,7 @@ unread () {
 	sleep 60 <unread &
 	reader=$!
 	rm -f up
+	: >back.err
 	env --default-signal tl-guard "$@" >back.out 2>unread </dev/null &
 	back=$!
 	until_ test -e up
