@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -192,6 +193,44 @@ addresses(const char *url)
 	UNIT_CHECK(has("/t/%00/x/y|"), "a NUL does not match");
 	ask(url, GET("/t/a/x/y/"));
 	UNIT_CHECK(has("/t/a/x/y/|"), "nor does a path that goes on");
+}
+
+/* A request whose line or header has bytes that C takes for its end. */
+static bool
+refused(const char *url, const char *raw, size_t n)
+{
+	int fd = dial(url);
+
+	if (send(fd, raw, n, MSG_NOSIGNAL) != (ssize_t)n)
+		abort();
+	hear(fd, got, sizeof(got), NULL);
+	close(fd);
+	return has("HTTP/1.1 400") && strstr(got, "HTTP/1.1 2") == NULL;
+}
+
+#define REFUSED(url, raw)	refused(url, raw, sizeof(raw) - 1)
+#define HEAD	"GET /headers HTTP/1.1\r\nHost: x\r\n"
+
+/* What another reader would take for something else. */
+static void
+cut(const char *url)
+{
+	UNIT_CHECK(REFUSED(url, HEAD "X-A: a\0b\r\nX-B: c\r\n\r\n"),
+	    "a NUL in a header");
+	UNIT_CHECK(REFUSED(url, HEAD "X-A: a\0b\r\n\r\n"),
+	    "a NUL in the last header");
+	UNIT_CHECK(REFUSED(url, HEAD "X-A: a\0\0\0\0\0\r\n\r\n"),
+	    "many behind it");
+	UNIT_CHECK(REFUSED(url, HEAD "X-\0A: a\r\n\r\n"), "one in a name");
+	UNIT_CHECK(REFUSED(url, HEAD "\0X-A: a\r\n\r\n"),
+	    "a line that begins with one");
+	UNIT_CHECK(REFUSED(url, HEAD ": x\r\n\r\n" HEAD "\r\n"),
+	    "a header without a name ends nothing");
+	ask(url, "GET /headers HTTP/1.1\nHost: x\nX-A: a\n"
+	    "Connection: close\n\n");
+	UNIT_CHECK(has("Host=x;X-A=a;"), "lines without a CR");
+	ask(url, "GET /headers HTTP/1.0\r\n\r\n");
+	UNIT_CHECK(has("HTTP/1.1 200"), "no header at all");
 }
 
 static void
@@ -446,12 +485,28 @@ stopper(void *arg)
 	return arg;
 }
 
+/* By a device, or NULL. */
+static int
+dial_by(const char *url, const char *device)
+{
+	const char *port = strrchr(url, ':') + 1;
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)atoi(port)),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (device != NULL && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE,
+	    device, (socklen_t)strlen(device)) == -1)
+		return -1;
+	return connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 ? fd : -1;
+}
+
 /*
  * Another user that opens so many connections, asks on each, and keeps them
  * until told: how many were answered.
  */
 static int
-guest(const char *url, uid_t uid, int count, int *leave)
+guest(const char *url, uid_t uid, const char *device, int count, int *leave)
 {
 	static const char ask[] = "GET /guest HTTP/1.1\r\nHost: x\r\n\r\n";
 	const struct timeval patience = { .tv_sec = 10 };
@@ -465,7 +520,7 @@ guest(const char *url, uid_t uid, int count, int *leave)
 		if (setresuid(uid, uid, uid) == -1)
 			_exit(1);
 		for (i = 0; i < count; i++)
-			if ((fd = dial(url)) != -1 && setsockopt(fd,
+			if ((fd = dial_by(url, device)) != -1 && setsockopt(fd,
 			    SOL_SOCKET, SO_RCVTIMEO, &patience,
 			    sizeof(patience)) == 0 && send(fd, ask,
 			    sizeof(ask) - 1, MSG_NOSIGNAL) > 0 &&
@@ -487,7 +542,7 @@ guest(const char *url, uid_t uid, int count, int *leave)
 static int
 visit(const char *url, uid_t uid, int count)
 {
-	int leave, n = guest(url, uid, count, &leave);
+	int leave, n = guest(url, uid, NULL, count, &leave);
 
 	close(leave);
 	return n;
@@ -508,9 +563,9 @@ crowd(const char *url)
 		return;
 	}
 	close(n);
-	n = guest(url, 70000, 40, &a);
+	n = guest(url, 70000, "lo", 40, &a);
 	UNIT_CHECK(n == 40, "some connections: %d", n);
-	n = guest(url, 70001, 40, &b);
+	n = guest(url, 70001, NULL, 40, &b);
 	UNIT_CHECK(n == 24, "one range of users has 64: %d", n);
 	n = visit(url, 70000 + 65536, 3);
 	UNIT_CHECK(n == 3, "another range is not kept out: %d", n);
@@ -570,6 +625,7 @@ main(void)
 	crowd(url);
 	addresses(url);
 	headers(url);
+	cut(url);
 	bodies(url);
 	refused_early(url);
 	answers(url);

@@ -5,7 +5,9 @@
 #include <linux/sock_diag.h>
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,8 +56,9 @@ answer(int fd, uid_t *uid)
 	return 0;
 }
 
-int
-peer_uid(const struct sockaddr *them, const struct sockaddr *us, uid_t *uid)
+/* Ask the kernel for the one socket; not every kernel can be asked. */
+static int
+diag_uid(const struct sockaddr *them, const struct sockaddr *us, uid_t *uid)
 {
 	struct question q;
 	int fd, r;
@@ -67,11 +70,15 @@ peer_uid(const struct sockaddr *them, const struct sockaddr *us, uid_t *uid)
 	q.diag.sdiag_family = (unsigned char)them->sa_family;
 	q.diag.sdiag_protocol = IPPROTO_TCP;
 	q.diag.idiag_states = (uint32_t)-1;
+	/*
+	 * A socket that is bound to a device is found under that alone, one
+	 * that is not under any; what stays on the machine goes through this.
+	 */
+	q.diag.id.idiag_if = if_nametoindex("lo");
 	q.diag.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
 	q.diag.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-	if (them->sa_family != us->sa_family || address(them,
-	    q.diag.id.idiag_src, &q.diag.id.idiag_sport) == -1 || address(us,
-	    q.diag.id.idiag_dst, &q.diag.id.idiag_dport) == -1)
+	if (address(them, q.diag.id.idiag_src, &q.diag.id.idiag_sport) == -1 ||
+	    address(us, q.diag.id.idiag_dst, &q.diag.id.idiag_dport) == -1)
 		return -1;
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd == -1)
@@ -80,4 +87,58 @@ peer_uid(const struct sockaddr *them, const struct sockaddr *us, uid_t *uid)
 	    answer(fd, uid) : -1;
 	close(fd);
 	return r;
+}
+
+/* An address as /proc/net/tcp has it: its words as numbers, the port. */
+static int
+listed(const struct sockaddr *sa, char *text, size_t size)
+{
+	__be32 a[4];
+	__be16 port;
+
+	if (address(sa, a, &port) == -1)
+		return -1;
+	if (sa->sa_family == AF_INET)
+		snprintf(text, size, "%08X:%04X", a[0], ntohs(port));
+	else
+		snprintf(text, size, "%08X%08X%08X%08X:%04X", a[0], a[1], a[2],
+		    a[3], ntohs(port));
+	return 0;
+}
+
+/* Look through all there are. */
+static int
+list_uid(const struct sockaddr *them, const struct sockaddr *us, uid_t *uid)
+{
+	char line[512], from[64], to[64], at[64], of[64];
+	unsigned id;
+	int r = -1;
+	FILE *in;
+
+	if (listed(them, from, sizeof(from)) == -1 ||
+	    listed(us, to, sizeof(to)) == -1)
+		return -1;
+	in = fopen(them->sa_family == AF_INET ? "/proc/net/tcp" :
+	    "/proc/net/tcp6", "re");
+	if (in == NULL)
+		return -1;
+	while (r == -1 && fgets(line, sizeof(line), in) != NULL)
+		if (sscanf(line, " %*[^:]: %63s %63s %*s %*s %*s %*s %u", at,
+		    of, &id) == 3 && strcmp(at, from) == 0 &&
+		    strcmp(of, to) == 0) {
+			*uid = id;
+			r = 0;
+		}
+	fclose(in);
+	return r;
+}
+
+int
+peer_uid(const struct sockaddr *them, const struct sockaddr *us, uid_t *uid)
+{
+	if (them->sa_family != us->sa_family)
+		return -1;
+	if (diag_uid(them, us, uid) == 0)
+		return 0;
+	return list_uid(them, us, uid);
 }

@@ -6,7 +6,8 @@
 
 /*
  * The user whose socket is at the other end of a TCP connection within this
- * machine, as the kernel has it (sock_diag(7)): 0, or -1 if it does not say.
+ * machine, as the kernel has it (sock_diag(7), proc(5)): 0, or -1 if it is not
+ * found.
  */
 int	peer_uid(const struct sockaddr *them, const struct sockaddr *us,
 	    uid_t *);

@@ -138,12 +138,12 @@ body_length(struct exchange *x)
 }
 
 static enum MHD_Result
-first_call(struct exchange *x)
+first_call(struct exchange *x, const char *version)
 {
 	struct serve *s = x->s;
 	bool refused;
 
-	serve_take_headers(x);
+	serve_take_headers(x, version);
 	if (x->broken)
 		return MHD_NO;
 	if (s->verbose)
@@ -158,7 +158,7 @@ first_call(struct exchange *x)
 	if (x->malformed) {
 		refused = true;
 		serve_error(&x->req, 400, "bad_request",
-		    "a malformed or folded header");
+		    "a malformed or folded header, or a NUL in one");
 	}
 	if (!refused) {
 		x->begun = true;
@@ -239,7 +239,6 @@ on_request(void *arg, struct MHD_Connection *conn, const char *url,
 	(void)arg;
 	(void)conn;
 	(void)url;
-	(void)version;
 	if (x == NULL || x->broken)
 		return MHD_NO;
 	if (x->queued)
@@ -247,7 +246,7 @@ on_request(void *arg, struct MHD_Connection *conn, const char *url,
 	clock_set(x, 0);
 	if (x->req.method == NULL) {
 		x->req.method = method;
-		result = first_call(x);
+		result = first_call(x, version);
 	} else if (*size > 0) {
 		result = some_body(x, upload, *size);
 		*size = 0;

@@ -1,5 +1,6 @@
 #include <sys/socket.h>
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,32 +16,54 @@
 #define GUEST_RANGE_MAX	64U
 #define RANGE		65536U
 
-/* Who else is connected: a user, or a range of them. */
+/* Who else is connected: a user, a range of them, or who cannot be found. */
 struct guest {
 	struct guest	*next;
+	enum guest_kind { USER, USERS, UNKNOWN } kind;
 	uid_t		 id;
-	bool		 range;
 	unsigned	 n;
 };
 
 static unsigned
 guest_max(const struct guest *g)
 {
-	return g->range ? GUEST_RANGE_MAX : GUEST_MAX;
+	return g->kind == USER ? GUEST_MAX : GUEST_RANGE_MAX;
 }
 
-/* Ourselves and root are no guests. */
+/* Whether it came from this machine, as far as the addresses tell. */
+static bool
+is_local(const struct sockaddr *them, const struct sockaddr *us)
+{
+	const struct sockaddr_in *a = (const void *)them, *b = (const void *)us;
+	const struct sockaddr_in6 *a6 = (const void *)them,
+	    *b6 = (const void *)us;
+
+	if (them->sa_family == AF_INET)
+		return ntohl(a->sin_addr.s_addr) >> 24 == 127 ||
+		    a->sin_addr.s_addr == b->sin_addr.s_addr;
+	return them->sa_family == AF_INET6 &&
+	    (IN6_IS_ADDR_LOOPBACK(&a6->sin6_addr) ||
+	    IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr));
+}
+
+/*
+ * Ourselves and root are no guests, nor is who comes from another machine.
+ * Whoever hides from the search does not win by it.
+ */
 static bool
 is_guest(const struct sockaddr *them, const struct sockaddr *us,
     struct guest *g)
 {
 	uid_t uid;
 
-	if (peer_uid(them, us, &uid) == -1 || uid == 0 || uid == geteuid())
-		return false;
-	g->range = uid >= RANGE;
-	g->id = g->range ? uid / RANGE : uid;
-	return true;
+	if (peer_uid(them, us, &uid) == -1) {
+		g->kind = UNKNOWN;
+		g->id = 0;
+		return is_local(them, us);
+	}
+	g->kind = uid >= RANGE ? USERS : USER;
+	g->id = uid >= RANGE ? uid / RANGE : uid;
+	return uid != 0 && uid != geteuid();
 }
 
 static struct guest *
@@ -49,7 +72,7 @@ guest_find(struct serve *s, const struct guest *who)
 	struct guest *g;
 
 	for (g = s->guests; g != NULL; g = g->next)
-		if (g->id == who->id && g->range == who->range)
+		if (g->id == who->id && g->kind == who->kind)
 			break;
 	return g;
 }
@@ -96,8 +119,9 @@ serve_guest_came(struct serve *s, int fd)
 	if (g != NULL && ++g->n == guest_max(g)) {
 		s->full++;
 		serve_log(s, "%s %lu: %u connections, no more are taken",
-		    g->range ? "users from" : "user", (unsigned long)g->id *
-		    (g->range ? RANGE : 1), g->n);
+		    g->kind == USERS ? "users from" : g->kind == USER ?
+		    "user" : "users not found", (unsigned long)g->id *
+		    (g->kind == USERS ? RANGE : 1), g->n);
 	}
 	pthread_mutex_unlock(&s->guest_lock);
 	return g;

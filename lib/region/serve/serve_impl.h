@@ -110,7 +110,7 @@ struct MHD_Daemon *serve_daemon(struct serve *);
 /* The connection's descriptor, or -1. */
 int	serve_fd(struct MHD_Connection *);
 /* Copy the request's headers; broken or malformed says if they are not so. */
-void	serve_take_headers(struct exchange *);
+void	serve_take_headers(struct exchange *, const char *version);
 
 /* The connection ends with the answer that was made. */
 void	serve_close_after(struct exchange *);

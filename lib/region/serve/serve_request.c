@@ -25,17 +25,35 @@ is_token(const char *s)
 }
 
 /*
- * libmicrohttpd 0.9.75 joins a folded line (RFC 9112 5.2) to the header's
- * name, so what a client folds could turn into any other header.  A name that
- * was not folded lies in front of its value, blanks between them.
+ * libmicrohttpd 0.9.75 ends each name, value and line with NULs, where it read
+ * them, and takes a NUL that a client sent for such an end: what is behind it
+ * in the line is lost, and a line that begins with one, or with the colon that
+ * ends a name, ends the header section.  So where things lie is looked at: a
+ * name begins behind the end of the line before it, CR LF or LF.
+ */
+struct reading {
+	struct exchange	*x;
+	bool		 looks;		/* this library needs it */
+	uintptr_t	 end;		/* of what was read last */
+};
+
+/* What lies between the end of one and the beginning of the next. */
+static bool
+is_line_end(uintptr_t from, uintptr_t to)
+{
+	return to >= from + 1 && to <= from + 2;
+}
+
+/*
+ * It joins a folded line (RFC 9112 5.2) to the header's name, so what a client
+ * folds could turn into any other header.  A name that was not folded lies in
+ * front of its value, blanks between them.
  */
 static bool
 is_folded(const char *name, const char *value)
 {
 	uintptr_t end = (uintptr_t)(name + strlen(name) + 1);
 
-	if (strncmp(MHD_get_version(), "0.", 2) != 0)
-		return false;
 	if ((uintptr_t)value < end || (uintptr_t)value - end > SERVE_MEMORY_MAX)
 		return true;
 	for (; end < (uintptr_t)value; end++)
@@ -47,23 +65,30 @@ is_folded(const char *name, const char *value)
 /* A copy of each header: the library leaves blanks behind a value. */
 static enum MHD_Result
 take_header(void *arg, enum MHD_ValueKind kind, const char *name,
-    const char *value)
+    size_t name_len, const char *value, size_t value_len)
 {
-	struct exchange *x = arg;
+	struct reading *at = arg;
+	struct exchange *x = at->x;
 	struct header *h = calloc(1, sizeof(*h));
-	size_t n;
+	size_t n = value_len;
 
 	(void)kind;
-	if (value == NULL)
+	if (value == NULL) {
 		value = "";
-	n = strlen(value);
+		n = 0;
+	}
 	while (n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'))
 		n--;
 	if (h == NULL || (h->name = strdup(name)) == NULL ||
 	    (h->value = strndup(value, n)) == NULL)
 		x->broken = true;
-	else if (!is_token(name) || is_folded(name, value))
+	else if (strlen(name) != name_len || !is_token(name) ||
+	    strlen(h->value) != n)
 		x->malformed = true;
+	else if (at->looks && (!is_line_end(at->end, (uintptr_t)name) ||
+	    is_folded(name, value)))
+		x->malformed = true;
+	at->end = (uintptr_t)value + value_len;
 	if (h != NULL) {
 		*x->asked_end = h;
 		x->asked_end = &h->next;
@@ -72,9 +97,25 @@ take_header(void *arg, enum MHD_ValueKind kind, const char *name,
 }
 
 void
-serve_take_headers(struct exchange *x)
+serve_take_headers(struct exchange *x, const char *version)
 {
-	MHD_get_connection_values(x->conn, MHD_HEADER_KIND, take_header, x);
+	struct reading at = {
+		.x = x,
+		.looks = strncmp(MHD_get_version(), "0.", 2) == 0,
+		.end = (uintptr_t)version + strlen(version),
+	};
+	const union MHD_ConnectionInfo *size = MHD_get_connection_info(x->conn,
+	    MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	uintptr_t end;
+
+	MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, take_header,
+	    &at);
+	if (!at.looks || size == NULL)
+		return;
+	/* The method is the first that was read. */
+	end = (uintptr_t)x->req.method + size->header_size;
+	if (end < at.end + 2 || end > at.end + 4)
+		x->malformed = true;
 }
 
 const char *
