@@ -10,6 +10,7 @@
 #include "client/stages/disk.h"
 #include "client/stages/spec.h"
 #include "core/opt.h"
+#include "core/private.h"
 
 static const char usage[] =
 "usage: tl-splice [-v] [-p PLAN [options]] PREPARED SIGNED\n"
@@ -108,6 +109,7 @@ main(int argc, char *argv[])
 		errx(EX_USAGE, "--disk-mb, --docker-config and "
 		    "--docker-compat want a plan: give -p PLAN");
 
+	private_hold();
 	map_guard();
 	o.prepared = load(&prepared, argv[0]);
 	o.signed_blocks = load(&blocks, argv[1]);

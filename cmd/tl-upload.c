@@ -12,6 +12,7 @@
 #include "builder/upload/upload.h"
 #include "core/json.h"
 #include "core/opt.h"
+#include "core/private.h"
 
 #define JOBS	4
 #define TRIES	8	/* the last one about half a minute after the first */
@@ -136,6 +137,7 @@ main(int argc, char *argv[])
 		opt_usage(usage);
 
 	from = spec == NULL ? "stdin" : spec;
+	private_hold();
 	if (buf_load(&text, spec == NULL ? "-" : spec, &f) == -1)
 		opt_fail(&f);
 	if (text.len == 0) {

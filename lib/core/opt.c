@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/opt.h"
+#include "core/private.h"
 #include "core/stop.h"
 
 /*
@@ -137,6 +138,7 @@ opt_input(struct buf *b, const char *what)
 {
 	struct fail f;
 
+	private_hold();
 	if (buf_read(b, STDIN_FILENO, "stdin", &f) == -1)
 		opt_fail(&f);
 	if (b->len == 0)

@@ -218,6 +218,7 @@ settings_load(struct settings *s, struct fail *f)
 {
 	unsigned what;
 
+	private_hold();
 	for (what = 0; what < SETTINGS; what++) {
 		const char *value = getenv(names[what].env);
 

@@ -12,6 +12,7 @@
 #include "client/registry/credhelper.h"
 #include "client/registry/dockercfg.h"
 #include "core/json.h"
+#include "core/private.h"
 #include "core/utf8.h"
 
 /* A registry, and where its credentials are. */
@@ -50,6 +51,7 @@ dockercfg_load(struct buf *b, const char *path, struct fail *f)
 	struct stat st;
 	int fd, r;
 
+	private_hold();
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd == -1 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;

@@ -4,6 +4,7 @@
 
 #include "client/stages/prepared.h"
 #include "core/json.h"
+#include "core/private.h"
 
 /*
  * Upstream puts the build id into a URL's path as it is
@@ -122,6 +123,7 @@ prepared_load(struct prepared *p, struct buf *text, const char *path,
 {
 	const char *name = strcmp(path, "-") == 0 ? "stdin" : path;
 
+	private_hold();
 	if (buf_load(text, path, f) == -1)
 		return -1;
 	/* A stage that failed before this one looks like an empty file. */
