@@ -30,3 +30,38 @@ try 'a release that is none' "$root/tests/roots/run" ../x
 exits 64
 try 'arm64 is not fresh' "$root/tests/roots/run" -f arm64
 exits 64
+
+# Debian's busybox and busybox-static push each other off: what is there stays.
+mkdir -p tree/scripts machine
+cp "$root/scripts/quickstart" tree/scripts/
+cat >machine/dpkg-query <<'END'
+#!/bin/sh
+for p; do :; done
+[ "$p" = busybox-static ] || printf 'install ok installed'
+END
+cat >machine/apt-get <<'END'
+#!/bin/sh
+echo "apt-get $*" >>../../../did
+[ "$1" != download ] || : >busybox-static_1_all.deb
+END
+cat >machine/dpkg <<'END'
+#!/bin/sh
+mkdir -p usr/bin
+echo static >usr/bin/busybox
+chmod +x usr/bin/busybox
+END
+cat >machine/make <<'END'
+#!/bin/sh
+echo "make with $TL_BUSYBOX" >>../did
+exit 3
+END
+chmod +x machine/*
+try 'quickstart where busybox is installed' \
+    env PATH="$T/machine:$PATH" tree/scripts/quickstart
+exits 3
+says 'busybox is installed and stays'
+is 'its packages are left alone' "$(sed "s,$T/,," did)" \
+    "apt-get download -q busybox-static
+make with tree/build/busybox"
+is 'the program is kept' "$(cat tree/build/busybox) $(ls tree/build)" \
+    'static busybox'

@@ -292,6 +292,29 @@ if command -v busybox >/dev/null; then
 	ok 'it is the same each time' cmp bb bb.2
 fi
 
+# One that wants libraries would find none in its image.
+if command -v cc >/dev/null; then
+	echo 'int main(void) { return 0; }' >b.c
+	cc -o dynamic b.c
+	TL_BUSYBOX=./dynamic
+	export TL_BUSYBOX
+	try 'a busybox that is not static' tl-snapshot busybox bb.3 "$G"
+	exits 78
+	says 'dynamic: not a static busybox; install busybox-static'
+	ok 'leaves nothing' test ! -e bb.3
+	cc -static -o static b.c 2>/dev/null && TL_BUSYBOX=./static \
+	    tl-snapshot busybox bb.4 "$G" 2>err
+	ok 'one that is static passes' test -e bb.4 -o ! -e static
+	echo '#!/bin/sh' >script
+	for box in script absent; do
+		TL_BUSYBOX=./$box
+		try "busybox is $box" tl-snapshot busybox bb.5 "$G"
+		exits 78
+		says "$box: "
+	done
+	unset TL_BUSYBOX
+fi
+
 for args in '' 'frob x' 'pack a' 'cat x' 'check' 'pack -x a b c' \
     'unpack -r x snap back'; do
 	# shellcheck disable=SC2086

@@ -28,7 +28,7 @@ tl-snapshot busybox bb.tlsnap "$G"
 upload bb >block
 tl-upload bb.tlsnap <block >/dev/null
 mkdir -p tools/bin tools/skip
-cp "$(command -v busybox)" tools/bin/t
+cp "${TL_BUSYBOX:-$(command -v busybox)}" tools/bin/t
 echo tool >tools/skip/note
 tl-snapshot pack tools "$G" tools.tlsnap
 upload tools >block
@@ -350,7 +350,7 @@ if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then
 		)
 	done
 	mkdir -p image/bin
-	cp "$(command -v busybox)" image/bin/sh
+	cp "${TL_BUSYBOX:-$(command -v busybox)}" image/bin/sh
 	echo pulled >image/pulled
 	ref=127.0.0.1:$port/team/app:1
 	# shellcheck disable=SC2016

@@ -16,6 +16,7 @@ fi
 keys_file
 mkdir tools
 cp "$TL_BIN/tl-runtime" tools/
+[ -z "${TL_BUSYBOX-}" ] || cp "$TL_BUSYBOX" tools/busybox
 
 # What is wrong before it listens.
 try 'without keys' tl-sandboxd -s state

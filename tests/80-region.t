@@ -10,6 +10,10 @@ silent out
 try 'env before up' tl-region env
 exits 69
 says 'not up'
+gives false
+# shellcheck disable=SC2016
+is 'which a shell heeds' "$(sh -c 'eval "$(tl-region env)" && echo on' 2>&1)" \
+    'tl-region: not up: tl-region up first'
 try 'status before up' tl-region status
 exits 69
 try 'down before up is done already' tl-region down
@@ -101,4 +105,38 @@ Authorization: Bearer $kept
 END
 )" busybox
 nothing_left 'a region without builds'
+
+# An earlier release took a busybox that was not static.
+tl-region down
+is 'a good template stays' "$(jq -r .snapshotId \
+    "$TL_REGION_DIR/templates/busybox.json")" snap_busybox
+rm "$TL_REGION_DIR/busybox.static"
+tl-region up 2>up.err
+is 'looked at again, too' "$(jq -r .snapshotId \
+    "$TL_REGION_DIR/templates/busybox.json") $(grep -c busybox up.err)" \
+    'snap_busybox 0'
+mkdir -p wrong/bin
+cp "$(command -v jq)" wrong/bin/busybox
+tl-snapshot pack wrong 1073741824 wrong.tlsnap
+path=projects/system/sandbox-template-builds/busybox/snap_busybox.tlsnap
+printf '%s' '{"rel_path":"'$path'","op":{"kind":"multipart_put","parts":1,' \
+    '"part_size_bytes":67108864}}' |
+    tl-presign --config "$TL_REGION_DIR/signer.conf" --project system |
+    tl-upload wrong.tlsnap >/dev/null
+tl-region down
+rm "$TL_REGION_DIR/busybox.static"
+try 'up with a template that can run nothing' tl-region up
+exits 0
+says 'template busybox can run nothing: made again'
+fetch "$(jq -r .snapshotUri "$TL_REGION_DIR/templates/busybox.json")" new
+# shellcheck disable=SC2016
+ok 'the new one is not that' sh -c \
+    'tl-snapshot cat new /bin/busybox | cmp - "${TL_BUSYBOX:-$(command -v busybox)}"'
+tl-region down
+try 'up is silent of it then' tl-region up
+is 'up is silent of it then: no busybox' "$(grep -c busybox err)" 0
+tl-region down --purge
+try 'no static busybox' env TL_BUSYBOX="$PWD/wrong/bin/busybox" tl-region up
+exits 69
+says 'not a static busybox; install busybox-static'
 lists tl-region.8
