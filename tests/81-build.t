@@ -23,6 +23,20 @@ right () {
 	ok "$1: a file of a RUN step is in it" cmp want got
 }
 
+# The builder removes its spec, so what starts it keeps a copy.
+mkdir bin
+cp "$TL_BIN"/tl-* bin/
+mv bin/tl-rootfs-build bin/builder
+cat >bin/tl-rootfs-build <<'END'
+#!/bin/sh
+case $1 in
+--spec) cp "$2" "$2.kept" ;;
+esac
+exec "${0%/*}/builder" "$@"
+END
+chmod +x bin/tl-rootfs-build
+PATH=$T/bin:$PATH
+
 region
 for dialect in auto seed merged; do
 	try "dialect $dialect" tl-build --work "work.$dialect" -n "$dialect" \
@@ -53,8 +67,13 @@ exits 0
 export TL_SANDBOX="$T/kept/sandbox.json"
 # Output is lines, and long ones are broken: base64 has none.
 tl-exec --root -- base64 \
-    /var/lib/tensorlake/rootfs-builder/build/spec.json |
+    /var/lib/tensorlake/rootfs-builder/build/spec.json.kept |
     base64 -d >spec.reached
+try 'the spec, in the sandbox, after the build' tl-exec --root -- \
+    ls /var/lib/tensorlake/rootfs-builder/build
+is 'it is gone' "$(cat out)" 'context
+metadata.json
+spec.json.kept'
 try 'the sandbox that was kept' tl-reap --all
 exits 0
 holds 'undone	sandbox'
