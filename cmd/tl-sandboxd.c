@@ -6,7 +6,6 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,8 +62,6 @@ raise_limits(void)
 		l.rlim_cur = l.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &l);
 	}
-	/* Files are opened with a sandbox user's rights: with no group's. */
-	setgroups(0, NULL);
 }
 
 int

@@ -308,8 +308,12 @@ chmod 644 secret
 run root "ln -s $T/secret /tmp/l1; ln -s ../../../../../..$T/secret /tmp/l2
     ln -s /etc/shadow /tmp/l3; ln -s /proc/1/root/etc/shadow /tmp/l4
     ln -s /proc/self/environ /tmp/l5; mkfifo -m 666 /tmp/fifo
-    ln -s / /tmp/top; echo mine >/tmp/mine; chmod 600 /tmp/mine"
+    ln -s / /tmp/top; echo mine >/tmp/mine; chmod 600 /tmp/mine
+    mkdir /tmp/mnt; mount -t binfmt_misc b /tmp/mnt
+    python3 -c 'import socket
+socket.socket(socket.AF_UNIX).bind(\"/tmp/socket\")' && chmod 666 /tmp/socket"
 for path in /tmp/l1 /tmp/l2 /tmp/l3 /tmp/l4 /tmp/l5 /tmp/fifo /dev/zero \
+    /tmp/socket /dev/tty /dev/ptmx \
     "/tmp/top$T/secret" /proc/1/environ /proc/self/status /sys/kernel/notes \
     /tmp/mine; do
 	proxy "files?path=$path" --max-time 5
@@ -322,9 +326,30 @@ proxy 'files?path=/tmp/l1' -T blob
 is 'a link out of it does not lead there' "$(cat secret)" outside
 proxy 'files?path=/tmp/fifo' -T blob --max-time 5
 is 'put to a FIFO' "$code" 400
-# It would be the daemon's memory, which no limit of the sandbox holds.
+# The sandbox's own memory, under its limit.
 proxy 'files?path=/dev/shm/x' -T blob
-is 'put into memory' "$code $(json .code)" '400 IN_MEMORY'
+is 'put into memory' "$code" 204
+run sandbox 'cmp /dev/shm/x /dev/stdin </dev/null; wc -c </dev/shm/x; rm /dev/shm/x'
+is 'put into memory: it is there' "$(tail -n 1 lines)" 300000
+# What a process there mounts for itself is not what others see.
+start root 'unshare -m sh -c "mount -t tmpfs t /srv; echo x >/srv/only; sleep 60"'
+proxy 'files?path=/srv/only'
+is "a process's own mount" "$code" 404
+proxy "processes/$pid" -X DELETE
+start sandbox 'echo leased >/tmp/leased; exec python3 -c "
+import fcntl, signal
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+f = open(\"/tmp/leased\", \"r+\")
+fcntl.fcntl(f, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+open(\"/tmp/held\", \"w\").close()
+signal.pause()"'
+run sandbox 'until [ -e /tmp/held ]; do sleep 0.05; done'
+for how in '' '-T blob'; do
+	# shellcheck disable=SC2086
+	proxy 'files?path=/tmp/leased' --max-time 5 $how
+	is "a leased file ${how:-get}" "$code $(json .code)" '409 IN_USE'
+done
+proxy "processes/$pid" -X DELETE
 
 # What it keeps out of.
 run sandbox "ls $T; cat /etc/shadow; cat $T/dp.sock; ls /home; id -un
@@ -421,6 +446,13 @@ run sandbox 'for f in big rest; do
 ok 'its disk has an end' grep -q 'No space left' lines
 proxy 'files?path=/tmp/more' -T blob
 is 'put to a full disk' "$code $(json .code)" '507 NO_SPACE'
+head -c 90000000 /dev/zero >long
+for how in '' 'Transfer-Encoding: chunked'; do
+	proxy 'files?path=/tmp/more' -T long -H 'Expect:' ${how:+-H "$how"}
+	is "a long body to a full disk${how:+, chunked}" \
+	    "$code $(json .code)" '507 NO_SPACE'
+done
+rm long
 lifecycle -X DELETE "$url/sandboxes/$id"
 is 'delete' "$code $(json .status)" '200 terminated'
 is 'nothing is left' "$(rest)" ''

@@ -1,35 +1,39 @@
 #ifndef TL_REGION_FILES_H
 #define TL_REGION_FILES_H
 
-#include <sys/types.h>
-
-#include <stdint.h>
+#include <stddef.h>
 
 /*
- * Files of a sandbox, reached from outside: below its root folder, whatever
- * links lie in it, with the rights of its user and no others (openat2(2) with
- * RESOLVE_IN_ROOT; setfsuid(2), which holds for the calling thread).
+ * A file of a sandbox is read, written or removed by a process in it, which
+ * has the sandbox user's identity: what it may do, and what a path means, the
+ * kernel decides.  The daemon outside opens nothing; it is at the other end of
+ * a stream socket:
  *
- * The functions return 0 or an errno value:
- *	EBADMSG	no path: empty, or with a NUL
+ *	FILES_READ	a status; then pieces, each a uint32_t and so many
+ *			bytes; one of 0 is the end.  Without it, it was cut
+ *	FILES_WRITE	a status; then the daemon sends the bytes, shuts its
+ *			end for writing, and is sent a second status.  That may
+ *			come before, and ends it
+ *	FILES_REMOVE	a status
+ *
+ * A status is an int32_t, 0 or an errno value:
+ *	EBADMSG	no path
  *	EXDEV	a ".." in it
  *	EISDIR	a folder
  *	EINVAL	not a file: a device, FIFO, socket, or kernel interface
- *	EOPNOTSUPP to be written in memory (tmpfs), where no limit would hold
  */
-struct files {
-	int	root;		/* the root folder */
-	uid_t	uid;		/* as the host has it; not 0 */
-	gid_t	gid;
-};
+enum files_op { FILES_READ = 1, FILES_WRITE, FILES_REMOVE };
 
-/* Is the path fit to be looked up?  0, EBADMSG or EXDEV. */
+#define FILES_PIECE	65536U
+
+/* Is the path fit to be looked up?  0, EBADMSG, EXDEV or ENAMETOOLONG. */
 int	files_check(const char *path);
-/* For reading. */
-int	files_open(const struct files *, const char *path, int *fd,
-	    uint64_t *size);
-/* For writing: emptied, or made, with the folders that lead to it. */
-int	files_create(const struct files *, const char *path, int *fd);
-int	files_remove(const struct files *, const char *path);
+
+/* The process's part: from here on it is of use for nothing else. */
+void	files_serve(int sock, enum files_op, const char *path);
+
+/* All n bytes to, or from, a socket: 0, or -1 if they did not pass. */
+int	files_send(int sock, const void *, size_t n);
+int	files_take(int sock, void *, size_t n);
 
 #endif

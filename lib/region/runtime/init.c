@@ -21,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "region/runtime/files.h"
 #include "region/runtime/init.h"
 #include "region/runtime/message.h"
 
@@ -228,6 +229,23 @@ start(int sock, const struct message_head *h, const struct start *s)
 	close(report[0]);
 }
 
+/* As the sandbox's user: where there is nobody to do it, the line just ends. */
+static void
+file(int sock, int line, int op, const char *path)
+{
+	if (fork() != 0)
+		return;
+	close(sock);
+	if (setgroups(0, NULL) == 0 &&
+	    setresgid(SANDBOX_UID, SANDBOX_UID, SANDBOX_UID) == 0 &&
+	    setresuid(SANDBOX_UID, SANDBOX_UID, SANDBOX_UID) == 0 &&
+	    chdir("/") == 0) {
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		files_serve(line, op, path);
+	}
+	_exit(0);
+}
+
 /* Cut a MESSAGE_START's text into its strings.  The caller frees s->argv. */
 static bool
 split(struct start *s, char *p, char *end, int words)
@@ -278,6 +296,7 @@ serve(int sock)
 	struct cmsghdr *c;
 	int fd[2] = { -1, -1 };
 	struct child *child;
+	size_t size;
 	ssize_t n;
 
 	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
@@ -287,19 +306,26 @@ serve(int sock)
 		return false;
 	c = CMSG_FIRSTHDR(&m);
 	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
-	    c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(fd)))
-		memcpy(fd, CMSG_DATA(c), sizeof(fd));
+	    c->cmsg_type == SCM_RIGHTS) {
+		size = c->cmsg_len - CMSG_LEN(0);
+		memcpy(fd, CMSG_DATA(c), size < sizeof(fd) ? size :
+		    sizeof(fd));
+	}
 	n -= (ssize_t)sizeof(h);
 	switch (h.kind) {
 	case MESSAGE_START:
 		s.out = fd[0];
 		s.err = fd[1];
-		if (fd[0] != -1 && n > 0 && split(&s, text, text + n, h.value))
+		if (fd[1] != -1 && n > 0 && split(&s, text, text + n, h.value))
 			start(sock, &h, &s);
 		else
 			tell(sock, MESSAGE_REFUSED, h.tag, 0, EINVAL,
 			    "request");
 		free(s.argv);
+		break;
+	case MESSAGE_FILE:
+		if (fd[0] != -1 && n > 0 && text[n - 1] == '\0')
+			file(sock, fd[0], h.value, text);
 		break;
 	case MESSAGE_KILL:
 		/* Only what is not yet reaped: its number is still its own. */
@@ -308,10 +334,10 @@ serve(int sock)
 				kill(-h.pid, h.value);
 		break;
 	}
-	if (fd[0] != -1) {
+	if (fd[0] != -1)
 		close(fd[0]);
+	if (fd[1] != -1)
 		close(fd[1]);
-	}
 	return true;
 }
 

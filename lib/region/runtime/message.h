@@ -14,6 +14,8 @@ enum message_kind {
 	MESSAGE_START = 1,	/* tag; value: words of argv; text: see below;
 			 * two descriptors: the write ends of its output */
 	MESSAGE_KILL,	/* pid, value: a signal for its process group */
+	MESSAGE_FILE,	/* value: an enum files_op; text: a path with a NUL;
+			 * a descriptor: see region/runtime/files.h */
 	/* From the runtime. */
 	MESSAGE_BORN,	/* pid: of its init, as the daemon sees it */
 	MESSAGE_READY,	/* value: the number of its loop device */

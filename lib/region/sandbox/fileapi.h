@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "region/sandbox/sandbox.h"
+#include "region/sandbox/sandbox_file.h"
 #include "region/serve/serve.h"
 
 /*

@@ -43,7 +43,7 @@ sandbox_new(const struct host *host, struct releases *releases,
 	sb->releases = releases;
 	sb->refs = 1;
 	sb->runtime = sb->init = -1;
-	sb->rootfd = sb->sock = sb->loop = -1;
+	sb->sock = sb->loop = -1;
 	sb->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sb->owner = spec->owner;
 	sb->cpus = spec->cpus;
@@ -179,35 +179,4 @@ sandbox_leave(struct sandbox *sb)
 	if (--sb->busy == 0)
 		pthread_cond_broadcast(&sb->changed);
 	pthread_mutex_unlock(&sb->lock);
-}
-
-void
-sandbox_file_add(struct sandbox *sb, struct sandbox_file *file, int fd)
-{
-	pthread_mutex_lock(&sb->lock);
-	sb->refs++;
-	file->sandbox = sb;
-	file->fd = fd;
-	file->next = sb->files;
-	sb->files = file;
-	pthread_mutex_unlock(&sb->lock);
-}
-
-void
-sandbox_file_done(struct sandbox_file *file)
-{
-	struct sandbox *sb = file->sandbox;
-	struct sandbox_file **at;
-
-	pthread_mutex_lock(&sb->lock);
-	for (at = &sb->files; *at != NULL; at = &(*at)->next)
-		if (*at == file) {
-			*at = file->next;
-			break;
-		}
-	if (file->fd != -1)
-		close(file->fd);
-	file->fd = -1;
-	pthread_mutex_unlock(&sb->lock);
-	sandbox_put(sb);
 }

@@ -36,13 +36,6 @@ struct sandbox_spec {
 	const char	*idempotency;	/* a key, or NULL */
 };
 
-/* A file in the sandbox that a request reads or writes. */
-struct sandbox_file {
-	struct sandbox	*sandbox;
-	struct sandbox_file	*next;
-	int		 fd;		/* -1 once taken away */
-};
-
 struct sandbox {
 	/* These stay as they are. */
 	const struct host	*host;
@@ -70,14 +63,12 @@ struct sandbox {
 	char		 reason[256];
 	int64_t		 lease_ms;	/* monotonic: when it was renewed */
 	int64_t		 ended_ms;	/* monotonic */
-	int		 rootfd;	/* its root folder, O_PATH */
 	int		 sock;		/* to its init */
 	int		 wake;		/* an eventfd for the thread */
 	uint32_t	 tags;
 	unsigned	 nprocs;
 	uint64_t	 logged;	/* bytes of output kept */
 	struct proc	*procs;		/* newest first */
-	struct sandbox_file	*files;
 
 	/* The thread's. */
 	pid_t		 runtime, init;
@@ -103,13 +94,10 @@ enum sandbox_status sandbox_await(struct sandbox *, enum sandbox_status,
 void	 sandbox_wait_end(struct sandbox *);
 
 /*
- * Around each use of its root: false if it is not running.  The end of a
- * sandbox waits for those inside, so stay briefly.
+ * Around what must not be done for a sandbox that has ended: false if it is
+ * not running.  Its end waits for those inside, so stay briefly.
  */
 bool	 sandbox_enter(struct sandbox *);
 void	 sandbox_leave(struct sandbox *);
-/* Hand a descriptor over, so that it is closed when the sandbox ends. */
-void	 sandbox_file_add(struct sandbox *, struct sandbox_file *, int fd);
-void	 sandbox_file_done(struct sandbox_file *);
 
 #endif

@@ -111,19 +111,9 @@ make(struct sandbox *sb, struct fail *f)
 static int
 begin(struct sandbox *sb, struct fail *f)
 {
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)sb->init);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return fail_sys(f, EX_OSERR, "root of the sandbox");
-	if (folder_owner(sb->folder, sb->id, &sb->owner, f) == -1) {
-		close(fd);
+	if (folder_owner(sb->folder, sb->id, &sb->owner, f) == -1)
 		return -1;
-	}
 	pthread_mutex_lock(&sb->lock);
-	sb->rootfd = fd;
 	sb->lease_ms = clock_ms();
 	sb->status = SANDBOX_RUNNING;
 	pthread_cond_broadcast(&sb->changed);
@@ -308,23 +298,13 @@ reap(struct sandbox *sb)
 	}
 }
 
-/* Nobody is inside any more, and no descriptor of its root is open. */
+/* Nobody is inside any more; its init sees that it shall end. */
 static void
 let_go(struct sandbox *sb)
 {
-	struct sandbox_file *file;
-
 	pthread_mutex_lock(&sb->lock);
 	while (sb->busy > 0)
 		pthread_cond_wait(&sb->changed, &sb->lock);
-	for (file = sb->files; file != NULL; file = file->next) {
-		if (file->fd != -1)
-			close(file->fd);
-		file->fd = -1;
-	}
-	if (sb->rootfd != -1)
-		close(sb->rootfd);
-	sb->rootfd = -1;
 	if (sb->sock != -1)
 		close(sb->sock);
 	sb->sock = -1;

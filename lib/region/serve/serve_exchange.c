@@ -22,8 +22,11 @@
  * connection lives on; a longer one ends it.
  */
 #define SWALLOW_MAX	(64UL << 10)
-/* A body refused midway is read to its end, but not to any end. */
-#define OVERRUN_MAX	(1UL << 30)
+/*
+ * A body refused midway is read to its end, since only then can the answer be
+ * sent; but not to any end.
+ */
+#define OVERRUN_MAX	(1UL << 40)
 /* How long a closing connection is still read; see linger(). */
 #define LINGER_MS	10000
 #define LINGER_IDLE_MS	2000
