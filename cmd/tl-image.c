@@ -20,6 +20,7 @@
 #include "client/images/image_digest.h"
 #include "client/images/image_find.h"
 #include "client/images/image_list.h"
+#include "client/images/image_register.h"
 #include "client/images/image_table.h"
 #include "core/json.h"
 #include "core/opt.h"
@@ -27,29 +28,32 @@
 #include "core/utf8.h"
 
 static const char usage[] =
-    "usage: tl-image ls|show|digest|get|rm [options] [NAME|ID]...\n"
-    "List the images that are registered, show one, delete some.\n"
+    "usage: tl-image ls|show|digest|get|register|rm [options] [NAME|ID]...\n"
+    "List the images that are registered, show or register one, delete some.\n"
     "  ls                      a table of all of them\n"
     "  show NAME|ID            one, as the server has it\n"
     "  digest NAME|ID          which snapshot it is, in a word\n"
     "  get NAME|ID             its disk: raw, a snapshot, or a tar\n"
+    "  register NAME SNAPSHOT  a finished snapshot of a sandbox, by its id\n"
     "  rm NAME|ID...           delete them\n"
+    "  --dockerfile FILE       register: the text that stands for it\n"
     "  --if-exists             rm: one that is not there is no failure\n"
     "  --json                  ls: a JSON array instead\n"
     "  -o, --output FILE       get: there, not on stdout\n"
+    "  -p, --public            register: for everybody\n"
     "  --raw, --snapshot, --tar\n"
     "                          get: which of them; raw wants a FILE\n"
     "  --signer FILE           get: what tl-presign(1) signs downloads with\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
-enum { IF_EXISTS = 256, JSON, RAW, SNAPSHOT, SIGNER, TAR };
+enum { DOCKERFILE = 256, IF_EXISTS, JSON, RAW, SNAPSHOT, SIGNER, TAR };
 
 extern char **environ;
 
 static struct options {
-	bool		 if_exists, json;
-	const char	*output, *signer;
+	bool		 if_exists, json, public;
+	const char	*dockerfile, *output, *signer;
 	int		 form;		/* RAW, SNAPSHOT, TAR; 0: not given */
 	struct settings	 settings;
 	bool		 verbose;
@@ -121,6 +125,35 @@ digest(char *const *word)
 	if (span_parse(&image, text.data, text.len, &f) == -1 ||
 	    image_digest(&image, &out, &f) == -1) {
 		named(&f, *word);
+		opt_fail(&f);
+	}
+	opt_output(&out);
+	buf_free(&text);
+	buf_free(&out);
+	return 0;
+}
+
+static int
+enroll(char *const *word)
+{
+	struct buf text = BUF_INIT(BUF_SMALL_MAX);
+	struct buf out = BUF_INIT(BUF_DOC_MAX);
+	struct image_registration g = { .name = word[0], .snapshot = word[1],
+	    .dockerfile = &text, .public = opt.public };
+	struct fail f;
+
+	if (*g.name == '\0')
+		errx(EX_USAGE, "register: the name is empty");
+	if (buf_load(&text, opt.dockerfile, &f) == -1)
+		opt_fail(&f);
+	if (text.len == 0 || !utf8_valid(text.data, text.len))
+		errx(EX_DATAERR, "%s: %s", strcmp(opt.dockerfile, "-") == 0 ?
+		    "stdin" : opt.dockerfile, text.len == 0 ?
+		    "empty, expected a Dockerfile" : "is not UTF-8");
+	if (!utf8_valid(g.name, strlen(g.name)))
+		errx(EX_USAGE, "register: the name is not UTF-8");
+	if (image_register(&server, &g, &out, &f) == -1) {
+		named(&f, g.name);
 		opt_fail(&f);
 	}
 	opt_output(&out);
@@ -491,6 +524,7 @@ static const struct command {
 	{ "show", show, 1, 1, "" },
 	{ "digest", digest, 1, 1, "" },
 	{ "get", get, 1, 1, "o" },
+	{ "register", enroll, 2, 2, "d" },
 	{ "rm", rm, 1, INT_MAX, "i" },
 };
 
@@ -499,9 +533,11 @@ parse(int argc, char *argv[])
 {
 	static const struct option options[] = {
 		OPT_COMMON,
+		{ "dockerfile", required_argument, NULL, DOCKERFILE },
 		{ "if-exists", no_argument, NULL, IF_EXISTS },
 		{ "json", no_argument, NULL, JSON },
 		{ "output", required_argument, NULL, 'o' },
+		{ "public", no_argument, NULL, 'p' },
 		{ "raw", no_argument, NULL, RAW },
 		{ "signer", required_argument, NULL, SIGNER },
 		{ "snapshot", no_argument, NULL, SNAPSHOT },
@@ -512,7 +548,7 @@ parse(int argc, char *argv[])
 	size_t i;
 	int ch, n;
 
-	while ((ch = getopt_long(argc, argv, "hVvo:", options, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "hVvo:p", options, NULL)) != -1)
 		switch (ch) {
 		case 'h':
 			opt_help(usage);
@@ -520,6 +556,9 @@ parse(int argc, char *argv[])
 			opt_version("tl-image");
 		case 'v':
 			opt.verbose = true;
+			break;
+		case DOCKERFILE:
+			opt.dockerfile = optarg;
 			break;
 		case IF_EXISTS:
 			opt.if_exists = true;
@@ -529,6 +568,9 @@ parse(int argc, char *argv[])
 			break;
 		case 'o':
 			opt.output = optarg;
+			break;
+		case 'p':
+			opt.public = true;
 			break;
 		case SIGNER:
 			opt.signer = optarg;
@@ -557,10 +599,15 @@ parse(int argc, char *argv[])
 			break;
 		if ((opt.if_exists && strchr(c->takes, 'i') == NULL) ||
 		    (opt.json && strchr(c->takes, 'j') == NULL) ||
+		    ((opt.dockerfile != NULL || opt.public) &&
+		    strchr(c->takes, 'd') == NULL) ||
 		    ((opt.output != NULL || opt.signer != NULL ||
 		    opt.form != 0) && strchr(c->takes, 'o') == NULL))
 			errx(EX_USAGE, "%s: does not take all of these "
 			    "options; see tl-image -h", c->name);
+		if (c->run == enroll && opt.dockerfile == NULL)
+			errx(EX_USAGE, "register: wants --dockerfile FILE, "
+			    "what it was made of");
 		if (c->run == get && opt.signer == NULL)
 			errx(EX_USAGE, "get: wants --signer FILE, what "
 			    "tl-presign(1) signs with");

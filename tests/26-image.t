@@ -1,5 +1,5 @@
 #!/bin/sh
-# tl-image: lists, shows, fetches and deletes the images that are registered
+# tl-image: lists, shows, registers, fetches and deletes images
 
 . "${0%/*}/lib.sh"
 
@@ -326,6 +326,114 @@ silent out
 serve "$(rule DELETE '*' '{"status":202,"json":{"id":"t-1"}}')"
 try 'another 2xx' tl-image rm web
 exits 0
+
+# register: a snapshot of a sandbox.
+snaps=/v1/namespaces/default/snapshots
+snap='{"status":"completed","sandbox_id":"sbx-1","snapshot_uri":"s3://b/s",
+"size_bytes":7,"rootfs_disk_bytes":4096}'
+# enrolled SNAPSHOT-ANSWER ANSWER [LIST-ANSWER]
+enrolled () {
+	serve "$(rule GET "$snaps/s%2F1" "$1"),$(rule POST "$all" "$2"),
+	    $(rule GET "$snaps" "${3-$(body '{"snapshots":[]}')}")"
+	printf 'FROM "x"\n' >dockerfile
+}
+register () {
+	try "$@" tl-image register --dockerfile dockerfile team/web:1 s/1
+}
+enrolled "$(body "$snap")" "$(body "$web" 201)"
+register 'register'
+exits 0
+silent err
+is 'gives the answer, byte for byte' "$(cat out)" "$web"
+is 'looks the snapshot up, then registers it' "$(asked)" "GET $snaps/s%2F1
+POST $all"
+is 'with all it has' "$(seen '.[1].body')" '{"name":"team/web:1",'"$(
+    )"'"dockerfile":"FROM \"x\"\n","snapshotId":"s/1",'"$(
+    )"'"snapshotSandboxId":"sbx-1","snapshotUri":"s3://b/s",'"$(
+    )"'"snapshotSizeBytes":7,"rootfsDiskBytes":4096,"public":false}'
+is 'and the key, both times' "$(seen "$headers"' | map(.authorization)[]')" \
+    'Bearer key-MARKER
+Bearer key-MARKER'
+: >log
+given 'FROM y'
+try 'for everybody, the Dockerfile from stdin' tl-image register -p \
+    --dockerfile - team/web:1 s/1
+exits 0
+is 'says so' "$(seen '.[1].body | fromjson | [.public, .dockerfile][]')" 'true
+FROM y'
+enrolled "$(body "$(echo "$snap" | sed 's/completed/in_progress/')")" "$gone"
+register 'one that is not finished'
+exits 75
+says 'in_progress'
+is 'is not registered' "$(seen 'length')" 1
+enrolled "$(body "$(echo "$snap" | sed 's/completed/failed/')")" "$gone"
+register 'one that failed'
+exits 65
+enrolled "$(body "$(echo "$snap" | sed 's/size_bytes/size/')")" "$gone"
+register 'one that tells too little'
+exits 76
+says 'sizeBytes: missing'
+silent out
+is 'is not registered either' "$(seen 'length')" 1
+enrolled '{"status":404}' "$gone"
+register 'none such'
+exits 66
+says 'team/web:1: s/1: no such snapshot'
+is 'which the list bears out' "$(asked)" "GET $snaps/s%2F1
+GET $snaps"
+enrolled '{"status":404}' "$gone" '{"status":404}'
+register 'a server without snapshots'
+exits 69
+says 'the snapshots: refused (404)'
+enrolled "$(body "$snap")" "$(body '{"error":"not yours"}' 403)"
+register 'refused'
+exits 77
+says 'register: refused (403): '
+enrolled "$(body "$snap")" "{\"drop\":true},$(body "$web" 201)"
+register 'a lost answer'
+exits 0
+is 'gives the one that came' "$(cat out)" "$web"
+enrolled "$(body "$snap")" '{"drop":true}'
+register 'answers that are all lost'
+exits 75
+says 'it may be registered'
+for answer in "$(body '' 201)" "$(body '[]' 201)" "$(body '{"error":"x"}')"; do
+	enrolled "$(body "$snap")" "$answer"
+	register "no answer: $answer"
+	exits 76
+	says 'it may be registered'
+	silent out
+done
+printf '\377' >dockerfile
+register 'a Dockerfile that is not UTF-8'
+exits 65
+: >dockerfile
+register 'an empty one'
+exits 65
+rm dockerfile
+register 'none'
+exits 66
+for line in 'a s' '--dockerfile d a' '--dockerfile d a s t' \
+    '--dockerfile d --json a s' '-o x --dockerfile d a s'; do
+	# shellcheck disable=SC2086
+	try "usage: register $line" tl-image register $line
+	exits 64
+	silent out
+done
+echo 'FROM x' >dockerfile
+for word in . ..; do
+	: >log
+	try "the snapshot $word" tl-image register --dockerfile dockerfile a $word
+	exits 64
+	is 'nobody is asked' "$(cat log)" ''
+done
+try 'an empty name' tl-image register --dockerfile dockerfile '' s
+exits 64
+for line in 'ls -p' 'show --dockerfile d a' 'rm -p a'; do
+	# shellcheck disable=SC2086
+	try "usage: $line" tl-image $line
+	exits 64
+done
 
 # What can be wrong with an answer, whatever was asked.
 # wrong WHAT STATUS SAYS ANSWER

@@ -364,6 +364,27 @@ register "s3://images/$own" '.snapshotSizeBytes = 11'
 answers 'registering with another size' 400 snapshot_size
 register "s3://images/$own"
 answers 'registering' 201 '"snapshotSandboxId":"sbx-1"'
+ask GET /v1/namespaces/any/snapshots/snap_r
+answers 'its snapshot, as the lifecycle shows one' 200
+is 'that, in full' "$(jq -c 'del(.created_at)' body)" \
+    '{"snapshot_id":"snap_r","status":"completed","sandbox_id":"sbx-1",'"$(
+    )"'"snapshot_uri":"s3://images/'"$own"'","size_bytes":10,'"$(
+    )"'"rootfs_disk_bytes":4096}'
+ask GET /v1/namespaces/any/snapshots
+is 'all of the project' "$(jq -c '[.snapshots[].snapshot_id] |
+    index("snap_r") != null' body)" true
+ask GET /v1/namespaces/any/snapshots/none
+answers 'a snapshot that is not there' 404 snapshot_not_found
+ask DELETE /v1/namespaces/any/snapshots/snap_r
+answers 'a snapshot, to be deleted' 405
+key=tok_two
+ask GET /v1/namespaces/any/snapshots/snap_r
+answers 'a snapshot of another project' 404 snapshot_not_found
+ask GET /v1/namespaces/any/snapshots
+is 'is in no other project'\''s list' "$(grep -c snap_r body)" 0
+key=wrong
+ask GET /v1/namespaces/any/snapshots/snap_r
+answers 'a snapshot, without a key' 401
 key=tok_two
 ask GET /platform/v1/sandbox-templates/by-name/reg%2Fistered%3A1
 answers 'a public template is there for another project' 200 sbx-1

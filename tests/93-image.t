@@ -1,6 +1,6 @@
 #!/bin/sh
 # tl-image on a region: what a build registers is listed, looked up by name and
-# id, told apart from what replaces it, and deleted
+# id, told apart from what replaces it, registered again, and deleted
 
 . "${0%/*}/lib.sh"
 . "$here/region.sh"
@@ -54,6 +54,27 @@ build web second
 is 'a digest of what replaced it is another' \
     "$(tl-image digest web | grep -c -x -v "$was")" 1
 is 'by the same id' "$(jq -r .id second)" "$(jq -r .id first)"
+
+# The snapshot that an image stands for is registered under another name.
+try 'register' tl-image register --dockerfile context/Dockerfile other \
+    "$(jq -r .snapshotId second)"
+exits 0
+same='{snapshotId, snapshotUri, snapshotSizeBytes, rootfsDiskBytes,
+    rootfsNodeKind, parentManifestUri, snapshotFormatVersion, dockerfile}'
+is 'is the same snapshot' "$(jq -S "$same" out)" "$(jq -S "$same" second)"
+is 'under its name' "$(tl-image show other | jq -r .name) $(
+    tl-image digest other)" "other $(tl-image digest web)"
+mkdir onto
+echo 'FROM other' >onto/Dockerfile
+ok 'which is built upon' tl-build -n onto --progress none onto
+try 'register of what is not there' tl-image register \
+    --dockerfile context/Dockerfile none snap_none
+exits 66
+try 'register of what is nobody'\''s' tl-image register \
+    --dockerfile context/Dockerfile none \
+    "$(tl-image show busybox | jq -r .snapshotId)"
+exits 66
+ok 'which are deleted again' tl-image rm other onto
 
 # More than one page, by the region's own links.
 cat >many.py <<'END'

@@ -23,6 +23,12 @@ scripted () {
     {\"status\":204}]},
 {\"method\":\"GET\",\"path\":\"*/sandbox-templates[?]*\",\"answers\":[
     {\"json\":{\"items\":[$(template_)]}}]},
+{\"method\":\"POST\",\"path\":\"*/sandbox-templates\",\"answers\":[
+    {\"status\":201,\"json\":$(template_)}]},
+{\"method\":\"GET\",\"path\":\"*/snapshots/s-1\",\"answers\":[
+    {\"json\":{\"status\":\"completed\",\"sandbox_id\":\"sbx-1\",
+    \"snapshot_uri\":\"s3://images/x\",\"size_bytes\":8,
+    \"rootfs_disk_bytes\":4096}}]},
 {\"method\":\"POST\",\"path\":\"*/sandbox-template-builds\",\"answers\":[
     {\"json\":$(prepared_)}]},
 {\"method\":\"POST\",\"path\":\"*/sandbox-template-builds/*/complete\",

@@ -246,9 +246,9 @@ cloud_platform_url(const struct cloud *c, struct buf *b, const char *rest,
 	return buf_adds(b, rest, f);
 }
 
-int
-cloud_lifecycle_url(const struct cloud *c, struct buf *b, const char *rest,
-    struct fail *f)
+/* What B's paths begin with. */
+static int
+lifecycle_base(const struct cloud *c, struct buf *b, struct fail *f)
 {
 	size_t n = strlen(c->lifecycle);
 
@@ -259,7 +259,29 @@ cloud_lifecycle_url(const struct cloud *c, struct buf *b, const char *rest,
 	if (c->lifecycle_ns && (buf_adds(b, "/v1/namespaces/", f) == -1 ||
 	    hex_escape(b, c->ns, strlen(c->ns), "", f) == -1))
 		return -1;
+	return 0;
+}
+
+int
+cloud_lifecycle_url(const struct cloud *c, struct buf *b, const char *rest,
+    struct fail *f)
+{
+	if (lifecycle_base(c, b, f) == -1)
+		return -1;
 	return buf_addf(b, f, "/sandboxes%s", rest);
+}
+
+int
+cloud_snapshot_url(const struct cloud *c, struct buf *b, const char *id,
+    struct fail *f)
+{
+	if (lifecycle_base(c, b, f) == -1 ||
+	    buf_adds(b, "/snapshots", f) == -1)
+		return -1;
+	if (id == NULL)
+		return 0;
+	return buf_adds(b, "/", f) == -1 ||
+	    hex_escape(b, id, strlen(id), "", f) == -1 ? -1 : 0;
 }
 
 int

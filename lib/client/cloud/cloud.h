@@ -49,6 +49,9 @@ int	cloud_platform_url(const struct cloud *, struct buf *, const char *rest,
 /* B's URL: .../sandboxes + rest ("" or "/{id}"). */
 int	cloud_lifecycle_url(const struct cloud *, struct buf *,
 	    const char *rest, struct fail *);
+/* Its .../snapshots, or with an id one of them, escaped. */
+int	cloud_snapshot_url(const struct cloud *, struct buf *, const char *id,
+	    struct fail *);
 
 /*
  * The headers of every request (tl-wire(7), "Every request"): User-Agent, a

@@ -26,13 +26,13 @@ image_url(const struct image_server *s, struct buf *url, const char *behind,
 
 int
 image_ask(const struct image_server *s, const char *method, const char *url,
-    struct http_reply *reply, bool *maybe, struct fail *f)
+    const char *json, struct http_reply *reply, bool *maybe, struct fail *f)
 {
 	static const char *const accept[] = { "Accept: application/json",
 	    NULL };
 	struct retry again = { .what = "images", .note = s->note };
 	struct http_request request = { .method = method, .url = url,
-	    .bearer = s->cloud->token, .reply_max = BUF_DOC_MAX };
+	    .json = json, .bearer = s->cloud->token, .reply_max = BUF_DOC_MAX };
 	struct cloud_headers head = { .org = NULL };
 	int r;
 

@@ -25,13 +25,15 @@ int	image_url(const struct image_server *, struct buf *,
 	    const char *behind, const char *word, struct fail *);
 
 /*
- * Ask, and ask again where that helps (client/cloud/retry.h); all of these
- * requests may be made twice.  An answer came when it is 0, whatever its
- * status; one that says 2xx and is none is EX_PROTOCOL.  maybe may be NULL, or
- * is set if one of the attempts may have done what was asked for.
+ * Ask, with a JSON body or NULL, and ask again where that helps
+ * (client/cloud/retry.h); all of these requests may be made twice.  An answer
+ * came when it is 0, whatever its status; one that says 2xx and is none is
+ * EX_PROTOCOL.  maybe may be NULL, or is set if one of the attempts may have
+ * done what was asked for.
  */
 int	image_ask(const struct image_server *, const char *method,
-	    const char *url, struct http_reply *, bool *maybe, struct fail *);
+	    const char *url, const char *json, struct http_reply *,
+	    bool *maybe, struct fail *);
 
 /* The JSON object that an answer must be; EX_PROTOCOL. */
 int	image_answer(const struct http_reply *, struct span *, struct fail *);

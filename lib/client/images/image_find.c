@@ -37,7 +37,7 @@ get(const struct image_server *s, const char *behind, const char *word,
 	int r = -1;
 
 	if (image_url(s, &url, behind, word, f) == -1 ||
-	    image_ask(s, "GET", url.data, &reply, NULL, f) == -1)
+	    image_ask(s, "GET", url.data, NULL, &reply, NULL, f) == -1)
 		goto out;
 	/* An older server has none by their ids. */
 	if (reply.status == 404 || reply.status == 405)
@@ -82,7 +82,7 @@ delete(const struct image_server *s, const char *name, struct fail *f)
 	int r = -1;
 
 	if (image_url(s, &url, "/", name, f) == -1 ||
-	    image_ask(s, "DELETE", url.data, &reply, &maybe, f) == -1)
+	    image_ask(s, "DELETE", url.data, NULL, &reply, &maybe, f) == -1)
 		goto out;
 	/* Gone since an attempt whose answer was lost. */
 	if (reply.status / 100 == 2 || (reply.status == 404 && maybe))

@@ -160,7 +160,7 @@ load(struct image_list *l, const struct image_server *s, const char *url,
 	struct span doc;
 	int r = -1;
 
-	if (image_ask(s, "GET", url, &reply, NULL, f) == -1)
+	if (image_ask(s, "GET", url, NULL, &reply, NULL, f) == -1)
 		goto out;
 	if (reply.status / 100 != 2)
 		http_refused(&reply, "the list", f);

@@ -13,6 +13,7 @@
  *	api_prepare.c	a build begins
  *	api_complete.c	and ends
  *	api_template.c	templates, looked up and registered
+ *	api_snapshot.c	and what they stand for
  *	api_once.c	what is asked a second time
  *	api_object.c	whether a snapshot is in the store
  *	api_answer.c	answers
@@ -41,6 +42,10 @@ void	api_template_get(struct api *, struct serve_request *,
 void	api_template_delete(struct api *, struct serve_request *,
 	    struct api_call *);
 void	api_template_register(struct api *, struct serve_request *,
+	    struct api_call *);
+void	api_snapshot_list(struct api *, struct serve_request *,
+	    struct api_call *);
+void	api_snapshot_get(struct api *, struct serve_request *,
 	    struct api_call *);
 void	api_prepare(struct api *, struct serve_request *, struct api_call *);
 void	api_complete(struct api *, struct serve_request *, struct api_call *);

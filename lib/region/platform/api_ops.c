@@ -47,6 +47,14 @@ static const struct api_route routes[] = {
 };
 #define NROUTES	(sizeof(routes) / sizeof(routes[0]))
 
+/* Behind /v1/namespaces/NAMESPACE/, which is not looked at. */
+static const struct api_route snapshot_routes[] = {
+	{ "GET", "snapshots", api_snapshot_list, "snapshots" },
+	{ "GET", "snapshots/{}", api_snapshot_get, "snapshot" },
+};
+#define NSNAPSHOT_ROUTES \
+	(sizeof(snapshot_routes) / sizeof(snapshot_routes[0]))
+
 /* Not one of ours: the lifecycle's. */
 static const struct api_route lifecycle = { NULL, NULL, NULL, NULL };
 
@@ -82,21 +90,37 @@ scope(const struct serve_request *r, char seg[2][256], size_t *prefix)
 	return n == 2 ? 1 : -1;
 }
 
+/* Where the routes of snapshots begin, if this is one of them. */
+static bool
+snapshots(const struct serve_request *r, size_t *prefix)
+{
+	const char *p = r->path;
+
+	if (strncmp(p, lifecycle_prefix, sizeof(lifecycle_prefix) - 1) != 0 ||
+	    (p = strchr(p + sizeof(lifecycle_prefix) - 1, '/')) == NULL ||
+	    strncmp(p, "/snapshots", 10) != 0 ||
+	    (p[10] != '\0' && p[10] != '/'))
+		return false;
+	*prefix = (size_t)(p + 1 - r->path);
+	return true;
+}
+
 static const struct api_route *
-find_route(struct serve_request *r, struct api_call *c)
+find_route(struct serve_request *r, struct api_call *c,
+    const struct api_route *list, size_t n)
 {
 	struct serve_request rest = *r;
 	char allow[64] = "";
 	size_t i;
 
 	rest.path = r->path + c->prefix;
-	for (i = 0; i < NROUTES; i++) {
-		if (serve_match(&rest, routes[i].path, c->seg, 1) == -1)
+	for (i = 0; i < n; i++) {
+		if (serve_match(&rest, list[i].path, c->seg, 1) == -1)
 			continue;
-		if (strcmp(r->method, routes[i].method) == 0)
-			return &routes[i];
+		if (strcmp(r->method, list[i].method) == 0)
+			return &list[i];
 		snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow),
-		    "%s%s", allow[0] == '\0' ? "" : ", ", routes[i].method);
+		    "%s%s", allow[0] == '\0' ? "" : ", ", list[i].method);
 	}
 	if (allow[0] != '\0')
 		serve_only(r, "method_not_allowed", allow);
@@ -111,7 +135,8 @@ begin(struct serve_request *r, void *arg)
 	struct api *a = arg;
 	struct api_call *c;
 	char seg[2][256];
-	int scoped;
+	int scoped = 0;
+	bool snapshot;
 
 	r->own = calloc(1, sizeof(*c));
 	if ((c = r->own) == NULL) {
@@ -124,14 +149,15 @@ begin(struct serve_request *r, void *arg)
 	 */
 	while (r->path[0] == '/' && r->path[1] == '/')
 		r->path++;
-	if (strncmp(r->path, lifecycle_prefix,
+	snapshot = snapshots(r, &c->prefix);
+	if (!snapshot && strncmp(r->path, lifecycle_prefix,
 	    sizeof(lifecycle_prefix) - 1) == 0 && a->lifecycle != NULL) {
 		/* It has keys of its own, and asks for one itself. */
 		c->route = &lifecycle;
 		r->keep_body = FORWARD_MAX;
 		return;
 	}
-	if ((scoped = scope(r, seg, &c->prefix)) == -1) {
+	if (!snapshot && (scoped = scope(r, seg, &c->prefix)) == -1) {
 		serve_error(r, 404, "not_found", "no such address");
 		return;
 	}
@@ -144,7 +170,9 @@ begin(struct serve_request *r, void *arg)
 		    "the token is not of this organization and project");
 		return;
 	}
-	c->route = find_route(r, c);
+	c->route = snapshot ?
+	    find_route(r, c, snapshot_routes, NSNAPSHOT_ROUTES) :
+	    find_route(r, c, routes, NROUTES);
 	r->keep_body = BUF_SMALL_MAX;
 }
 
@@ -189,6 +217,11 @@ name(const struct serve_request *r, char *text, size_t size)
 
 	while (rest.path[0] == '/' && rest.path[1] == '/')
 		rest.path++;
+	if (snapshots(&rest, &prefix)) {
+		snprintf(text, size, "%s", rest.path[prefix + 9] == '\0' ?
+		    "snapshots" : "snapshot");
+		return;
+	}
 	if (strncmp(rest.path, lifecycle_prefix,
 	    sizeof(lifecycle_prefix) - 1) == 0) {
 		snprintf(text, size, "%s", lifecycle_name(&rest));

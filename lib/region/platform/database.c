@@ -88,6 +88,8 @@ static const char *const sql[STATEMENTS] = {
 	    " ORDER BY project != ?1, project != '', row LIMIT 1",
 	[TEMPLATE_BY_ID] = "SELECT " COLUMNS " FROM template"
 	    " WHERE id = ?2 AND (project = ?1 OR public)",
+	[TEMPLATE_BY_SNAPSHOT] = "SELECT " COLUMNS " FROM template"
+	    " WHERE snapshot_id = ?2 AND project = ?1 ORDER BY row LIMIT 1",
 	[TEMPLATE_LIST] = "SELECT " COLUMNS " FROM template t"
 	    " WHERE row > ?2 AND (project = ?1 OR public) AND NOT EXISTS ("
 	    "  SELECT 1 FROM template u WHERE u.name = t.name"

@@ -33,6 +33,9 @@ int	platform_template_named(struct platform *, const char *project,
 	    const char *name, struct platform_template *, struct fail *);
 int	platform_template_by_id(struct platform *, const char *project,
 	    const char *id, struct platform_template *, struct fail *);
+/* The project's own, the oldest that stands for a snapshot. */
+int	platform_template_by_snapshot(struct platform *, const char *project,
+	    const char *snapshot_id, struct platform_template *, struct fail *);
 /* Those that a name of theirs finds, in order, behind a row; at most limit. */
 int	platform_template_list(struct platform *, const char *project,
 	    int64_t behind, unsigned limit,

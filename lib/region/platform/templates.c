@@ -58,6 +58,14 @@ platform_template_by_id(struct platform *p, const char *project,
 }
 
 int
+platform_template_by_snapshot(struct platform *p, const char *project,
+    const char *snapshot_id, struct platform_template *t, struct fail *f)
+{
+	return template_get(p, TEMPLATE_BY_SNAPSHOT, project, snapshot_id, t,
+	    f);
+}
+
+int
 platform_template_list(struct platform *p, const char *project,
     int64_t behind, unsigned limit,
     void (*each)(void *, const struct platform_template *), void *arg,
