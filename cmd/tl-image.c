@@ -22,6 +22,7 @@
 #include "client/images/image_list.h"
 #include "client/images/image_register.h"
 #include "client/images/image_table.h"
+#include "client/stages/sign.h"
 #include "core/json.h"
 #include "core/opt.h"
 #include "core/stop.h"
@@ -43,7 +44,8 @@ static const char usage[] =
     "  -p, --public            register: for everybody\n"
     "  --raw, --snapshot, --tar\n"
     "                          get: which of them; raw wants a FILE\n"
-    "  --signer FILE           get: what tl-presign(1) signs downloads with\n"
+    "  -s, --sandbox FILE      get: whose proxy signs (TL_SANDBOX)\n"
+    "  --signer FILE           get: or what tl-presign(1) signs with\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
@@ -53,7 +55,7 @@ extern char **environ;
 
 static struct options {
 	bool		 if_exists, json, public;
-	const char	*dockerfile, *output, *signer;
+	const char	*dockerfile, *output, *sandbox, *signer;
 	int		 form;		/* RAW, SNAPSHOT, TAR; 0: not given */
 	struct settings	 settings;
 	bool		 verbose;
@@ -362,7 +364,6 @@ presign(const char *uri, struct buf *block)
 	pid = begin(argv, in[0], out[1]);
 	close(in[0]);
 	close(out[1]);
-	buf_clear(block);
 	if (buf_read(block, out[0], "tl-presign", &f) == -1) {
 		kill(pid, SIGTERM);
 		waitpid(pid, NULL, 0);
@@ -373,25 +374,60 @@ presign(const char *uri, struct buf *block)
 	buf_free(&request);
 }
 
-/* The snapshots, into files. */
+/* The same by the proxy of a sandbox, which lets whoever may use it. */
+static void
+sign_all(const struct image_chain *chain, size_t n, struct buf *block,
+    const char *word)
+{
+	const char *dialect = settings_get(&opt.settings, SETTING_DIALECT,
+	    NULL);
+	struct sandbox sandbox = SANDBOX_INIT;
+	struct sign sign = { .http = server.http, .cloud = &cloud,
+	    .sandbox = &sandbox, .note = server.note };
+	struct fail f;
+	size_t i;
+
+	if (dialect != NULL && sign_dialect(dialect, &sign.dialect) == -1)
+		errx(EX_CONFIG, "dialect: neither auto, seed nor merged");
+	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1)
+		opt_fail(&f);
+	for (i = 0; i < n; i++)
+		if (sign_get(&sign, "sign", chain->at[i].uri, &block[i], &f)
+		    == -1) {
+			named(&f, word);
+			failed(&f);
+		}
+	sandbox_free(&sandbox);
+}
+
+/*
+ * The snapshots, into files.  All are signed before: a sandbox may end while
+ * one is on its way, and the URLs work on.
+ */
 static void
 download(const struct image_chain *chain, size_t n, const char *word)
 {
-	struct buf block = BUF_INIT(BUF_SMALL_MAX);
+	struct buf block[IMAGE_CHAIN_MAX];
 	struct span doc;
 	struct fail f;
 	char *path;
 	size_t i;
 	int fd, r;
 
+	for (i = 0; i < n; i++)
+		block[i] = (struct buf)BUF_INIT(BUF_SMALL_MAX);
+	if (opt.signer == NULL)
+		sign_all(chain, n, block, word);
+	for (i = 0; opt.signer != NULL && i < n; i++)
+		presign(chain->at[i].uri, &block[i]);
 	for (i = 0; i < n; i++) {
-		presign(chain->at[i].uri, &block);
 		path = place(i);
 		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		if (fd == -1)
 			err(EX_CANTCREAT, "%s", path);
 		free(path);
-		if ((r = span_parse(&doc, block.data, block.len, &f)) == 0)
+		if ((r = span_parse(&doc, block[i].data, block[i].len, &f))
+		    == 0)
 			r = image_fetch(&server, &doc, chain->at[i].bytes, fd,
 			    &f);
 		if (r == 0 && close(fd) == -1)
@@ -400,8 +436,8 @@ download(const struct image_chain *chain, size_t n, const char *word)
 			named(&f, word);
 			failed(&f);
 		}
+		buf_free(&block[i]);
 	}
-	buf_free(&block);
 }
 
 /* tl-snapshot VERB -p PARENT... SNAPSHOT [RESULT] */
@@ -539,16 +575,18 @@ parse(int argc, char *argv[])
 		{ "output", required_argument, NULL, 'o' },
 		{ "public", no_argument, NULL, 'p' },
 		{ "raw", no_argument, NULL, RAW },
+		{ "sandbox", required_argument, NULL, 's' },
 		{ "signer", required_argument, NULL, SIGNER },
 		{ "snapshot", no_argument, NULL, SNAPSHOT },
 		{ "tar", no_argument, NULL, TAR },
 		SETTINGS_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
+	const char *sandbox;
 	size_t i;
 	int ch, n;
 
-	while ((ch = getopt_long(argc, argv, "hVvo:p", options, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "hVvo:ps:", options, NULL)) != -1)
 		switch (ch) {
 		case 'h':
 			opt_help(usage);
@@ -571,6 +609,9 @@ parse(int argc, char *argv[])
 			break;
 		case 'p':
 			opt.public = true;
+			break;
+		case 's':
+			opt.sandbox = optarg;
 			break;
 		case SIGNER:
 			opt.signer = optarg;
@@ -602,15 +643,20 @@ parse(int argc, char *argv[])
 		    ((opt.dockerfile != NULL || opt.public) &&
 		    strchr(c->takes, 'd') == NULL) ||
 		    ((opt.output != NULL || opt.signer != NULL ||
-		    opt.form != 0) && strchr(c->takes, 'o') == NULL))
+		    opt.sandbox != NULL || opt.form != 0) && strchr(c->takes, 'o') == NULL))
 			errx(EX_USAGE, "%s: does not take all of these "
 			    "options; see tl-image -h", c->name);
 		if (c->run == enroll && opt.dockerfile == NULL)
 			errx(EX_USAGE, "register: wants --dockerfile FILE, "
 			    "what it was made of");
-		if (c->run == get && opt.signer == NULL)
-			errx(EX_USAGE, "get: wants --signer FILE, what "
-			    "tl-presign(1) signs with");
+		sandbox = getenv("TL_SANDBOX");
+		if (c->run == get && opt.signer == NULL &&
+		    opt.sandbox == NULL && (sandbox == NULL ||
+		    *sandbox == '\0'))
+			errx(EX_USAGE, "get: who signs? Give a sandbox's "
+			    "document with -s, or --signer FILE");
+		if (opt.signer != NULL && opt.sandbox != NULL)
+			errx(EX_USAGE, "get: -s or --signer, one of them");
 		if (c->run == get && opt.output == NULL &&
 		    opt.form != SNAPSHOT && opt.form != TAR)
 			errx(EX_USAGE, "get: a raw disk wants -o FILE");

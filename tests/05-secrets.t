@@ -68,6 +68,7 @@ whole () {
 	traced /dev/null tl-image -v ls
 	traced /dev/null tl-image -v show n
 	traced /dev/null tl-image -v get --signer signer.conf --snapshot n
+	traced /dev/null tl-image -v get -s sandbox.json --snapshot n
 	traced /dev/null tl-image -v register --dockerfile plan.json n s-1
 	traced /dev/null tl-image -v rm n
 	traced signed.json tl-abort -v -t 1

@@ -569,12 +569,62 @@ for line in 'top' '--raw top' '--raw --tar -o x top' '-o x' '-o x a b' \
 done
 try 'get without a signer' tl-image get -o x top
 exits 64
-says '--signer'
-for line in 'ls -o x' 'show --signer x top' 'rm --raw top'; do
+says 'who signs?'
+for line in 'ls -o x' 'show --signer x top' 'rm --raw top' 'ls -s x' \
+    'get --signer x -s y -o z top'; do
 	# shellcheck disable=SC2086
 	try "usage: $line" tl-image $line
 	exits 64
 done
+
+# The same, signed by the proxy of a sandbox.
+# signed CHAIN ANSWER-TO-SIGN
+signed () {
+	serve "$(rule GET "$all/by-name/top" "$(body "$1")"),
+	    $(rule GET "${all}[?]*" "$(page "$below")"),
+	    $(rule POST '/api/v1/blob/sign' "$2"),
+	    $(rule GET '/stored/*' "$(body bytes)")"
+	echo "{\"id\":\"sbx-1\",\"proxyUrl\":\"$URL\"}" >sandbox.json
+}
+block () {
+	body '{"kind":"single_get","method":"GET","url":"@URL@/stored/'"$1"'?s=MARKER"}'
+}
+below=$(image low b)
+signed "$top" "$(block a),$(block b)"
+try 'get, by a sandbox' tl-image get -s sandbox.json -o disk top
+exits 65
+is 'signs all, then fetches' "$(seen 'map(.method + " " +
+    (.target | sub("[?].*"; "")))[-4:][]')" 'POST /api/v1/blob/sign
+POST /api/v1/blob/sign
+GET /stored/a
+GET /stored/b'
+is 'asks for downloads' "$(seen '.[-4:-2] | map(.body)[]')" '{"uri":"s3://images/a","op":{"kind":"single_get"}}
+{"uri":"s3://images/b","op":{"kind":"single_get"}}'
+is 'of the sandbox, with the key, which the store is not shown' \
+    "$(seen "$headers"' | map([.["x-tensorlake-sandbox-id"], .authorization] |
+    map(. // "-") | join(" "))[-4:][]')" 'sbx-1 Bearer key-MARKER
+sbx-1 Bearer key-MARKER
+- -
+- -'
+is 'no URL is shown' "$(grep -c MARKER err)" 0
+signed "$top" "$(body '{"error":"no rel_path"}' 400),$(block a)"
+try 'get, by the other dialect' env TL_SANDBOX=sandbox.json \
+    tl-image get --snapshot top
+exits 0
+is 'is the bytes' "$(cat out) $(seen '.[-2].body | fromjson | .op.kind')" \
+    'bytes get_blob'
+signed "$top" "$(body '{"error":"forbidden","code":"x"}' 403)"
+try 'get, where the sandbox may not' tl-image get -s sandbox.json \
+    --snapshot -o disk top
+exits 77
+says 'sign: refused (403)'
+signed "$top" "$(body '{"kind":"other"}')"
+try 'get of another block' tl-image get -s sandbox.json -o disk top
+exits 76
+says 'no download'
+try 'get by no sandbox' tl-image get -s /nonexistent -o disk top
+exits 66
+is 'nothing is left of these either' "$(find . -name 'disk*' -o -name '.tl-*')" ''
 
 peer_end
 try 'nobody there' tl-image ls

@@ -138,6 +138,19 @@ try 'get, where nobody may sign' tl-image get --signer /nonexistent \
 exits 66
 try 'get of none' tl-image get --signer "$signer" -o got/none gone
 exits 66
+# Who has no such configuration asks a sandbox.
+tl-plan context | tl-prepare | tl-sandbox create | tl-sandbox wait >sandbox.json
+try 'get, by a sandbox' tl-image get -s sandbox.json --tar top
+exits 0
+mv out files
+ok 'the same files' cmp got/tar files
+try 'get, by a sandbox, raw' tl-image get -s sandbox.json -o got/raw top
+exits 0
+ok 'the same disk' cmp got/disk got/raw
+rm got/raw
+ok 'it goes' tl-sandbox rm -s sandbox.json
+try 'get, by one that is gone' tl-image get -s sandbox.json --tar top
+exits 69
 sed 's/^secret_key = .*/secret_key = wrong-secret/' "$signer" >wrong.conf
 chmod 600 wrong.conf
 try 'get, signed wrongly' tl-image get --signer wrong.conf -o got/none top

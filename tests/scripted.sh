@@ -54,6 +54,9 @@ scripted () {
     {\"status\":204}]},
 {\"method\":\"GET\",\"path\":\"/api/v1/files*\",\"answers\":[
     {\"json\":$(metadata_)}]},
+{\"method\":\"POST\",\"path\":\"*/blob/sign\",\"body_has\":
+    \"single_get\",\"answers\":[{\"json\":{\"kind\":\"single_get\",
+    \"url\":\"@URL@/images/x?X-Sig=MARKER\"}}]},
 {\"method\":\"POST\",\"path\":\"*/blob/sign\",\"answers\":[
     {\"json\":$(block_ @URL@)}]},
 {\"method\":\"PUT\",\"path\":\"/part*\",\"answers\":[

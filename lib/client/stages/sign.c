@@ -313,6 +313,15 @@ out:
 	return r;
 }
 
+int
+sign_get(struct sign *s, const char *what, const char *uri, struct buf *out,
+    struct fail *f)
+{
+	struct target t = { .what = what, .uri = uri };
+
+	return sign_one(s, &t, out, f);
+}
+
 static void
 uris_free(struct uris *u)
 {

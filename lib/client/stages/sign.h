@@ -52,6 +52,13 @@ struct sign {
 int	sign_prepared(struct sign *, const struct prepared *, uint64_t parts,
 	    uint64_t part_bytes, struct buf *out, struct fail *);
 
+/*
+ * Sign one download, of a snapshot's URI; what names it in messages.  The block
+ * goes onto out as it came.
+ */
+int	sign_get(struct sign *, const char *what, const char *uri,
+	    struct buf *out, struct fail *);
+
 /* Abort the upload that a document made by sign_prepared() holds. */
 void	sign_undo(struct sign *, const struct buf *signed_doc);
 
