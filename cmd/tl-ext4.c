@@ -11,23 +11,29 @@
 #include "builder/image/ext4.h"
 #include "builder/image/qcow2.h"
 #include "core/buf.h"
+#include "core/hex.h"
 #include "core/opt.h"
 #include "core/span.h"
 
 static const char usage[] =
 "usage: tl-ext4 [-r] sync IMAGE DIR | tar IMAGE | cat IMAGE PATH |\n"
-"       tl-ext4 [-c FILE] [-b NAME -p PARENT] qcow2 IMAGE SNAPSHOT |\n"
-"       tl-ext4 config SNAPSHOT\n"
+"       tl-ext4 [-c FILE] [-b NAME [-i ID] -p PARENT] qcow2 IMAGE SNAPSHOT |\n"
+"       tl-ext4 [-v] raw IMAGE SNAPSHOT [PARENT ...] |\n"
+"       tl-ext4 config | id SNAPSHOT\n"
 "  sync   make the tree in IMAGE the same as DIR\n"
 "  tar    write the tree in IMAGE as a tar archive\n"
 "  cat    write one file of IMAGE\n"
 "  qcow2  pack IMAGE into SNAPSHOT\n"
+"  raw    write the disk in SNAPSHOT to IMAGE, all sums verified\n"
 "  config write the configuration that is in SNAPSHOT\n"
+"  id     write which snapshot it is\n"
 "  -b, --backing NAME   qcow2: name this backing file in the header\n"
 "  -c, --config FILE    qcow2: this JSON object is the configuration\n"
+"  -i, --parent-id ID   qcow2: the id of the parent's snapshot\n"
 "  -p, --parent PARENT  qcow2: hold only what differs from this image\n"
 "  -r, --root-owned     sync: all belongs to 0:0\n"
-"  -h, --help; -V, --version; -v, --verbose\n";
+"  -v, --verbose        raw: say which snapshots have no sums\n"
+"  -h, --help; -V, --version\n";
 
 static int
 tree(char **argv, int argc, bool root_owned, struct fail *f)
@@ -91,7 +97,66 @@ config(const char *snapshot, struct fail *f)
 }
 
 static int
-pack(const char *image, const char *parent, const char *backing,
+identity(const char *snapshot, struct fail *f)
+{
+	struct buf b = BUF_INIT(2 * sizeof(struct qcow2_id));
+	struct qcow2_id id;
+	char hex[2 * sizeof(id.sum) + 1];
+	int fd = open(snapshot, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd == -1)
+		return fail_sys(f, EX_NOINPUT, "%s", snapshot);
+	if ((r = qcow2_identify(fd, &id, f)) == -1)
+		fail_in(f, snapshot);
+	else {
+		hex_encode(hex, id.sum, sizeof(id.sum));
+		if ((r = buf_adds(&b, hex, f)) == 0 &&
+		    (r = buf_adds(&b, "\n", f)) == 0)
+			r = buf_write(&b, STDOUT_FILENO, "stdout", f);
+	}
+	buf_free(&b);
+	close(fd);
+	return r;
+}
+
+/* names: a snapshot, its parent, that one's, to one that is whole. */
+static int
+raw(const char *image, char **names, int n, bool verbose, struct fail *f)
+{
+	struct qcow2_id ids[QCOW2_CHAIN_MAX];
+	int fds[QCOW2_CHAIN_MAX], have, out = -1, r = -1;
+
+	if (n > QCOW2_CHAIN_MAX)
+		return fail_set(f, EX_USAGE, "more than %d parents",
+		    QCOW2_CHAIN_MAX - 1);
+	for (have = 0; have < n; have++)
+		if ((fds[have] = open(names[have],
+		    O_RDONLY | O_CLOEXEC)) == -1) {
+			fail_sys(f, EX_NOINPUT, "%s", names[have]);
+			goto out;
+		}
+	out = open(image, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (out == -1) {
+		fail_sys(f, EX_CANTCREAT, "%s", image);
+		goto out;
+	}
+	r = qcow2_read(fds, names, (size_t)n, out, ids, f);
+	if (close(out) == -1 && r == 0)
+		r = fail_sys(f, EX_IOERR, "%s", image);
+	if (r == -1)
+		unlink(image);
+	for (n = r == 0 && verbose ? have : 0; n > 0; n--)
+		if (!ids[n - 1].sealed)
+			fprintf(stderr, "tl-ext4: %s: unverified: it is from "
+			    "before there were sums\n", names[n - 1]);
+out:
+	while (have > 0)
+		close(fds[--have]);
+	return r;
+}
+
+static int
+pack(const char *image, const char *parent, struct qcow2_extra *x,
     const char *conf, const char *snapshot, struct fail *f)
 {
 	struct buf text = BUF_INIT(QCOW2_CONFIG_MAX);
@@ -117,7 +182,8 @@ pack(const char *image, const char *parent, const char *backing,
 		fail_sys(f, EX_CANTCREAT, "%s", snapshot);
 		goto out;
 	}
-	r = qcow2_write(in, base, backing, conf == NULL ? NULL : &s, out, f);
+	x->config = conf == NULL ? NULL : &s;
+	r = qcow2_write(in, base, x, out, f);
 	if (close(out) == -1 && r == 0)
 		r = fail_sys(f, EX_IOERR, "%s", snapshot);
 	if (r == -1)
@@ -137,22 +203,31 @@ main(int argc, char *argv[])
 	static const struct option longs[] = {
 		{ "backing", required_argument, NULL, 'b' },
 		{ "config", required_argument, NULL, 'c' },
+		{ "parent-id", required_argument, NULL, 'i' },
 		{ "parent", required_argument, NULL, 'p' },
 		{ "root-owned", no_argument, NULL, 'r' },
 		OPT_COMMON, { NULL, 0, NULL, 0 }
 	};
-	const char *backing = NULL, *parent = NULL, *conf = NULL;
-	bool root_owned = false;
+	const char *parent = NULL, *conf = NULL;
+	bool root_owned = false, verbose = false;
+	struct qcow2_extra x = { 0 };
+	struct qcow2_id id = { 0 };
 	struct fail f;
 	int ch, r;
 
-	while ((ch = getopt_long(argc, argv, "b:c:p:rhVv", longs, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "b:c:i:p:rhVv", longs, NULL)) != -1)
 		switch (ch) {
 		case 'b':
-			backing = optarg;
+			x.backing = optarg;
 			break;
 		case 'c':
 			conf = optarg;
+			break;
+		case 'i':
+			if (strlen(optarg) != 2 * sizeof(id.sum) ||
+			    hex_decode(id.sum, optarg, sizeof(id.sum)) == -1)
+				opt_usage(usage);
+			x.parent = &id;
 			break;
 		case 'p':
 			parent = optarg;
@@ -160,7 +235,8 @@ main(int argc, char *argv[])
 		case 'r':
 			root_owned = true;
 			break;
-		case 'v':	/* there is nothing more to say */
+		case 'v':
+			verbose = true;
 			break;
 		case 'h':
 			opt_help(usage);
@@ -171,15 +247,20 @@ main(int argc, char *argv[])
 		}
 	argc -= optind;
 	argv += optind;
-	if (argc == 0 || (backing == NULL) != (parent == NULL))
+	if (argc == 0 || (x.backing == NULL) != (parent == NULL) ||
+	    (x.parent != NULL && parent == NULL))
 		opt_usage(usage);
 	if (strcmp(argv[0], "sync") == 0 || strcmp(argv[0], "tar") == 0 ||
 	    strcmp(argv[0], "cat") == 0)
 		r = tree(argv, argc, root_owned, &f);
 	else if (strcmp(argv[0], "qcow2") == 0 && argc == 3)
-		r = pack(argv[1], parent, backing, conf, argv[2], &f);
+		r = pack(argv[1], parent, &x, conf, argv[2], &f);
 	else if (strcmp(argv[0], "config") == 0 && argc == 2)
 		r = config(argv[1], &f);
+	else if (strcmp(argv[0], "id") == 0 && argc == 2)
+		r = identity(argv[1], &f);
+	else if (strcmp(argv[0], "raw") == 0 && argc >= 3)
+		r = raw(argv[1], argv + 2, argc - 2, verbose, &f);
 	else
 		opt_usage(usage);
 	if (r == -1)

@@ -67,6 +67,12 @@ given "{$need,\"snapshot_id\":\"other\"}"
 try 'another body' tl-complete -p new.json -s signed.json
 is 'another body has another key' \
     "$(seen "$headers"' | map(.["idempotency-key"]) | unique | length')" 2
+sum=$(printf x | sha256sum | cut -d ' ' -f 1)
+given "{$need,\"snapshot_sha256\":\"$sum\"}"
+try 'a sum of the snapshot' tl-complete -p new.json -s signed.json
+is 'goes along, behind upstream'\''s members' "$(sent | grep -o \
+    "\"rootfsNodeKind\":\"base\",\"snapshotSha256\":\"$sum\"}")" \
+    "\"rootfsNodeKind\":\"base\",\"snapshotSha256\":\"$sum\"}"
 
 given "{$need,\"snapshot_uri\":\"$uri\",\"snapshot_id\":\"s-2\",
 \"rootfs_node_kind\":\"diff\",\"rootfs_format\":\"ext4\"}"
@@ -252,4 +258,17 @@ exits 64
 try 'help' tl-complete -h
 exits 0
 holds 'usage: tl-complete'
+server "$(body '{"error":"unknown field snapshotSha256"}' 422)" "$ok_body"
+given "{$need,\"snapshot_sha256\":\"$sum\"}"
+try 'a platform that knows no sums' tl-complete -v -p new.json -s signed.json
+exits 0
+says 'refused; again without snapshotSha256'
+is 'is asked without' "$(seen 'map(.body | contains("Sha256")) | tojson')" \
+    '[true,false]'
+server "$(body '{"error":"no"}' 400)"
+given "{$need,\"snapshot_sha256\":\"$sum\"}"
+try 'one that refuses it all' tl-complete -p new.json -s signed.json
+exits 69
+is 'was asked twice' "$(seen length)" 2
+
 lists tl-complete.1

@@ -194,8 +194,12 @@ if [ "$root" -eq 0 ]; then
 	same 'it unpacks to the changed tree' copy back.2
 fi
 tl-snapshot raw snap parent.raw
-tl-snapshot pack --parent-raw parent.raw copy "$G" diff.2
+tl-snapshot pack --parent-raw parent.raw -i "$(tl-snapshot id snap)" copy "$G" \
+    diff.2
 ok 'the parent as an image gives the same' cmp diff diff.2
+tl-snapshot pack --parent-raw parent.raw copy "$G" diff.2
+ok 'without its id, too, if any parent will do' \
+    tl-snapshot check --parent snap diff.2
 try 'a diff needs its parent' tl-snapshot check diff
 exits 65
 says 'name its parent'
@@ -213,6 +217,72 @@ try 'a smaller disk than the parent has' \
     tl-snapshot pack --parent snap copy "$((G / 2))" small
 exits 65
 says '1024 MiB, more than the 512 MiB'
+
+# A snapshot proves itself; tests/unit/qcow2.c tries many more.
+flip () { # FILE PLACE: into ./flipped
+	/usr/bin/python3 - "$1" "$2" <<-'END'
+	import sys
+	b = bytearray(open(sys.argv[1], "rb").read())
+	b[int(sys.argv[2])] ^= 16
+	open("flipped", "wb").write(b)
+	END
+}
+size=$(stat -c %s snap)
+for at in 30 150 200 30000 70000 $((size / 2)) $((size - 3)); do
+	flip snap "$at"
+	try "bit $at flipped" tl-snapshot raw flipped out.raw
+	exits 65
+	says 'flipped: damaged'
+	ok 'leaves nothing' test ! -e out.raw
+done
+for verb in tar check 'cat x' 'unpack back'; do
+	# shellcheck disable=SC2086
+	set -- $verb
+	try "$1 of a damaged one" tl-snapshot "$1" flipped ${2+"$2"}
+	exits 65
+	says 'flipped: damaged: its contents are not what was written'
+	silent out
+done
+flip snap 40
+for verb in config id; do
+	try "$verb of a damaged header" tl-snapshot "$verb" flipped
+	exits 65
+	says 'flipped: damaged: its header'
+	silent out
+done
+head -c "$((size - 65536))" snap >short
+for verb in config check; do
+	try "$verb of one that is cut" tl-snapshot $verb short
+	exits 65
+	says "short: damaged: it has $((size - 65536)) bytes of $size"
+done
+flip snap 70000
+try 'a diff on a damaged parent' tl-snapshot pack --parent flipped copy "$G" x
+exits 65
+says 'flipped: damaged'
+tl-snapshot pack tree "$((G + 4096))" other
+try 'a diff on another parent' tl-snapshot raw --parent other diff out.raw
+exits 65
+says 'other: not the parent that diff was made against'
+tl-snapshot pack --parent diff --parent snap tree "$G" diff.3
+ok 'a chain of three' tl-snapshot check --parent diff --parent snap diff.3
+try 'a chain with a level left out' tl-snapshot tar --parent snap diff.3
+exits 65
+says 'snap: not the parent that diff.3 was made against'
+silent out
+qemu-img convert -O qcow2 -o compression_type=zstd raw old
+try 'one without sums' tl-snapshot -v raw old old.raw
+exits 0
+says 'tl-snapshot: old: unverified'
+ok 'is read as ever' qemu-img compare -q -f raw -F raw raw old.raw
+try 'quietly' tl-snapshot raw old old.raw
+silent err
+tl-snapshot pack --parent old copy "$G" on-old
+ok 'a diff on one without sums' tl-snapshot check --parent old on-old
+printf x | dd of=old bs=1 seek=300000 conv=notrunc 2>/dev/null
+try 'knows it all the same' tl-snapshot tar --parent old on-old
+exits 65
+says 'old: not the parent that on-old was made against'
 
 # Clusters one by one: data, zeros and holes against each other.
 /usr/bin/python3 - <<'END'

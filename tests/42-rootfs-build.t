@@ -81,10 +81,13 @@ silent err
 clean
 is 'its metadata' "$(jq -c . metadata.json)" \
     '{"snapshot_id":"snap_1","snapshot_uri":"s3://images/projects/p/sandbox-template-builds/one.tlsnap","snapshot_format_version":"durable_archive_v1","snapshot_size_bytes":'"$(
-    jq .snapshot_size_bytes metadata.json)"',"rootfs_disk_bytes":1073741824,"rootfs_node_kind":"base"}'
+    jq .snapshot_size_bytes metadata.json)"',"snapshot_sha256":"'"$(
+    jq -r .snapshot_sha256 metadata.json)"'","rootfs_disk_bytes":1073741824,"rootfs_node_kind":"base"}'
 have one
 is 'its size is told' "$(jq .snapshot_size_bytes metadata.json)" \
     "$(stat -c %s one.tlsnap)"
+is 'and its sum' "$(jq -r .snapshot_sha256 metadata.json)" \
+    "$(sha256sum <one.tlsnap | cut -d ' ' -f 1)"
 is 'the file is there' "$(tl-snapshot cat one.tlsnap /etc/f)" from-context
 tl-snapshot tar one.tlsnap | tar -tvf - >list
 ok 'with its mode' grep -q '^-rwxr-xr-x 0/0 .* ./bin/run$' list
@@ -146,6 +149,52 @@ exits 0
 is 'is a small snapshot' \
     "$([ "$(jq .snapshot_size_bytes metadata.json)" -lt 524288 ] && echo yes)" \
     yes
+
+# A template that is not what was written, or not of this chain.
+
+object () { # NAME FILE
+	upload "$1" >block
+	tl-upload "$2" <block >/dev/null
+}
+have three
+object three three.tlsnap
+/usr/bin/python3 - <<'END'
+b = bytearray(open("bb.tlsnap", "rb").read())
+b[len(b) // 2] ^= 1
+open("flipped.tlsnap", "wb").write(b)
+END
+object flipped flipped.tlsnap
+# on ANCESTOR NAME: members for a build on a diff, and what that stands on
+on () {
+	parent "$2" | jq -c --argjson d "$(download "$1")" \
+	    '.parent.ancestors = [{snapshotUri: "s3://images/below", download: $d}]'
+}
+printf 'FROM busybox\nRUN cat /x\n' >Dockerfile
+spec damaged "$(parent flipped)"
+build 'on a damaged template'
+exits 65
+says 'template busybox: its snapshot: damaged'
+clean
+spec damaged "$(on flipped three)"
+build 'on a template whose ancestor is damaged'
+exits 65
+says 'template busybox: one that it stands on: damaged'
+spec other "$(on tools three)"
+build 'on a template with another ancestor'
+exits 65
+says 'one that it stands on: not the parent that its snapshot was made against'
+ok 'nothing is registered' test ! -e metadata.json
+spec right "$(on bb three)"
+build 'on a template with its own'
+exits 0
+have right
+ok 'which is kept in mind' tl-snapshot check --parent three.tlsnap \
+    --parent bb.tlsnap right.tlsnap
+tl-snapshot pack --parent bb.tlsnap tools 1073741824 else.tlsnap
+try 'another one in its place' tl-snapshot check --parent else.tlsnap \
+    --parent bb.tlsnap right.tlsnap
+exits 65
+says 'not the parent'
 
 # What buildah here can do.
 

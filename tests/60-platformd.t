@@ -274,6 +274,7 @@ refuse 'a parent out of nowhere' '.parentManifestUri = "s3://images/x"' \
     'prepared without a parent'
 refuse 'no format' 'del(.snapshotFormatVersion)' snapshotFormatVersion
 refuse 'no disk' '.rootfsDiskBytes = 0' rootfsDiskBytes
+refuse 'no sum' '.snapshotSha256 = "xyz"' snapshotSha256
 refuse 'a size as text' '.snapshotSizeBytes = "1234"' snapshotSizeBytes
 key=tok_two
 completes first.json
@@ -284,7 +285,9 @@ key=tok_one
 ask POST $builds/sandbox_template_build_none/complete -d @complete.json
 answers 'an unknown build' 404 '"code": "build_not_found"'
 
-completes first.json
+sha=$(printf 'a%.0s' $(seq 64))
+summed=".snapshotSha256 = \"$sha\""
+completes first.json "$summed"
 answers 'complete' 200
 cp body template.json
 is 'complete: the template' "$(jq -c '[.name, .snapshotId, .snapshotUri,
@@ -293,9 +296,13 @@ is 'complete: the template' "$(jq -c '[.name, .snapshotId, .snapshotUri,
     '["first", .snapshotId, "s3://images/" + .snapshotRelPath,
     "durable_archive_v1", 1234, 10737418240, "base", false,
     "FROM busybox\n"]' first.json)"
+is 'complete: the sum' "$(jq -r .snapshotSha256 body)" "$sha"
+ask GET /platform/v1/sandbox-templates/by-name/first
+is 'it is kept' "$(field .snapshotSha256)" "$sha"
+cp template.json body
 ok 'complete: a time in UTC' grep -Eq \
     '"createdAt":"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z"' body
-completes first.json 'to_entries | reverse | from_entries'
+completes first.json "$summed | to_entries | reverse | from_entries"
 answers 'the same again, in another order' 200
 ok 'gives the same' cmp template.json body
 completes first.json '.rootfsDiskBytes = 1'
@@ -320,7 +327,7 @@ object "$(field .snapshotRelPath)" 1234
 completes second.json
 answers 'a second build of the name' 200
 is 'keeps the id' "$(field .id)" "$(jq -r .id template.json)"
-completes first.json
+completes first.json "$summed"
 ok 'the first is still answered as it was' cmp template.json body
 ask GET /platform/v1/sandbox-templates/by-name/first
 is 'the second is registered' "$(field .snapshotId)" \

@@ -78,6 +78,9 @@ body(const char *want)
 	buf_free(&b);
 }
 
+#define SHA	"0123456789abcdef0123456789abcdef" \
+		"0123456789abcdef0123456789abcdef"
+
 static void
 names(void)
 {
@@ -90,6 +93,11 @@ names(void)
 	    "\"snapshotFormatVersion\":\"v\",\"snapshotSizeBytes\":7,"
 	    "\"rootfsDiskBytes\":8,\"rootfsNodeKind\":\"diff\","
 	    "\"parentManifestUri\":\"s3://q\",\"rootfsFormat\":\"ext4\"}");
+	UNIT_CHECK(read_it(PREPARED(), DOC(URI "\"snapshot_sha256\":\""
+	    SHA "\","), NULL, NULL) == 0, "a sum");
+	UNIT_CHECK(c.sha256 != NULL && is(c.sha256, SHA), "is kept");
+	UNIT_CHECK(read_it(PREPARED(), DOC(URI "\"snapshotSha256\":null,"),
+	    NULL, NULL) == 0 && c.sha256 == NULL, "none");
 	UNIT_CHECK(read_it(PREPARED(), DOC(URI "\"snapshot_id\":\"a\","
 	    "\"snapshotId\":\"b\","), NULL, NULL) == 0 &&
 	    is(c.snapshot_id, "a"), "snake before camel");
@@ -108,6 +116,10 @@ names(void)
 	body("{\"snapshotId\":\"prep-snap\",\"snapshotUri\":\"s3://m\","
 	    "\"snapshotFormatVersion\":\"v\",\"snapshotSizeBytes\":1,"
 	    "\"rootfsDiskBytes\":2,\"rootfsNodeKind\":\"base\"}");
+	bad("snapshot_sha256: not a SHA-256", PREPARED(),
+	    DOC(URI "\"snapshot_sha256\":5,"), NULL);
+	bad("snapshot_sha256: not a SHA-256", PREPARED(),
+	    DOC(URI "\"snapshotSha256\":\"0" SHA "\","), NULL);
 	bad("snapshot_format_version: missing", PREPARED(),
 	    "{" SIZE DISK URI "\"x\":0}", NULL);
 	bad("snapshot_size_bytes: missing", PREPARED(),

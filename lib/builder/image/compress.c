@@ -30,16 +30,31 @@ pack(ZSTD_CCtx *z, struct cluster *c, size_t size)
 	c->packed = 0;
 	if (c->zero)
 		return;
-	n = ZSTD_compressCCtx(z, c->out, size - 1, c->in, size, LEVEL);
+	n = ZSTD_compress2(z, c->out, ZSTD_compressBound(size), c->in, size);
 	if (!ZSTD_isError(n))
 		c->packed = n;
+}
+
+/* Every frame ends with a checksum of what was put in (RFC 8878, 3.1.1). */
+static ZSTD_CCtx *
+packer(void)
+{
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+
+	if (z != NULL && (ZSTD_isError(ZSTD_CCtx_setParameter(z,
+	    ZSTD_c_compressionLevel, LEVEL)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1)))) {
+		ZSTD_freeCCtx(z);
+		z = NULL;
+	}
+	return z;
 }
 
 static void *
 worker(void *arg)
 {
 	struct compressor *p = arg;
-	ZSTD_CCtx *z = ZSTD_createCCtx();
+	ZSTD_CCtx *z = packer();
 	unsigned turn = 0, i;
 
 	pthread_mutex_lock(&p->lock);
@@ -84,7 +99,7 @@ compressor_new(size_t size, struct cluster **batch, struct fail *f)
 	pthread_cond_init(&p->end, NULL);
 	for (i = 0; i < COMPRESS_BATCH; i++) {
 		p->batch[i].in = malloc(size);
-		p->batch[i].out = malloc(size);
+		p->batch[i].out = malloc(ZSTD_compressBound(size));
 		if (p->batch[i].in == NULL || p->batch[i].out == NULL)
 			goto fail;
 	}

@@ -18,8 +18,10 @@ struct compressor;
 struct cluster {
 	uint64_t	 index;		/* the caller's */
 	bool		 zero;		/* the caller's: leave it out */
-	size_t		 packed;	/* bytes in out; 0: it did not */
-	unsigned char	*in, *out;	/* of the size that was asked for */
+	size_t		 packed;	/* bytes in out; 0: no memory */
+	unsigned char	*in;		/* of the size that was asked for */
+	unsigned char	*out;		/* a frame with a checksum, which for
+					   noise is longer than what it holds */
 };
 
 /* *batch is COMPRESS_BATCH clusters to be filled. */

@@ -8,6 +8,7 @@
 #include "core/json.h"
 
 #define MAYBE	"the image may be registered: look it up, or complete again"
+#define UNKNOWN_MEMBER	(-2)	/* post() alone */
 
 int
 complete_signed_uri(const struct prepared *p, const struct span *doc,
@@ -56,8 +57,8 @@ take(const struct http_reply *reply, struct buf *out, struct fail *f)
 	return buf_add(out, reply->body.data, reply->body.len, f);
 }
 
-int
-complete_post(const struct completion *c, const char *build_id,
+static int
+post(const struct completion *c, const char *build_id,
     struct http *http, const struct cloud *cloud, struct ledger *ledger,
     struct patience *patience, void (*note)(const char *), struct buf *out,
     struct fail *f)
@@ -109,10 +110,33 @@ complete_post(const struct completion *c, const char *build_id,
 		fail_set(f, f->status, "%.300s; " MAYBE, why);
 	} else if (reply.status < 500)
 		ledger_none(ledger, LEDGER_TEMPLATE, build_id, &past);
+	/* Members of our own may be what it does not take. */
+	if (c->sha256 != NULL && !again.maybe && (reply.status == 400 ||
+	    reply.status == 422))
+		r = UNKNOWN_MEMBER;
 out:
 	http_reply_free(&reply);
 	buf_free(&body);
 	buf_free(&rest);
 	buf_free(&url);
 	return r;
+}
+
+int
+complete_post(const struct completion *c, const char *build_id,
+    struct http *http, const struct cloud *cloud, struct ledger *ledger,
+    struct patience *patience, void (*note)(const char *), struct buf *out,
+    struct fail *f)
+{
+	struct completion plain = *c;
+	int r;
+
+	r = post(c, build_id, http, cloud, ledger, patience, note, out, f);
+	if (r != UNKNOWN_MEMBER)
+		return r;
+	if (note != NULL)
+		note("complete: refused; again without snapshotSha256");
+	plain.sha256 = NULL;
+	return post(&plain, build_id, http, cloud, ledger, patience, note, out,
+	    f);
 }

@@ -94,6 +94,24 @@ number(const struct span *doc, const char *snake, const char *camel,
 	return 0;
 }
 
+/* A SHA-256 in lower case, or none: our builder's own word. */
+static int
+sum(const struct span *doc, char **out, struct fail *f)
+{
+	struct span value;
+	int r = either(doc, "snapshot_sha256", "snapshotSha256", &value, f);
+
+	if (r != 1 || span_is_null(&value))
+		return r == 1 ? 0 : r;
+	if (string(doc, "snapshot_sha256", "snapshotSha256", out, f) == -1)
+		return -1;
+	if (*out == NULL || strlen(*out) != 64 ||
+	    strspn(*out, "0123456789abcdef") != 64)
+		return fail_set(f, EX_DATAERR, "snapshot_sha256: not a "
+		    "SHA-256 of 64 digits");
+	return 0;
+}
+
 static int
 copy(char **out, const char *s, struct fail *f)
 {
@@ -203,7 +221,7 @@ read_all(struct completion *c, const struct span *doc,
 	    (c->node_kind == NULL &&
 	    copy(&c->node_kind, p->node_kind, f) == -1) ||
 	    string(doc, "rootfs_format", "rootfsFormat", &c->rootfs_format, f)
-	    == -1)
+	    == -1 || sum(doc, &c->sha256, f) == -1)
 		return -1;
 	if (read_sizes(c, doc, p, disk, f) == -1 ||
 	    choose_uri(c, doc, p, signed_uri, f) == -1)
@@ -239,6 +257,7 @@ completion_body(const struct completion *c, struct buf *b, struct fail *f)
 	jout_member(&j, "rootfsNodeKind", c->node_kind);
 	jout_member(&j, "parentManifestUri", c->parent_uri);
 	jout_member(&j, "rootfsFormat", c->rootfs_format);
+	jout_member(&j, "snapshotSha256", c->sha256);
 	jout_close(&j);
 	return jout_end(&j, f);
 }
@@ -252,5 +271,6 @@ completion_free(struct completion *c)
 	free(c->node_kind);
 	free(c->parent_uri);
 	free(c->rootfs_format);
+	free(c->sha256);
 	*c = (struct completion)COMPLETION_INIT;
 }

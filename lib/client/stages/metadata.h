@@ -24,6 +24,7 @@ struct completion {
 	char		*node_kind;
 	char		*parent_uri;	/* or NULL */
 	char		*rootfs_format;	/* or NULL */
+	char		*sha256;	/* of the snapshot, 64 digits, or NULL */
 };
 
 #define COMPLETION_INIT	{ .snapshot_id = NULL }
@@ -41,7 +42,7 @@ int	metadata_read(struct completion *, const struct span *metadata,
 	    const struct prepared *, const char *signed_uri,
 	    const uint64_t *disk_mb, struct fail *);
 
-/* The request's body, members in upstream's order. */
+/* The request's body, members in upstream's order, then our own. */
 int	completion_body(const struct completion *, struct buf *,
 	    struct fail *);
 

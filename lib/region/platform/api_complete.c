@@ -37,7 +37,9 @@ completion_read(struct completion *k, const struct serve_request *r,
 	    json_string(&doc, "parentManifestUri", JSON_MAY, &t->parent_uri,
 	    f) == -1 ||
 	    json_string(&doc, "rootfsFormat", JSON_MAY, &t->rootfs_format,
-	    f) == -1)
+	    f) == -1 ||
+	    json_string(&doc, "snapshotSha256", JSON_MAY,
+	    &t->snapshot_sha256, f) == -1)
 		return -1;
 	jout_object(&j);
 	jout_member(&j, "snapshotId", t->snapshot_id);
@@ -50,6 +52,7 @@ completion_read(struct completion *k, const struct serve_request *r,
 	jout_member(&j, "rootfsNodeKind", t->node_kind);
 	jout_member(&j, "parentManifestUri", t->parent_uri);
 	jout_member(&j, "rootfsFormat", t->rootfs_format);
+	jout_member(&j, "snapshotSha256", t->snapshot_sha256);
 	jout_close(&j);
 	return jout_end(&j, f);
 }
@@ -85,7 +88,7 @@ completion_check(const struct completion *k, const struct build *b,
 	    t->rootfs_bytes > PLATFORM_TEMPLATE_SIZE_MAX)
 		return fail_set(f, EX_DATAERR,
 		    "rootfsDiskBytes: 0 or too large");
-	return 0;
+	return platform_template_sum_check(t->snapshot_sha256, f);
 }
 
 /*

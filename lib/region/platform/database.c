@@ -56,6 +56,15 @@ static const char schema[] =
     "CREATE INDEX once_age ON once (created_at);"
     SNAPSHOTS;
 
+/*
+ * What is known of a snapshot's bytes, by the project that said so.  Made where
+ * it is not there; earlier programs pass it over.
+ */
+static const char sums[] =
+    "CREATE TABLE IF NOT EXISTS sum ("
+    " project TEXT NOT NULL, uri TEXT NOT NULL, sha256 TEXT NOT NULL,"
+    " PRIMARY KEY (project, uri)) STRICT, WITHOUT ROWID;";
+
 /* Version 1 had no snapshots; the answers to complete say which there were. */
 static const char upgrade[] =
     "PRAGMA user_version = 2;"
@@ -73,7 +82,8 @@ static const char upgrade[] =
 #define COLUMNS "id, project, name, snapshot_id, snapshot_sandbox_id," \
     " snapshot_uri, snapshot_format, snapshot_bytes, rootfs_bytes," \
     " node_kind, rootfs_format, parent_uri, base_image, dockerfile," \
-    " public, created_at, row"
+    " public, created_at, row, (SELECT sha256 FROM sum WHERE" \
+    " sum.project = template.project AND sum.uri = snapshot_uri)"
 
 #define BUILD_COLUMNS "id, project, name, dockerfile, base_image, public," \
     " node_kind, parent_uri, snapshot_id, rel_path, upload_id, created_at," \
@@ -90,12 +100,12 @@ static const char *const sql[STATEMENTS] = {
 	    " WHERE id = ?2 AND (project = ?1 OR public)",
 	[TEMPLATE_BY_SNAPSHOT] = "SELECT " COLUMNS " FROM template"
 	    " WHERE snapshot_id = ?2 AND project = ?1 ORDER BY row LIMIT 1",
-	[TEMPLATE_LIST] = "SELECT " COLUMNS " FROM template t"
+	[TEMPLATE_LIST] = "SELECT " COLUMNS " FROM template"
 	    " WHERE row > ?2 AND (project = ?1 OR public) AND NOT EXISTS ("
-	    "  SELECT 1 FROM template u WHERE u.name = t.name"
+	    "  SELECT 1 FROM template u WHERE u.name = template.name"
 	    "   AND (u.project = ?1 OR u.public)"
 	    "   AND (u.project != ?1, u.project != '', u.row) <"
-	    "   (t.project != ?1, t.project != '', t.row))"
+	    "   (template.project != ?1, template.project != '', template.row))"
 	    " ORDER BY row LIMIT ?3",
 	[TEMPLATE_PUT] = "INSERT INTO template (id, project, name,"
 	    " snapshot_id, snapshot_sandbox_id, snapshot_uri,"
@@ -117,6 +127,8 @@ static const char *const sql[STATEMENTS] = {
 	    " dockerfile = excluded.dockerfile,"
 	    " public = excluded.public,"
 	    " created_at = excluded.created_at RETURNING id",
+	[SUM_PUT] = "INSERT OR REPLACE INTO sum (project, uri, sha256)"
+	    " VALUES (?1, ?2, ?3)",
 	[TEMPLATE_DELETE] = "DELETE FROM template"
 	    " WHERE project = ?1 AND name = ?2",
 	[TEMPLATE_UNSEED] = "DELETE FROM template WHERE project = ''",
@@ -314,6 +326,8 @@ make_tables(struct platform *p, struct fail *f)
 		r = 0;
 	else
 		db_fail(p, f);
+	if (r == 0 && sqlite3_exec(p->db, sums, NULL, NULL, NULL) != SQLITE_OK)
+		r = db_fail(p, f);
 	if (sqlite3_exec(p->db, r == 0 ? "COMMIT" : "ROLLBACK", NULL, NULL,
 	    NULL) != SQLITE_OK && r == 0)
 		return db_fail(p, f);

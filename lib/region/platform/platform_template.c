@@ -15,6 +15,7 @@ platform_template_free(struct platform_template *t)
 	free(t->snapshot_sandbox_id);
 	free(t->snapshot_uri);
 	free(t->snapshot_format);
+	free(t->snapshot_sha256);
 	free(t->node_kind);
 	free(t->rootfs_format);
 	free(t->parent_uri);
@@ -46,6 +47,7 @@ platform_template_json(const struct platform_template *t, struct jout *j)
 	jout_member(j, "snapshotUri", t->snapshot_uri);
 	jout_member(j, "snapshotFormatVersion", t->snapshot_format);
 	size_json(j, "snapshotSizeBytes", t->snapshot_bytes);
+	jout_member(j, "snapshotSha256", t->snapshot_sha256);
 	size_json(j, "rootfsDiskBytes", t->rootfs_bytes);
 	jout_member(j, "rootfsNodeKind", t->node_kind);
 	jout_member(j, "rootfsFormat", t->rootfs_format);
@@ -70,6 +72,16 @@ platform_template_name_check(const char *name, struct fail *f)
 	if (n == 0 || n > 255)
 		return fail_set(f, EX_DATAERR, "name: not 1 to 255 bytes");
 	return 0;
+}
+
+int
+platform_template_sum_check(const char *sum, struct fail *f)
+{
+	if (sum == NULL || (strlen(sum) == 64 &&
+	    strspn(sum, "0123456789abcdef") == 64))
+		return 0;
+	return fail_set(f, EX_DATAERR, "snapshotSha256: not a SHA-256 of 64 "
+	    "digits");
 }
 
 static int
@@ -98,6 +110,7 @@ platform_template_read(struct platform_template *t, const struct span *obj,
 		{ "snapshotSandboxId", JSON_MAY, &t->snapshot_sandbox_id },
 		{ "snapshotUri", JSON_NEED, &t->snapshot_uri },
 		{ "snapshotFormatVersion", JSON_MAY, &t->snapshot_format },
+		{ "snapshotSha256", JSON_MAY, &t->snapshot_sha256 },
 		{ "rootfsNodeKind", JSON_MAY, &t->node_kind },
 		{ "rootfsFormat", JSON_MAY, &t->rootfs_format },
 		{ "parentManifestUri", JSON_MAY, &t->parent_uri },
@@ -116,6 +129,7 @@ platform_template_read(struct platform_template *t, const struct span *obj,
 	if (size_read(obj, "snapshotSizeBytes", &t->snapshot_bytes, f) == -1 ||
 	    size_read(obj, "rootfsDiskBytes", &t->rootfs_bytes, f) == -1 ||
 	    json_bool(obj, "public", JSON_MAY, &t->public, f) == -1 ||
+	    platform_template_sum_check(t->snapshot_sha256, f) == -1 ||
 	    platform_template_name_check(t->name, f) == -1)
 		goto fail;
 	if (t->snapshot_id[0] == '\0' || t->snapshot_uri[0] == '\0') {

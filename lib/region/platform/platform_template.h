@@ -24,6 +24,7 @@ struct platform_template {
 	char		*snapshot_sandbox_id;
 	char		*snapshot_uri;
 	char		*snapshot_format;
+	char		*snapshot_sha256;
 	uint64_t	 snapshot_bytes;
 	uint64_t	 rootfs_bytes;
 	char		*node_kind;
@@ -57,5 +58,8 @@ int	platform_template_read(struct platform_template *,
 
 /* The rule for names: 1 to 255 bytes, no control characters. */
 int	platform_template_name_check(const char *, struct fail *);
+
+/* A SHA-256 of 64 digits in lower case, or NULL. */
+int	platform_template_sum_check(const char *, struct fail *);
 
 #endif

@@ -19,7 +19,8 @@ template_row(sqlite3_stmt *st, struct platform_template *t, struct fail *f)
 	    db_column(st, 10, &t->rootfs_format, f) == -1 ||
 	    db_column(st, 11, &t->parent_uri, f) == -1 ||
 	    db_column(st, 12, &t->base_image, f) == -1 ||
-	    db_column(st, 13, &t->dockerfile, f) == -1) {
+	    db_column(st, 13, &t->dockerfile, f) == -1 ||
+	    db_column(st, 17, &t->snapshot_sha256, f) == -1) {
 		platform_template_free(t);
 		return -1;
 	}
@@ -106,6 +107,13 @@ template_put(struct platform *p, struct platform_template *t, struct fail *f)
 	if (t->id == NULL &&
 	    (t->id = platform_new_id("sandbox_template_", f)) == NULL)
 		return -1;
+	if (t->snapshot_sha256 != NULL) {
+		db_text(p, SUM_PUT, 1, t->project);
+		db_text(p, SUM_PUT, 2, t->snapshot_uri);
+		db_text(p, SUM_PUT, 3, t->snapshot_sha256);
+		if (db_run(p, SUM_PUT, f) == -1)
+			return -1;
+	}
 	db_text(p, TEMPLATE_PUT, 1, t->id);
 	db_text(p, TEMPLATE_PUT, 2, t->project);
 	db_text(p, TEMPLATE_PUT, 3, t->name);

@@ -7,21 +7,8 @@
 #include <unistd.h>
 
 #include "builder/image/compress.h"
-#include "builder/image/qcow2.h"
-
-/* The numbers are those of QEMU's docs/interop/qcow2.txt. */
-#define BITS		16
-#define CLUSTER		(1UL << BITS)
-#define L2_ENTRIES	(CLUSTER / 8)
-#define COPIED		(1ULL << 63)
-#define COMPRESSED	(1ULL << 62)
-#define SECTORS_SHIFT	(62 - (BITS - 8))
-#define ALL_ZERO	1ULL
-#define ZSTD_BIT	(1ULL << 3)
-#define EXT_FORMAT	0xe2792acaUL
-#define EXT_CONFIG	0x746c6366UL	/* "tlcf", our own */
-#define HEADER		112
-#define REFS_A_BLOCK	(CLUSTER / 2)
+#include "builder/image/qcow2_impl.h"
+#include "builder/image/treesum.h"
 
 struct extent {
 	int		 fd;
@@ -51,13 +38,6 @@ put(unsigned char *p, uint64_t v, int bytes)
 		p[bytes] = (unsigned char)v;
 		v >>= 8;
 	}
-}
-
-static uint32_t
-get32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	    (uint32_t)p[2] << 8 | p[3];
 }
 
 static uint64_t
@@ -292,7 +272,10 @@ clusters(struct qcow2 *q, unsigned char *old, struct fail *f)
 	}
 }
 
-/* The refcounts count themselves, so their number is found step by step. */
+/*
+ * The refcounts count themselves, so their number is found step by step.
+ * They are the last of the file.
+ */
 static int
 refcounts(struct qcow2 *q, uint64_t *table_at, uint64_t *table_clusters,
     struct fail *f)
@@ -340,6 +323,7 @@ refcounts(struct qcow2 *q, uint64_t *table_at, uint64_t *table_clusters,
 	}
 	*table_at = (first + blocks) * CLUSTER;
 	*table_clusters = tables;
+	q->pos = total * CLUSTER;
 	r = 0;
 out:
 	free(p);
@@ -352,16 +336,35 @@ extension(unsigned char *p, uint64_t type, const void *text, size_t n)
 {
 	put(p, type, 4);
 	put(p + 4, n, 4);
-	memcpy(p + 8, text, n);
+	if (text != NULL)
+		memcpy(p + 8, text, n);
 	return 8 + (n + 7) / 8 * 8;
 }
 
+/* The sums, where qcow2_impl.h says; the header's own is the last. */
 static int
-header(struct qcow2 *q, const char *backing, const struct span *config,
-    uint64_t l1_at, uint64_t rt_at, uint64_t rt_clusters, struct fail *f)
+seal(struct qcow2 *q, const struct qcow2_id *parent, unsigned char *at,
+    struct fail *f)
+{
+	struct qcow2_id own;
+
+	put(at, QCOW2_SEAL_VERSION, 4);
+	put(at + SEAL_SIZE, q->pos, 8);
+	if (parent != NULL)
+		memcpy(at + SEAL_PARENT, parent->sum, TREESUM_LEN);
+	if (treesum_file(q->out, CLUSTER, q->pos, at + SEAL_CONTENTS, f) == -1)
+		return fail_in(f, "the snapshot");
+	qcow2_header_sum(q->pend, &own);
+	memcpy(at + SEAL_OWN, own.sum, TREESUM_LEN);
+	return 0;
+}
+
+static int
+header(struct qcow2 *q, const struct qcow2_extra *x, uint64_t l1_at,
+    uint64_t rt_at, uint64_t rt_clusters, struct fail *f)
 {
 	unsigned char *h = q->pend;	/* no cluster is unfinished now */
-	size_t n = HEADER;
+	size_t n = HEADER, at;
 
 	memset(h, 0, CLUSTER);
 	memcpy(h, "QFI\xfb", 4);
@@ -373,26 +376,30 @@ header(struct qcow2 *q, const char *backing, const struct span *config,
 	put(h + 48, rt_at, 8);
 	put(h + 56, rt_clusters, 4);
 	put(h + 72, ZSTD_BIT, 8);
+	put(h + 80, SEALED_BIT, 8);
 	put(h + 96, 4, 4);		/* refcounts of 16 bits */
 	put(h + 100, HEADER, 4);
 	h[104] = 1;			/* zstd */
-	if (backing != NULL)
+	if (x->backing != NULL)
 		n += extension(h + n, EXT_FORMAT, "qcow2", 5);
-	if (config != NULL)
-		n += extension(h + n, EXT_CONFIG, config->at, config->len);
+	at = n + 8;
+	n += extension(h + n, EXT_SEAL, NULL, SEAL_LEN);
+	if (x->config != NULL)
+		n += extension(h + n, EXT_CONFIG, x->config->at,
+		    x->config->len);
 	n += 8;				/* the end of the extensions */
-	if (backing != NULL) {
+	if (x->backing != NULL) {
 		put(h + 8, n, 8);
-		put(h + 16, strlen(backing), 4);
-		memcpy(h + n, backing, strlen(backing));
-		n += strlen(backing);
+		put(h + 16, strlen(x->backing), 4);
+		memcpy(h + n, x->backing, strlen(x->backing));
 	}
-	return write_at(q, h, n, 0, f);
+	if (seal(q, x->parent, h + at, f) == -1)
+		return -1;
+	return write_at(q, h, CLUSTER, 0, f);
 }
 
 static int
-body(struct qcow2 *q, const char *backing, const struct span *config,
-    struct fail *f)
+body(struct qcow2 *q, const struct qcow2_extra *x, struct fail *f)
 {
 	uint64_t l1_at, rt_at = 0, rt_clusters = 0;
 	unsigned char *old = malloc(CLUSTER);
@@ -410,7 +417,7 @@ body(struct qcow2 *q, const char *backing, const struct span *config,
 	    append_clusters(q, q->l1, l1_bytes, &l1_at, f) == -1 ||
 	    refcounts(q, &rt_at, &rt_clusters, f) == -1)
 		goto out;
-	r = header(q, backing, config, l1_at, rt_at, rt_clusters, f);
+	r = header(q, x, l1_at, rt_at, rt_clusters, f);
 out:
 	free(old);
 	return r;
@@ -434,8 +441,8 @@ image(struct extent *e, int fd, struct fail *f)
 }
 
 int
-qcow2_write(int raw_fd, int parent_fd, const char *backing,
-    const struct span *config, int out_fd, struct fail *f)
+qcow2_write(int raw_fd, int parent_fd, const struct qcow2_extra *x,
+    int out_fd, struct fail *f)
 {
 	struct qcow2 q = { .out = out_fd, .l2_of = UINT64_MAX };
 	int r = -1;
@@ -445,9 +452,9 @@ qcow2_write(int raw_fd, int parent_fd, const char *backing,
 		return -1;
 	if (q.parent.size > q.raw.size)
 		return fail_set(f, EX_DATAERR, "the parent's disk is larger");
-	if (backing != NULL && strlen(backing) > QCOW2_BACKING_MAX)
+	if (x->backing != NULL && strlen(x->backing) > QCOW2_BACKING_MAX)
 		return fail_set(f, EX_DATAERR, "the parent's name is too long");
-	if (config != NULL && config->len > QCOW2_CONFIG_MAX)
+	if (x->config != NULL && x->config->len > QCOW2_CONFIG_MAX)
 		return fail_set(f, EX_DATAERR, "the configuration has more "
 		    "than %lu bytes", QCOW2_CONFIG_MAX);
 	if (ftruncate(out_fd, 0) == -1)
@@ -461,58 +468,11 @@ qcow2_write(int raw_fd, int parent_fd, const char *backing,
 	if (q.l1 == NULL || q.l2 == NULL || q.pend == NULL)
 		fail_set(f, EX_OSERR, "out of memory");
 	else if ((q.compressor = compressor_new(CLUSTER, &q.batch, f)) != NULL)
-		r = body(&q, backing, config, f);
+		r = body(&q, x, f);
 	compressor_free(q.compressor);
 	free(q.refs);
 	free(q.pend);
 	free(q.l1);
 	free(q.l2);
-	return r;
-}
-
-/* The header's cluster, or what of it there is. */
-static int
-header_read(int fd, unsigned char *h, size_t *n, struct fail *f)
-{
-	struct extent e = { .fd = fd };
-	struct stat st;
-
-	if (fstat(fd, &st) == -1)
-		return fail_sys(f, EX_IOERR, "snapshot");
-	e.size = (uint64_t)st.st_size;
-	*n = e.size < CLUSTER ? (size_t)e.size : CLUSTER;
-	if (read_cluster(&e, 0, h, f) == -1)
-		return -1;
-	if (*n < HEADER || memcmp(h, "QFI\xfb", 4) != 0 ||
-	    get32(h + 4) != 3 || get32(h + 100) < HEADER - 8)
-		return fail_set(f, EX_DATAERR, "not a snapshot");
-	return 0;
-}
-
-int
-qcow2_config(int fd, struct buf *config, struct fail *f)
-{
-	unsigned char *h = malloc(CLUSTER);
-	size_t n = 0, at, len;
-	int r;
-
-	if (h == NULL)
-		return fail_set(f, EX_OSERR, "out of memory");
-	if ((r = header_read(fd, h, &n, f)) == 0)
-		for (at = get32(h + 100); at + 8 <= n && get32(h + at) != 0;
-		    at += 8 + (len + 7) / 8 * 8) {
-			len = get32(h + at + 4);
-			if (len > n - at - 8) {
-				r = fail_set(f, EX_DATAERR,
-				    "the header is damaged");
-				break;
-			}
-			if (get32(h + at) == EXT_CONFIG) {
-				r = buf_add(config, h + at + 8, len, f) == -1 ?
-				    -1 : 1;
-				break;
-			}
-		}
-	free(h);
 	return r;
 }
