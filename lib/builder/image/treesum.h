@@ -9,9 +9,7 @@
  * The SHA-256 of a stretch of a file, as a tree of two levels: the digests of
  * its pieces of 64 KiB (the last may be shorter), one behind the other, are
  * digested once more.  Pieces do not depend on each other, so they are hashed
- * by as many threads as there are processors, eight at once in each, which is
- * what makes it cheap where the processor has no instruction for SHA-256:
- * 1,000 MB/s a core with AVX2, 150 to 200 one by one.
+ * by as many threads as there are processors.
  */
 #define TREESUM_LEN	32
 #define TREESUM_PIECE	(64UL << 10)
@@ -19,14 +17,5 @@
 /* Of [from, to); a file that ends before is EX_DATAERR. */
 int	treesum_file(int fd, uint64_t from, uint64_t to,
 	    unsigned char sum[TREESUM_LEN], struct fail *);
-
-/*
- * The SHA-256 of each of eight runs of n bytes; n is a multiple of 64.
- * Apart for its test.
- */
-#define TREESUM_LANES	8
-void	treesum_lanes(const unsigned char *const run[TREESUM_LANES],
-	    unsigned long n,
-	    unsigned char sum[TREESUM_LANES][TREESUM_LEN]);
 
 #endif
