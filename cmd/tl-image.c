@@ -46,6 +46,7 @@ static const char usage[] =
     "                          get: which of them; raw wants a FILE\n"
     "  -s, --sandbox FILE      get: whose proxy signs (TL_SANDBOX)\n"
     "  --signer FILE           get: or what tl-presign(1) signs with\n"
+    "                          (TL_SIGNER)\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
@@ -564,6 +565,15 @@ static const struct command {
 	{ "rm", rm, 1, INT_MAX, "i" },
 };
 
+/* A variable, unless it is empty. */
+static const char *
+set(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' ? value : NULL;
+}
+
 static const struct command *
 parse(int argc, char *argv[])
 {
@@ -582,7 +592,6 @@ parse(int argc, char *argv[])
 		SETTINGS_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
-	const char *sandbox;
 	size_t i;
 	int ch, n;
 
@@ -649,14 +658,14 @@ parse(int argc, char *argv[])
 		if (c->run == enroll && opt.dockerfile == NULL)
 			errx(EX_USAGE, "register: wants --dockerfile FILE, "
 			    "what it was made of");
-		sandbox = getenv("TL_SANDBOX");
-		if (c->run == get && opt.signer == NULL &&
-		    opt.sandbox == NULL && (sandbox == NULL ||
-		    *sandbox == '\0'))
-			errx(EX_USAGE, "get: who signs? Give a sandbox's "
-			    "document with -s, or --signer FILE");
 		if (opt.signer != NULL && opt.sandbox != NULL)
 			errx(EX_USAGE, "get: -s or --signer, one of them");
+		if (opt.sandbox == NULL && opt.signer == NULL)
+			opt.signer = set("TL_SIGNER");
+		if (c->run == get && opt.signer == NULL &&
+		    opt.sandbox == NULL && set("TL_SANDBOX") == NULL)
+			errx(EX_USAGE, "get: who signs? Give a sandbox's "
+			    "document with -s, or --signer FILE");
 		if (c->run == get && opt.output == NULL &&
 		    opt.form != SNAPSHOT && opt.form != TAR)
 			errx(EX_USAGE, "get: a raw disk wants -o FILE");

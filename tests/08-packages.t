@@ -9,7 +9,7 @@ sed -n '/^| package | for |/,/^$/p' "$root/README.md" |
 "$root/scripts/quickstart" packages build run | sort >installed
 ok 'the table has some' test -s table
 is "README's table" "$(diff table installed)" ''
-sed -n '/^The tests also want/,/mandoc/p' "$root/README.md" |
+sed -n '/^The tests also want/,/mandoc/p' "$root/lib/README.md" |
     tr -c 'a-z0-9-' '\n' >prose
 "$root/scripts/quickstart" packages check >tests
 while read -r package; do

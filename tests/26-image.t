@@ -567,6 +567,9 @@ for line in 'top' '--raw top' '--raw --tar -o x top' '-o x' '-o x a b' \
 	try "usage: get $line" get $line
 	exits 64
 done
+TL_SIGNER=/none TL_SANDBOX=x try 'TL_SIGNER' tl-image get -o x top
+exits 66
+says '/none'
 try 'get without a signer' tl-image get -o x top
 exits 64
 says 'who signs?'

@@ -29,6 +29,7 @@ is 'four daemons' "$(grep -c ' up pid ' out)" 4
 try 'env' tl-region env
 exits 0
 holds 'export TENSORLAKE_API_URL=http://127.0.0.1:'
+ok 'env: where the signer is' test -s "$(sh -c '. ./out; echo "$TL_SIGNER"')"
 try 'up again' tl-region up
 exits 75
 says 'already up'

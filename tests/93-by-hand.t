@@ -14,9 +14,11 @@ block () {
 }
 block 'umask 077' 'tl-sandbox rm' >stages
 block 'tl-guard -- ' "' flow" >flow
-is 'the README has both' "$(grep -c '' stages flow | sed 's/:[12][0-9]$//')" \
-    'stages
-flow'
+block 'tl-image ls' 'tl-image rm' >images
+is 'the README has all' \
+    "$(grep -c '' stages flow images | sed 's/:[1-9][0-9]*$//')" 'stages
+flow
+images'
 # What roff takes for itself.
 sed -n "s/\\\\e/\\\\/; /^\\$ tl-guard -- sh -euc '/,/^> ' flow/s/^[$>] //p" \
     "$pages/tl-guard.1" >paged
@@ -27,6 +29,12 @@ try 'by hand' sh -eu stages
 exits 0
 is 'by hand: registered' "$(jq -r .name template.json)" sample
 nothing_left 'by hand'
+try 'its images' sh -eu images
+exits 0
+holds 'sample  '
+holds 'deleted sample'
+holds "$(printf 'a\t1,3,4')"
+nothing_left 'its images'
 
 rm template.json
 try 'an own flow' sh -eu flow
