@@ -44,10 +44,6 @@ warn_of(const struct plan *p, const char *file)
 	char text[200];
 	size_t i;
 
-	for (i = 0; i < p->unknowns; i++)
-		warnx("%s:%zu: %s is no instruction of a Dockerfile", file,
-		    p->unknown[i].line, fail_show(text, sizeof(text),
-		    p->unknown[i].word, 60));
 	for (i = 0; i < p->ignoreds; i++)
 		warnx("%s:%zu: %s has no effect in a sandbox image", file,
 		    p->ignored[i].line, p->ignored[i].word);

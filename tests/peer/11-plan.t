@@ -52,6 +52,9 @@ reads () {
 differs () {
 	collect "$1" "$2" "$4"
 }
+rejects () {
+	collect "$1" "$2" "$4"
+}
 refuses () {
 	:
 }

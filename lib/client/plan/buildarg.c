@@ -1,221 +1,75 @@
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "client/plan/buildarg.h"
-#include "client/plan/dockerfile.h"
 
-/* ${a:-${b:-...}} deeper than anyone writes is taken for unknown. */
-#define NESTED_MAX	16
-
-/* BuildKit gives these values of its own, which are not known here. */
-static const char *const automatic[] = {
-	"TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT",
-	"BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT",
-};
-
-struct expansion {
-	const struct buildargs *args;
-	char		 escape;
-	struct buf	*out;
-	struct fail	*f;
-	unsigned	 nested;
-};
-
-static int expand(struct expansion *, const char *p, const char *end);
-
-static bool
-is_automatic(const char *name, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(automatic) / sizeof(automatic[0]); i++)
-		if (strlen(automatic[i]) == n &&
-		    memcmp(automatic[i], name, n) == 0)
-			return true;
-	return false;
-}
-
-/* The last declaration counts. */
-static const char *
-value_of(const struct buildargs *args, const char *name, size_t n)
+static struct buildarg *
+find(const struct buildargs *args, const char *name, size_t n)
 {
 	size_t i;
 
 	for (i = args->n; i-- > 0;)
 		if (strlen(args->list[i].name) == n &&
 		    memcmp(args->list[i].name, name, n) == 0)
-			return args->list[i].value;
+			return &args->list[i];
 	return NULL;
 }
 
-/* The brace that closes what is open at p, or NULL. */
-static const char *
-closing(const char *p, const char *end, char escape)
+const char *
+buildargs_value(const struct buildargs *args, const char *name, size_t n)
 {
-	unsigned depth = 1;
-	char in = '\0';
+	const struct buildarg *a = find(args, name, n);
 
-	for (; p < end; p++)
-		if (*p == escape && in != '\'')
-			p++;
-		else if (in != '\0' && *p == in)
-			in = '\0';
-		else if (in == '\0' && (*p == '\'' || *p == '"'))
-			in = *p;
-		else if (in != '\'' && *p == '$' && p + 1 < end &&
-		    p[1] == '{')
-			depth++;
-		else if (in != '\'' && *p == '}' && --depth == 0)
-			return p;
-	return NULL;
+	return a == NULL ? NULL : a->value;
 }
 
-/*
- * Behind the expression whose dollar is at p; NULL if its value is not known
- * or if memory ran out, which x->f tells.
- */
-static const char *
-variable(struct expansion *x, const char *p, const char *end)
+int
+buildargs_set(struct buildargs *args, const char *name, size_t n, const char *value,
+    struct fail *f)
 {
-	bool brace = p + 1 < end && p[1] == '{', colon = false, set;
-	const char *name = p + (brace ? 2 : 1), *value, *close = NULL;
-	size_t n = 0;
-	char kind;
+	struct buildarg *a = find(args, name, n);
+	char *copy = strdup(value);
 
-	while (name + n < end && (name[n] == '_' ||
-	    isalnum((unsigned char)name[n])))
-		n++;
-	if (n == 0 || isdigit((unsigned char)name[0]) ||
-	    is_automatic(name, n))
-		return NULL;
-	value = value_of(x->args, name, n);
-	p = name + n;
-	if (!brace)
-		return value == NULL ||
-		    buf_adds(x->out, value, x->f) == -1 ? NULL : p;
-	if ((close = closing(p, end, x->escape)) == NULL)
-		return NULL;
-	if (p == close)
-		return value == NULL ||
-		    buf_adds(x->out, value, x->f) == -1 ? NULL : close + 1;
-	if (*p == ':') {
-		colon = true;
-		p++;
-	}
-	kind = *p++;
-	if (kind != '-' && kind != '+')
-		return NULL;
-	set = value != NULL && !(colon && value[0] == '\0');
-	if (kind == '-' && set)
-		return buf_adds(x->out, value, x->f) == -1 ? NULL : close + 1;
-	if (kind == '+' && !set)
-		return close + 1;
-	if (x->nested == NESTED_MAX)
-		return NULL;
-	x->nested++;
-	if (expand(x, p, close) == -1)
-		return NULL;
-	x->nested--;
-	return close + 1;
-}
-
-/* -1 if something is not known or memory ran out. */
-static int
-expand(struct expansion *x, const char *p, const char *end)
-{
-	char in = '\0';
-
-	while (p < end) {
-		if (*p == x->escape && in != '\'' && p + 1 < end) {
-			p++;
-		} else if (in != '\0' && *p == in) {
-			in = '\0';
-			p++;
-			continue;
-		} else if (in == '\0' && (*p == '\'' || *p == '"')) {
-			in = *p++;
-			continue;
-		} else if (*p == '$' && in != '\'' && x->args != NULL) {
-			if ((p = variable(x, p, end)) == NULL)
-				return -1;
-			continue;
+	if (copy == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	if (a == NULL) {
+		a = reallocarray(args->list, args->n + 1, sizeof(*a));
+		if (a != NULL) {
+			args->list = a;
+			a += args->n;
+			a->value = NULL;
+			a->name = strndup(name, n);
 		}
-		if (buf_add(x->out, p++, 1, x->f) == -1)
-			return -1;
+		if (a == NULL || a->name == NULL) {
+			free(copy);
+			return fail_set(f, EX_OSERR, "out of memory");
+		}
+		args->n++;
 	}
+	free(a->value);
+	a->value = copy;
 	return 0;
 }
 
 int
-buildargs_expand(const struct buildargs *args, const char *p, size_t len,
-    char escape, struct buf *out, struct fail *f)
+buildargs_platform(struct buildargs *args, struct fail *f)
 {
-	struct expansion x = { args, escape, out, f, 0 };
-	size_t keep = out->len;
+	static const char *const known[][2] = {
+		{ "PLATFORM", "linux/amd64" }, { "OS", "linux" },
+		{ "OSVERSION", "" }, { "ARCH", "amd64" }, { "VARIANT", "" },
+	};
+	char name[32];
+	size_t i;
 
-	f->status = 0;
-	if (buf_room(out, 0, f) == -1)
-		return -1;
-	if (args != NULL && expand(&x, p, p + len) == 0) {
-		out->data[out->len] = '\0';
-		return 1;
+	for (i = 0; i < 2 * sizeof(known) / sizeof(known[0]); i++) {
+		strcpy(name, i % 2 == 0 ? "BUILD" : "TARGET");
+		strcat(name, known[i / 2][0]);
+		if (buildargs_set(args, name, strlen(name), known[i / 2][1],
+		    f) == -1)
+			return -1;
 	}
-	if (f->status != 0)
-		return -1;
-	out->len = keep;
-	out->data[keep] = '\0';
-	x.args = NULL;
-	return expand(&x, p, p + len);
-}
-
-int
-buildargs_declare(struct buildargs *args, const char *p, char escape,
-    struct fail *f)
-{
-	struct buf value = BUF_INIT(BUF_SMALL_MAX);
-	int r = 0;
-	size_t n;
-
-	for (; r != -1 && *p != '\0'; p += n) {
-		struct buildarg *a;
-		const char *eq;
-
-		for (; dockerfile_blank(*p); p++)
-			;
-		if (*p == '\0')
-			break;
-		if ((n = dockerfile_word(p, escape)) == 0) {
-			r = fail_set(f, EX_DATAERR,
-			    "a quote is not closed");
-			break;
-		}
-		a = reallocarray(args->list, args->n + 1, sizeof(*a));
-		if (a == NULL) {
-			r = fail_set(f, EX_OSERR, "out of memory");
-			break;
-		}
-		args->list = a;
-		a += args->n;
-		a->value = NULL;
-		eq = memchr(p, '=', n);
-		a->name = strndup(p, eq == NULL ? n : (size_t)(eq - p));
-		if (a->name == NULL) {
-			r = fail_set(f, EX_OSERR, "out of memory");
-			break;
-		}
-		if (eq != NULL) {
-			buf_clear(&value);
-			r = buildargs_expand(args, eq + 1,
-			    (size_t)(p + n - eq - 1), escape, &value, f);
-			if (r == 1 && (a->value = strdup(value.data)) == NULL)
-				r = fail_set(f, EX_OSERR, "out of memory");
-		}
-		args->n++;
-	}
-	buf_free(&value);
-	return r == -1 ? -1 : 0;
+	return buildargs_set(args, "TARGETSTAGE", 11, "default", f);
 }
 
 void

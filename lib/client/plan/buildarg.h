@@ -1,19 +1,17 @@
 #ifndef TL_CLIENT_BUILDARG_H
 #define TL_CLIENT_BUILDARG_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
-#include "core/buf.h"
 #include "core/fail.h"
 
 /*
- * The build arguments in front of the first FROM, and words that use them.
- * Only their defaults are known here: nobody gives values.
+ * The build arguments in front of the first FROM.  Only their defaults are
+ * known here: nobody gives values.
  */
 struct buildarg {
 	char	*name;
-	char	*value;		/* NULL: no default, or one that nobody knows */
+	char	*value;
 };
 
 struct buildargs {
@@ -23,18 +21,16 @@ struct buildargs {
 
 #define BUILDARGS_INIT	{ NULL, 0 }
 
-/* What follows ARG: "name", "name=word", several of them. */
-int	buildargs_declare(struct buildargs *, const char *rest, char escape,
-	    struct fail *);
-void	buildargs_free(struct buildargs *);
+/* Those that are there from the start: the platform is linux/amd64. */
+int	buildargs_platform(struct buildargs *, struct fail *);
 
-/*
- * Undo quotes and escapes of the word at p and put values in place of $name,
- * ${name}, ${name:-word}, ${name-word}, ${name:+word} and ${name+word}, onto
- * out.  1 if everything was known; 0 if not, out is then the word with quotes
- * and escapes undone only; -1 on failure.  args NULL: the latter always.
- */
-int	buildargs_expand(const struct buildargs *, const char *p, size_t len,
-	    char escape, struct buf *out, struct fail *);
+int	buildargs_set(struct buildargs *, const char *name, size_t n,
+	    const char *value, struct fail *);
+
+/* NULL: it has none.  Good until the next is declared. */
+const char *buildargs_value(const struct buildargs *, const char *name,
+	    size_t n);
+
+void	buildargs_free(struct buildargs *);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "client/plan/dockerfile.h"
+#include "client/plan/shlex.h"
 #include "core/span.h"
 #include "core/utf8.h"
 
@@ -14,6 +15,7 @@ struct reader {
 	const char	*at;		/* the next physical line */
 	const char	*end;
 	size_t		 line;		/* number of the last one taken */
+	bool		 escapes, syntax, check;	/* directives so far */
 	struct dockerfile *d;
 	struct fail	*f;
 };
@@ -45,10 +47,25 @@ next_line(struct reader *r, const char **p, size_t *len)
 static void
 trim_left(const char **p, size_t *len)
 {
-	while (*len > 0 && dockerfile_blank(**p)) {
-		++*p;
-		--*len;
+	size_t n;
+
+	while ((n = shlex_blank(*p, *len)) > 0) {
+		*p += n;
+		*len -= n;
 	}
+}
+
+static void
+trim_right(const char *p, size_t *len)
+{
+	size_t n;
+
+	/* The longest blank of Unicode has three bytes. */
+	for (n = 1; n <= 3 && n <= *len; n++)
+		if (shlex_blank(p + *len - n, n) == n) {
+			*len -= n;
+			n = 0;
+		}
 }
 
 /*
@@ -68,6 +85,24 @@ continues(const char *p, size_t *len, char escape)
 	return true;
 }
 
+/* Whether the value of a syntax directive is Docker's own. */
+static bool
+is_docker(const char *p, size_t len)
+{
+	static const char *const own[] = { "docker/dockerfile",
+	    "docker.io/docker/dockerfile", "docker/dockerfile-upstream",
+	    "docker.io/docker/dockerfile-upstream" };
+	size_t n = 0, i;
+
+	while (n < len && !dockerfile_blank(p[n]) && p[n] != ':' &&
+	    p[n] != '@')
+		n++;
+	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strlen(own[i]) == n && memcmp(p, own[i], n) == 0)
+			return true;
+	return false;
+}
+
 /*
  * "# name=value" at the very top.  1 if it was one that BuildKit knows, which
  * is what keeps the top open.
@@ -75,19 +110,24 @@ continues(const char *p, size_t *len, char escape)
 static int
 directive(struct reader *r, const char *p, size_t len)
 {
-	const char *name, *end = p + len;
+	const char *name, *end;
+	bool *seen;
 	size_t n;
 
-	if (len == 0 || *p++ != '#')
+	trim_left(&p, &len);
+	if (len == 0 || *p != '#')
 		return 0;
-	while (p < end && dockerfile_blank(*p))
-		p++;
+	p++;
+	len--;
+	trim_left(&p, &len);
+	end = p + len;
 	for (name = p; p < end && isalnum((unsigned char)*p); p++)
 		;
 	n = (size_t)(p - name);
 	while (p < end && dockerfile_blank(*p))
 		p++;
-	if (n == 0 || p == end || *p++ != '=')
+	if (n == 0 || isdigit((unsigned char)*name) || p == end ||
+	    *p++ != '=')
 		return 0;
 	while (p < end && dockerfile_blank(*p))
 		p++;
@@ -95,14 +135,22 @@ directive(struct reader *r, const char *p, size_t len)
 		end--;
 	if (p == end)
 		return 0;
-	if (n == 6 && strncasecmp(name, "syntax", n) == 0) {
-		r->d->syntax = true;
-		return 1;
-	}
-	if (n == 5 && strncasecmp(name, "check", n) == 0)
-		return 1;
-	if (n != 6 || strncasecmp(name, "escape", n) != 0)
+	if (n == 6 && strncasecmp(name, "syntax", n) == 0)
+		seen = &r->syntax;
+	else if (n == 5 && strncasecmp(name, "check", n) == 0)
+		seen = &r->check;
+	else if (n == 6 && strncasecmp(name, "escape", n) == 0)
+		seen = &r->escapes;
+	else
 		return 0;
+	if (*seen)
+		return fail_set(r->f, EX_DATAERR, "%s:%zu: the directive "
+		    "%.*s stands here twice", r->name, r->line, (int)n, name);
+	*seen = true;
+	if (seen == &r->syntax)
+		r->d->foreign = !is_docker(p, (size_t)(end - p));
+	if (seen != &r->escapes)
+		return 1;
 	if (end - p != 1 || (*p != '\\' && *p != '`'))
 		return fail_set(r->f, EX_DATAERR, "%s:%zu: the escape "
 		    "character is \\ or `, nothing else", r->name, r->line);
@@ -111,12 +159,27 @@ directive(struct reader *r, const char *p, size_t len)
 }
 
 size_t
-dockerfile_word(const char *p, char escape)
+dockerfile_word(const char **p, const char **word)
 {
-	const char *start = p;
-	char in = '\0';
+	while (dockerfile_blank(**p))
+		++*p;
+	for (*word = *p; **p != '\0' && !dockerfile_blank(**p); ++*p)
+		;
+	return (size_t)(*p - *word);
+}
 
-	for (; *p != '\0' && (in != '\0' || !dockerfile_blank(*p)); p++) {
+size_t
+dockerfile_quoted(const char **rest, char escape, const char **word)
+{
+	const char *p = *rest, *end = p + strlen(p);
+	char in = '\0';
+	size_t n;
+
+	while ((n = shlex_blank(p, (size_t)(end - p))) > 0)
+		p += n;
+	for (*word = p; p < end; p++) {
+		if (in == '\0' && shlex_blank(p, (size_t)(end - p)) > 0)
+			break;
 		if (*p == escape && in != '\'' && p[1] != '\0')
 			p++;
 		else if (in != '\0' && *p == in)
@@ -124,203 +187,251 @@ dockerfile_word(const char *p, char escape)
 		else if (in == '\0' && (*p == '\'' || *p == '"'))
 			in = *p;
 	}
-	return in != '\0' ? 0 : (size_t)(p - start);
+	*rest = p;
+	return (size_t)(p - *word);
 }
 
-/* A word with quotes and escapes undone, onto b. */
-static int
-unquote(struct buf *b, const char *p, size_t len, char escape, struct fail *f)
+const char *
+instruction_flag(const struct instruction *i, size_t k, const char *name)
 {
-	const char *end = p + len;
-	char in = '\0';
+	const char *flag = i->flag[k] + 2;
+	size_t n = strlen(name);
 
-	for (; p < end; p++) {
-		if (*p == escape && in != '\'' && p + 1 < end) {
-			p++;
-		} else if (in != '\0' && *p == in) {
-			in = '\0';
-			continue;
-		} else if (in == '\0' && (*p == '\'' || *p == '"')) {
-			in = *p;
-			continue;
-		}
-		if (buf_add(b, p, 1, f) == -1)
-			return -1;
-	}
+	return strncmp(flag, name, n) == 0 && flag[n] == '=' ? flag + n + 1 :
+	    NULL;
+}
+
+static int
+add_flag(struct instruction *i, const struct buf *text, struct fail *f)
+{
+	char **list = reallocarray(i->flag, i->flags + 1, sizeof(*list));
+
+	if (list == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	i->flag = list;
+	if ((list[i->flags] = strndup(text->data, text->len)) == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	i->flags++;
 	return 0;
 }
 
-int
-dockerfile_flag(const char **rest, char escape, bool may_split,
-    struct buf *flag, struct fail *f)
+/*
+ * The words with two dashes in front, *p moves behind them.  Their escape is
+ * the backslash always, in single quotes, too; two dashes alone end them.
+ */
+static int
+read_flags(struct instruction *i, const char **p, const char *end,
+    struct fail *f)
 {
-	const char *p = *rest;
-	char shown[80];
-	size_t n;
+	struct buf word = BUF_INIT(BUF_SMALL_MAX);
+	bool quoted;
+	int r = 0;
+	char in;
 
-	buf_clear(flag);
-	if (p[0] != '-' || p[1] != '-' ||
-	    (n = dockerfile_word(p, escape)) == 0)
-		return 0;
-	if (unquote(flag, p, n, escape, f) == -1)
-		return -1;
-	for (p += n; dockerfile_blank(*p); p++)
-		;
-	if (may_split && memchr(flag->data, '=', flag->len) == NULL) {
-		n = dockerfile_word(p, escape);
-		if (n == 0)
-			return fail_set(f, EX_DATAERR, "%s has no value",
-			    fail_show(shown, sizeof(shown), flag->data, 60));
-		if (buf_add(flag, "=", 1, f) == -1 ||
-		    unquote(flag, p, n, escape, f) == -1)
-			return -1;
-		for (p += n; dockerfile_blank(*p); p++)
-			;
+	for (;;) {
+		while (*p < end && dockerfile_blank(**p))
+			++*p;
+		if (end - *p < 2 || (*p)[0] != '-' || (*p)[1] != '-')
+			break;
+		buf_clear(&word);
+		quoted = false;
+		in = '\0';
+		for (; *p < end && (in != '\0' || !dockerfile_blank(**p));
+		    ++*p) {
+			if (in != '\0' && **p == in) {
+				in = '\0';
+				continue;
+			}
+			if (in == '\0' && (**p == '"' || **p == '\'')) {
+				in = **p;
+				quoted = true;
+				continue;
+			}
+			if (**p == '\\' && ++*p == end)
+				break;
+			if ((r = buf_add(&word, *p, 1, f)) == -1)
+				goto out;
+		}
+		if (word.len == 2)
+			break;
+		if ((word.len > 0 || quoted) &&
+		    (r = add_flag(i, &word, f)) == -1)
+			break;
 	}
-	*rest = p;
-	return 1;
+out:
+	buf_free(&word);
+	return r;
 }
 
-/* Whether the values are in JSON form, a list of strings. */
-static bool
-is_json(const char *rest)
+bool
+dockerfile_json(const char *rest, bool *texts, size_t *n)
 {
 	const char *pos = NULL;
 	struct span list, v;
 	struct fail f;
 
-	if (span_parse(&list, rest, strlen(rest), &f) == -1 ||
+	*texts = true;
+	*n = 0;
+	if (*rest != '[' ||
+	    span_parse(&list, rest, strlen(rest), &f) == -1 ||
 	    !span_is_array(&list))
 		return false;
-	while (span_next(&list, &pos, NULL, &v))
+	for (; span_next(&list, &pos, NULL, &v); ++*n)
 		if (!span_is_string(&v))
-			return false;
+			*texts = false;
 	return true;
+}
+
+int
+dockerfile_heredoc(const char *p, struct buf *end, bool *tabs, struct fail *f)
+{
+	struct shlex lex = { .escape = '\\', .keep_unset = true };
+
+	while (*p >= '0' && *p <= '9')
+		p++;
+	if (p[0] != '<' || p[1] != '<')
+		return 0;
+	p += 2;
+	if ((*tabs = *p == '-'))
+		p++;
+	while (dockerfile_blank(*p))
+		p++;
+	if (*p == '\0' || strchr(p, '<') != NULL)
+		return 0;
+	buf_clear(end);
+	if (shlex_words(&lex, p, strlen(p), end, f) == -1)
+		return -1;
+	/* One word, and no more: the NUL behind it is the last byte. */
+	return end->len > 0 && strlen(end->data) == end->len - 1;
 }
 
 /* The body behind a word such as 3<<-"EOF" is not ours to read. */
 static int
-skip_heredoc(struct reader *r, const char *word, size_t n, size_t start)
+skip_body(struct reader *r, const char *end, bool tabs, size_t start)
 {
-	struct buf end = BUF_INIT(BUF_SMALL_MAX);
-	const char *p = word, *stop = word + n;
 	char shown[80];
-	bool tabs = false;
+	const char *p;
 	size_t len;
-	int ret = -1;
 
-	while (p < stop && *p >= '0' && *p <= '9')
-		p++;
-	if (stop - p < 3 || p[0] != '<' || p[1] != '<')
-		return 0;
-	p += 2;
-	if (*p == '-') {
-		tabs = true;
-		p++;
-	}
-	if (p == stop || memchr(p, '<', (size_t)(stop - p)) != NULL)
-		return 0;
-	if (buf_room(&end, n, r->f) == -1 ||
-	    unquote(&end, p, (size_t)(stop - p), r->d->escape, r->f) == -1)
-		goto out;
 	while (next_line(r, &p, &len)) {
 		while (tabs && len > 0 && *p == '\t') {
 			p++;
 			len--;
 		}
-		if (len == end.len && memcmp(p, end.data, len) == 0) {
-			ret = 0;
-			goto out;
-		}
+		if (len == strlen(end) && memcmp(p, end, len) == 0)
+			return 0;
 	}
-	fail_set(r->f, EX_DATAERR, "%s:%zu: the here-document's end, "
+	return fail_set(r->f, EX_DATAERR, "%s:%zu: the here-document's end, "
 	    "a line %s, is missing", r->name, start,
-	    fail_show(shown, sizeof(shown), end.data, 60));
+	    fail_show(shown, sizeof(shown), end, 60));
+}
+
+/*
+ * Only these carry here-documents, and not in JSON form.  The whole line is
+ * cut into words, flags and all, with the backslash whatever the directive
+ * says; where it cannot be cut, BuildKit sees none.
+ */
+static int
+skip_heredocs(struct reader *r, const struct instruction *i,
+    const char *text, size_t len)
+{
+	struct shlex lex = { .escape = '\\', .keep_quotes = true,
+	    .keep_escapes = true, .keep_unset = true };
+	struct buf words = BUF_INIT(BUF_SMALL_MAX);
+	struct buf end = BUF_INIT(BUF_SMALL_MAX);
+	struct instruction sub = { 0 };
+	bool texts, tabs;
+	int ret = -1, is;
+	size_t n, at;
+
+	if (strcmp(i->word, "ONBUILD") == 0) {
+		if (instruction_read(&sub, i->rest, strlen(i->rest),
+		    r->f) == -1)
+			goto out;
+		i = &sub;
+	}
+	ret = 0;
+	if ((strcmp(i->word, "RUN") != 0 && strcmp(i->word, "ADD") != 0 &&
+	    strcmp(i->word, "COPY") != 0) ||
+	    (dockerfile_json(i->rest, &texts, &n) && texts) ||
+	    memmem(text, len, "<<", 2) == NULL)
+		goto out;
+	if (shlex_words(&lex, text, len, &words, r->f) == -1) {
+		ret = r->f->status == EX_DATAERR ? 0 : -1;
+		goto out;
+	}
+	for (at = 0; ret == 0 && at < words.len;
+	    at += strlen(words.data + at) + 1) {
+		is = dockerfile_heredoc(words.data + at, &end, &tabs, r->f);
+		if (is == -1)
+			ret = -1;
+		else if (is == 1)
+			ret = skip_body(r, end.data, tabs, i->line);
+	}
 out:
+	instruction_free(&sub);
+	buf_free(&words);
 	buf_free(&end);
 	return ret;
 }
 
-/* Only these carry here-documents, and not in JSON form. */
-static int
-skip_heredocs(struct reader *r, const struct instruction *i)
+int
+instruction_read(struct instruction *i, const char *p, size_t len,
+    struct fail *f)
 {
-	const char *word = i->word, *p = i->rest;
-	struct buf flag = BUF_INIT(BUF_SMALL_MAX);
-	char escape = r->d->escape;
+	const char *end;
 	size_t n;
-
-	if (strcmp(word, "ONBUILD") == 0) {
-		word = p;
-		while (*p != '\0' && !dockerfile_blank(*p))
-			p++;
-		n = (size_t)(p - word);
-		while (dockerfile_blank(*p))
-			p++;
-	} else
-		n = strlen(word);
-	if (!(n == 3 && (strncasecmp(word, "RUN", n) == 0 ||
-	    strncasecmp(word, "ADD", n) == 0)) &&
-	    !(n == 4 && strncasecmp(word, "COPY", n) == 0))
-		return 0;
-	while (dockerfile_flag(&p, escape, false, &flag, r->f) == 1)
-		;
-	buf_free(&flag);
-	if (is_json(p))
-		return 0;
-	/* A quote left open somewhere: BuildKit sees no words at all then. */
-	for (word = p; *word != '\0'; word += n) {
-		for (; dockerfile_blank(*word); word++)
-			;
-		if (*word == '\0')
-			break;
-		if ((n = dockerfile_word(word, escape)) == 0)
-			return 0;
-	}
-	for (; *p != '\0'; p += n) {
-		for (; dockerfile_blank(*p); p++)
-			;
-		if (*p == '\0')
-			break;
-		n = dockerfile_word(p, escape);
-		if (skip_heredoc(r, p, n, i->line) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-add_instruction(struct reader *r, struct buf *text, size_t line)
-{
-	struct dockerfile *d = r->d;
-	struct instruction *i;
-	const char *p = text->data;
-	size_t len = text->len, n;
 	char *c;
 
 	trim_left(&p, &len);
-	while (len > 0 && dockerfile_blank(p[len - 1]))
-		len--;
-	if (len == 0)
-		return 0;
+	trim_right(p, &len);
+	end = p + len;
+	for (n = 0; n < len && !dockerfile_blank(p[n]); n++)
+		;
+	i->flag = NULL;
+	i->flags = 0;
+	i->word = strndup(p, n);
+	p += n;
+	i->rest = NULL;
+	if (read_flags(i, &p, end, f) == -1)
+		return -1;
+	len = (size_t)(end - p);
+	trim_left(&p, &len);
+	i->rest = strndup(p, len);
+	if (i->word == NULL || i->rest == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	for (c = i->word; *c != '\0'; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return 0;
+}
+
+void
+instruction_free(struct instruction *i)
+{
+	size_t k;
+
+	for (k = 0; k < i->flags; k++)
+		free(i->flag[k]);
+	free(i->flag);
+	free(i->word);
+	free(i->rest);
+}
+
+static int
+add_instruction(struct reader *r, const struct buf *text, size_t line)
+{
+	struct dockerfile *d = r->d;
+	struct instruction *i;
+
 	i = reallocarray(d->list, d->n + 1, sizeof(*i));
 	if (i == NULL)
 		return fail_set(r->f, EX_OSERR, "out of memory");
 	d->list = i;
 	i = &d->list[d->n++];
 	i->line = line;
-	for (n = 0; n < len && !dockerfile_blank(p[n]); n++)
-		;
-	i->word = strndup(p, n);
-	p += n;
-	len -= n;
-	trim_left(&p, &len);
-	i->rest = strndup(p, len);
-	if (i->word == NULL || i->rest == NULL)
-		return fail_set(r->f, EX_OSERR, "out of memory");
-	for (c = i->word; *c != '\0'; c++)
-		*c = (char)toupper((unsigned char)*c);
-	return skip_heredocs(r, i);
+	if (instruction_read(i, text->data, text->len, r->f) == -1)
+		return -1;
+	return skip_heredocs(r, i, text->data, text->len);
 }
 
 /* NUL and malformed UTF-8: no reader agrees with another on what they mean. */
@@ -404,10 +515,8 @@ dockerfile_free(struct dockerfile *d)
 {
 	size_t i;
 
-	for (i = 0; i < d->n; i++) {
-		free(d->list[i].word);
-		free(d->list[i].rest);
-	}
+	for (i = 0; i < d->n; i++)
+		instruction_free(&d->list[i]);
 	free(d->list);
 	d->list = NULL;
 	d->n = 0;

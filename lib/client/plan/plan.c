@@ -6,7 +6,10 @@
 #include <sysexits.h>
 
 #include "client/plan/buildarg.h"
+#include "client/plan/grammar.h"
 #include "client/plan/plan.h"
+#include "client/plan/shlex.h"
+#include "client/plan/stages.h"
 #include "core/json.h"
 #include "core/utf8.h"
 
@@ -19,8 +22,8 @@ struct reader {
 	const char	*name;
 	struct fail	*f;
 	struct buildargs args;		/* those before the first FROM */
-	char		**stage;	/* names, "" for one without */
-	size_t		 stages;
+	struct stages	 stages;
+	size_t		 seen;		/* of them, so far */
 	struct {
 		char		*image;	/* of the last FROM; NULL: none yet */
 		size_t		 line;
@@ -89,34 +92,6 @@ add_word(struct plan_ignored **list, size_t *n, const struct instruction *i,
 	return 0;
 }
 
-static bool
-is_stage(const struct reader *r, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < r->stages; i++)
-		if (r->stage[i][0] != '\0' &&
-		    strcasecmp(r->stage[i], name) == 0)
-			return true;
-	return false;
-}
-
-/* A number counts stages from 0; one that is none yet is an image's name. */
-static bool
-is_stage_number(const struct reader *r, const char *s)
-{
-	size_t n = 0;
-
-	if (*s == '\0')
-		return false;
-	for (; *s != '\0'; s++) {
-		if (!isdigit((unsigned char)*s) || n > r->stages)
-			return false;
-		n = n * 10 + (size_t)(*s - '0');
-	}
-	return n < r->stages;
-}
-
 static const char *
 unresolvable(const char *image)
 {
@@ -141,11 +116,12 @@ additional(struct reader *r, const char *image, size_t line)
 	    NULL, r->f);
 }
 
-/* COPY --from=image, RUN --mount=from=image. */
+/* COPY --from=image, RUN --mount=from=image; only the first knows numbers. */
 static int
-from_value(struct reader *r, const char *image, size_t line)
+from_value(struct reader *r, const char *image, bool numbers, size_t line)
 {
 	struct plan *p = r->plan;
+	ssize_t stage = -1;
 	const char *reason;
 
 	if (*image == '\0' || strcasecmp(image, "scratch") == 0)
@@ -154,93 +130,94 @@ from_value(struct reader *r, const char *image, size_t line)
 	if ((reason = unresolvable(image)) != NULL)
 		return add_reference(&p->unresolvable, &p->unresolvables,
 		    image, line, true, reason, r->f);
-	if (is_stage(r, image) || is_stage_number(r, image))
-		return 0;
+	if (numbers && stages_number(&r->stages, image, &stage, r->f) == -1) {
+		fail_in(r->f, "COPY");
+		return at(r, line);
+	}
+	/* One that comes later is a stage, too. */
+	if (stage == -1)
+		stage = stages_find(&r->stages, image, r->stages.n);
+	if (stage != -1)
+		return stages_need(&r->stages, r->seen - 1, (size_t)stage,
+		    r->f);
 	return additional(r, image, line);
 }
 
-/* The image of a FROM and its stage's name. */
+/* The image that a FROM names, with what it uses put in, onto word. */
+static int
+from_image(struct reader *r, const struct instruction *i, const char *p,
+    size_t n, struct buf *word)
+{
+	struct shlex lex = { .args = &r->args, .escape = r->d->escape };
+	char shown[80];
+
+	if (shlex_text(&lex, p, n, word, r->f) == -1) {
+		fail_in(r->f, "FROM");
+		return at(r, i->line);
+	}
+	snprintf(shown, sizeof(shown), "%.*s", n < 70 ? (int)n : 70, p);
+	if (word->len == 0 && !lex.unset)
+		return wrong(r, i->line, "FROM: no image");
+	if (word->len == 0 || (lex.unset &&
+	    (strchr(":@/", word->data[0]) != NULL ||
+	    strchr(":@/", word->data[word->len - 1]) != NULL))) {
+		char quoted[80];
+
+		fail_set(r->f, EX_DATAERR, "FROM: %s names no image: an "
+		    "argument in it has no value (ARG NAME=VALUE before the "
+		    "first FROM gives it one)", fail_show(quoted,
+		    sizeof(quoted), shown, 70));
+		return at(r, i->line);
+	}
+	return 0;
+}
+
+/* The image of a FROM. */
 static int
 from(struct reader *r, const struct instruction *i)
 {
 	struct plan *plan = r->plan;
 	struct buf word = BUF_INIT(BUF_SMALL_MAX);
-	struct buf plain = BUF_INIT(BUF_SMALL_MAX);
-	char escape = r->d->escape, *name = NULL, **stage;
-	const char *p = i->rest, *reason;
-	int ret = -1, known;
-	bool staged;
-	size_t n;
+	const char *p = i->rest, *image, *reason;
+	struct shlex lex = { .args = &r->args, .escape = r->d->escape };
+	ssize_t stage;
+	size_t n, k;
+	int ret = -1;
 
-	while ((known = dockerfile_flag(&p, escape, true, &word, r->f)) == 1)
-		;
-	if (known == -1) {
-		fail_in(r->f, "FROM");
-		at(r, i->line);
-		goto out;
-	}
-	if (*p == '\0' || *p == '#') {
-		wrong(r, i->line, "FROM has no image");
-		goto out;
-	}
-	if ((n = dockerfile_word(p, escape)) == 0) {
-		wrong(r, i->line, "FROM: a quote is not closed");
-		goto out;
+	for (k = 0; k < i->flags; k++) {
+		const char *v = instruction_flag(i, k, "platform");
+
+		buf_clear(&word);
+		if (v == NULL || *v == '\0')
+			continue;
+		if (shlex_text(&lex, v, strlen(v), &word, r->f) == -1) {
+			fail_in(r->f, "FROM: --platform");
+			at(r, i->line);
+			goto out;
+		}
+		if (word.len == 0) {
+			wrong(r, i->line, "FROM: --platform is empty: an "
+			    "argument in it has no value");
+			goto out;
+		}
 	}
 	buf_clear(&word);
-	if ((known = buildargs_expand(&r->args, p, n, escape, &word,
-	    r->f)) == -1 ||
-	    buildargs_expand(NULL, p, n, escape, &plain, r->f) == -1)
+	n = dockerfile_word(&p, &image);
+	if (from_image(r, i, image, n, &word) == -1)
 		goto out;
-	/* What has no value, or an empty one, stays as it is written. */
-	if (known == 0 || word.len == 0) {
-		buf_clear(&word);
-		if (buf_add(&word, plain.data, plain.len, r->f) == -1)
-			goto out;
-	}
-	if (word.len == 0) {
-		wrong(r, i->line, "FROM has no image");
-		goto out;
-	}
-	for (p += n; dockerfile_blank(*p); p++)
-		;
-	if (*p != '\0' && *p != '#') {
-		if ((n = dockerfile_word(p, escape)) != 2 ||
-		    strncasecmp(p, "AS", 2) != 0) {
-			wrong(r, i->line, n == 0 ?
-			    "FROM: a quote is not closed" :
-			    "FROM: expected AS and a name behind the image");
-			goto out;
-		}
-		for (p += n; dockerfile_blank(*p); p++)
-			;
-		n = dockerfile_word(p, escape);
-		if (n == 0 || *p == '#') {
-			wrong(r, i->line, "FROM: no name behind AS");
-			goto out;
-		}
-		buf_clear(&plain);
-		if (buildargs_expand(NULL, p, n, escape, &plain, r->f) == -1)
-			goto out;
-		name = strdup(plain.data);
-	} else
-		name = strdup("");
-	stage = reallocarray(r->stage, r->stages + 1, sizeof(*stage));
-	if (stage != NULL)
-		r->stage = stage;
-	if (name == NULL || stage == NULL) {
-		nomem(r->f);
-		goto out;
-	}
 
 	/*
 	 * The image before this one is seen now.  If it is the same, it is
-	 * seen with this one, unless that is a stage of the same name.
+	 * seen with this one, unless that is a stage of the same name.  A
+	 * stage is known behind its own FROM only.
 	 */
-	staged = is_stage(r, word.data);
-	if (r->from.image != NULL && r->from.lookup && (staged ||
+	stage = stages_find(&r->stages, word.data, r->seen);
+	if (r->from.image != NULL && r->from.lookup && (stage != -1 ||
 	    strcmp(r->from.image, word.data) != 0) &&
 	    additional(r, r->from.image, r->from.line) == -1)
+		goto out;
+	if (stage != -1 && stages_need(&r->stages, r->seen, (size_t)stage,
+	    r->f) == -1)
 		goto out;
 	free(r->from.image);
 	if ((r->from.image = strdup(word.data)) == NULL) {
@@ -248,49 +225,31 @@ from(struct reader *r, const struct instruction *i)
 		goto out;
 	}
 	r->from.line = i->line;
-	reason = staged ? NULL : unresolvable(word.data);
-	r->from.lookup = !staged && reason == NULL &&
+	reason = stage != -1 ? NULL : unresolvable(word.data);
+	r->from.lookup = stage == -1 && reason == NULL &&
 	    strcasecmp(word.data, "scratch") != 0;
 	if (reason != NULL && add_reference(&plan->unresolvable,
 	    &plan->unresolvables, word.data, i->line, false, reason,
 	    r->f) == -1)
 		goto out;
-	/* A stage is known behind its own FROM only. */
-	r->stage[r->stages++] = name;
-	name = NULL;
+	r->seen++;
 	ret = 0;
 out:
-	free(name);
 	buf_free(&word);
-	buf_free(&plain);
 	return ret;
 }
 
 static int
 copy(struct reader *r, const struct instruction *i)
 {
-	struct buf flag = BUF_INIT(BUF_SMALL_MAX);
-	const char *p = i->rest;
-	int got, ret = -1;
+	const char *v;
+	size_t k;
 
-	for (;;) {
-		/* "--from name", as the published client takes it. */
-		bool split = strncmp(p, "--from", 6) == 0 &&
-		    dockerfile_blank(p[6]);
-
-		got = dockerfile_flag(&p, r->d->escape, split, &flag, r->f);
-		if (got != 1)
-			break;
-		if (strncmp(flag.data, "--from=", 7) == 0 &&
-		    from_value(r, flag.data + 7, i->line) == -1)
-			goto out;
-	}
-	if (got == -1)
-		at(r, i->line);
-	ret = got;
-out:
-	buf_free(&flag);
-	return ret;
+	for (k = 0; k < i->flags; k++)
+		if ((v = instruction_flag(i, k, "from")) != NULL &&
+		    from_value(r, v, true, i->line) == -1)
+			return -1;
+	return 0;
 }
 
 /* "type=bind,from=image,..." is a row of CSV: fields may stand in quotes. */
@@ -316,12 +275,12 @@ mount(struct reader *r, char *row, size_t line)
 		if (*p == '\0') {
 			*to = '\0';
 			return strncasecmp(field, "from=", 5) != 0 ? 0 :
-			    from_value(r, field + 5, line);
+			    from_value(r, field + 5, false, line);
 		}
 		p++;
 		*to = '\0';
 		if (strncasecmp(field, "from=", 5) == 0 &&
-		    from_value(r, field + 5, line) == -1)
+		    from_value(r, field + 5, false, line) == -1)
 			return -1;
 	}
 }
@@ -333,19 +292,50 @@ mount(struct reader *r, char *row, size_t line)
 static int
 run(struct reader *r, const struct instruction *i)
 {
-	struct buf flag = BUF_INIT(BUF_SMALL_MAX);
-	const char *p = i->rest;
-	int got;
+	const char *v;
+	char *row;
+	size_t k;
+	int got = 0;
 
-	while ((got = dockerfile_flag(&p, r->d->escape, false, &flag,
-	    r->f)) == 1)
-		if (strncmp(flag.data, "--mount=", 8) == 0 &&
-		    mount(r, flag.data + 8, i->line) == -1) {
-			got = -1;
-			break;
-		}
-	buf_free(&flag);
+	for (k = 0; got == 0 && k < i->flags; k++) {
+		if ((v = instruction_flag(i, k, "mount")) == NULL)
+			continue;
+		if ((row = strdup(v)) == NULL)
+			return nomem(r->f);
+		got = mount(r, row, i->line);
+		free(row);
+	}
 	return got;
+}
+
+/* ARG before the first FROM: what the FROMs may use. */
+static int
+declare(struct reader *r, const struct instruction *i)
+{
+	struct shlex lex = { .args = &r->args, .escape = r->d->escape };
+	struct buf value = BUF_INIT(BUF_SMALL_MAX);
+	const char *p = i->rest, *word, *eq;
+	int ret = 0;
+	size_t n;
+
+	while (ret == 0 &&
+	    (n = dockerfile_quoted(&p, r->d->escape, &word)) > 0) {
+		/* Without a value it keeps the one that it has. */
+		if ((eq = memchr(word, '=', n)) == NULL)
+			continue;
+		buf_clear(&value);
+		ret = shlex_text(&lex, eq + 1, (size_t)(word + n - eq - 1),
+		    &value, r->f);
+		if (ret == 0)
+			ret = buildargs_set(&r->args, word,
+			    (size_t)(eq - word), value.data, r->f);
+	}
+	buf_free(&value);
+	if (ret == -1) {
+		fail_in(r->f, "ARG");
+		at(r, i->line);
+	}
+	return ret;
 }
 
 static bool
@@ -362,8 +352,6 @@ instruction(struct reader *r, const struct instruction *i)
 {
 	static const char *const ignored[] = { "EXPOSE", "HEALTHCHECK",
 	    "LABEL", "ONBUILD", "SHELL", "STOPSIGNAL", "VOLUME", NULL };
-	static const char *const other[] = { "ADD", "ARG", "CMD",
-	    "ENTRYPOINT", "ENV", "MAINTAINER", "USER", "WORKDIR", NULL };
 	struct plan *p = r->plan;
 
 	if (strcmp(i->word, "FROM") == 0)
@@ -372,19 +360,42 @@ instruction(struct reader *r, const struct instruction *i)
 		return copy(r, i);
 	if (strcmp(i->word, "RUN") == 0)
 		return run(r, i);
-	if (strcmp(i->word, "ARG") == 0 && r->stages == 0) {
-		if (buildargs_declare(&r->args, i->rest, r->d->escape,
-		    r->f) == -1) {
-			fail_in(r->f, "ARG");
-			return at(r, i->line);
-		}
-		return 0;
-	}
+	if (strcmp(i->word, "ARG") == 0 && r->seen == 0)
+		return declare(r, i);
 	if (is_word(i->word, ignored))
 		return add_word(&p->ignored, &p->ignoreds, i, r->f);
-	if (is_word(i->word, other) || r->d->syntax)
-		return 0;
-	return add_word(&p->unknown, &p->unknowns, i, r->f);
+	return 0;
+}
+
+/* All instructions are sound, and the stages have their names. */
+static int
+check(struct reader *r)
+{
+	const struct dockerfile *d = r->d;
+	const char *p, *word;
+	size_t k, n;
+
+	for (k = 0; k < d->n; k++) {
+		const struct instruction *i = &d->list[k];
+
+		if (grammar_check(i, d->escape, d->foreign, r->f) == -1)
+			return at(r, i->line);
+		if (strcmp(i->word, "FROM") == 0) {
+			p = i->rest;
+			dockerfile_word(&p, &word);
+			dockerfile_word(&p, &word);
+			n = dockerfile_word(&p, &word);
+			if (stages_add(&r->stages, word, n, i->line,
+			    r->f) == -1)
+				return -1;
+		} else if (r->stages.n == 0 && strcmp(i->word, "ARG") != 0 &&
+		    !(d->foreign && !grammar_knows(i->word))) {
+			fail_set(r->f, EX_DATAERR, "%s before the first FROM: "
+			    "only ARG may stand there", i->word);
+			return at(r, i->line);
+		}
+	}
+	return 0;
 }
 
 /* The base image goes to the front, and is nothing else. */
@@ -429,16 +440,21 @@ plan_read(struct plan *p, const struct dockerfile *d, const char *name,
     struct fail *f)
 {
 	struct reader r = { .plan = p, .d = d, .name = name, .f = f };
-	int ret = 0;
+	int ret;
 	size_t i;
 
+	ret = check(&r);
+	if (ret == 0)
+		ret = buildargs_platform(&r.args, f);
 	for (i = 0; ret == 0 && i < d->n; i++)
 		ret = instruction(&r, &d->list[i]);
 	if (ret == 0)
+		ret = stages_circle(&r.stages, &i, f);
+	if (ret == 0 && i > 0)
+		ret = wrong(&r, i, "this stage needs itself");
+	if (ret == 0)
 		ret = base(&r);
-	for (i = 0; i < r.stages; i++)
-		free(r.stage[i]);
-	free(r.stage);
+	stages_free(&r.stages);
 	free(r.from.image);
 	buildargs_free(&r.args);
 	return ret;
@@ -456,7 +472,6 @@ plan_free(struct plan *p)
 	free(p->reference);
 	free(p->unresolvable);
 	free(p->ignored);
-	free(p->unknown);
 	free(p->base_image);
 	*p = (struct plan)PLAN_INIT;
 }

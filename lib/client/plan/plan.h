@@ -36,8 +36,6 @@ struct plan {
 	size_t		 unresolvables;
 	struct plan_ignored *ignored;
 	size_t		 ignoreds;
-	struct plan_ignored *unknown;		/* no instruction of Docker's */
-	size_t		 unknowns;
 };
 
 #define PLAN_INIT	{ .base_image = NULL }

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/registry/credhelper.h"
@@ -20,7 +19,7 @@
 /* A token of a cloud's registry has some kilobytes. */
 #define ANSWER_MAX	(1UL << 20)
 
-/* How often it is looked whether a helper that is done has ended, too. */
+/* How often it is looked whether a helper has ended. */
 #define REAP_MS		5
 
 extern char **environ;
@@ -99,56 +98,70 @@ start(const char *program, int in, int out, pid_t *pid)
 	return e;
 }
 
-/* Read to the end or the deadline: 1, or 0 if it came first or too much. */
+/* Whether it has ended; it stays there until reap(). */
+static bool
+has_ended(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG |
+	    WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/*
+ * What it says until it ends: a child of it that holds its stdout open for
+ * longer is not waited for.  1, or 0 and why; -1: our own failure.
+ */
 static int
-read_answer(int fd, int64_t deadline, struct buf *answer, struct fail *f)
+read_answer(int fd, pid_t pid, int64_t deadline, struct buf *answer,
+    const char **why, struct fail *f)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
+	bool eof = false, ended;
 	int64_t left;
 	ssize_t n;
 
 	for (;;) {
-		left = deadline - clock_ms();
-		if (left <= 0)
-			return 0;
-		if (poll(&p, 1, (int)left) <= 0)
-			continue;
-		if (answer->len == ANSWER_MAX)
-			return 0;
-		if (buf_room(answer, 4096, f) == -1)
-			return -1;
-		n = read(fd, answer->data + answer->len, 4096);
-		if (n == 0)
+		/* Asked first: what it wrote is there by then. */
+		ended = has_ended(pid);
+		while (!eof) {
+			if (answer->len >= ANSWER_MAX) {
+				*why = "says too much";
+				return 0;
+			}
+			if (buf_room(answer, 4096, f) == -1)
+				return -1;
+			n = read(fd, answer->data + answer->len, 4096);
+			if (n > 0)
+				answer->len += (size_t)n;
+			else if (n == 0)
+				eof = true;
+			else if (errno != EINTR)
+				break;
+		}
+		if (ended)
 			return 1;
-		if (n > 0)
-			answer->len += (size_t)n;
-		else if (errno != EINTR)
+		left = deadline - clock_ms();
+		if (left <= 0) {
+			*why = "too slow";
 			return 0;
+		}
+		if (left > REAP_MS)
+			left = REAP_MS;
+		poll(&p, eof ? 0 : 1, (int)left);
 	}
 }
 
-/* Wait for its end until the deadline, then see to it.  0 if it was good. */
+/* End its group, whoever is left of it, and see to it.  0 if it was good. */
 static int
-reap(pid_t pid, int64_t deadline)
+reap(pid_t pid)
 {
-	const struct timespec nap = { 0, REAP_MS * 1000000L };
 	int status = -1;
 	pid_t got;
 
-	for (;;) {
-		got = waitpid(pid, &status, WNOHANG);
-		if (got == pid || (got == -1 && errno != EINTR))
-			break;
-		if (clock_ms() >= deadline) {
-			/* The group: a helper that is a script has children. */
-			kill(-pid, SIGKILL);
-			while (waitpid(pid, &status, 0) == -1 &&
-			    errno == EINTR)
-				;
-			return -1;
-		}
-		nanosleep(&nap, NULL);
-	}
+	kill(-pid, SIGKILL);
+	while ((got = waitpid(pid, &status, 0)) == -1 && errno == EINTR)
+		;
 	return got == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0 ?
 	    0 : -1;
 }
@@ -185,6 +198,7 @@ credhelper_get(const char *name, const char *registry, int timeout_ms,
 	int64_t deadline = clock_ms() + timeout_ms;
 	int in[2] = { -1, -1 }, from[2] = { -1, -1 }, e, r = -1;
 	size_t len = strlen(registry);
+	const char *reason = "";
 	char program[300];
 	pid_t pid;
 
@@ -193,7 +207,8 @@ credhelper_get(const char *name, const char *registry, int timeout_ms,
 		fail_set(why, EX_DATAERR, "a name that is too long");
 		return 0;
 	}
-	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(from, O_CLOEXEC) == -1) {
+	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(from, O_CLOEXEC) == -1 ||
+	    fcntl(from[0], F_SETFL, O_NONBLOCK) == -1) {
 		fail_sys(f, EX_OSERR, "pipe");
 		goto out;
 	}
@@ -215,13 +230,13 @@ credhelper_get(const char *name, const char *registry, int timeout_ms,
 	}
 	close(from[1]);
 	from[1] = -1;
-	r = read_answer(from[0], deadline, &answer, f);
-	/* What does not stop writing is not waited for. */
-	if (reap(pid, r == 1 ? deadline : 0) == -1 && r != -1) {
-		fail_set(why, EX_UNAVAILABLE, "%.100s: %s", program,
-		    clock_ms() >= deadline ? "too slow" : "has none, or failed");
+	r = read_answer(from[0], pid, deadline, &answer, &reason, f);
+	if (reap(pid) == -1 && r == 1) {
+		reason = "has none, or failed";
 		r = 0;
 	}
+	if (r == 0)
+		fail_set(why, EX_UNAVAILABLE, "%.100s: %s", program, reason);
 	if (r == 1 && (r = read_credentials(&answer, out, f)) == 0)
 		fail_set(why, EX_PROTOCOL, "%.100s: its answer makes no sense",
 		    program);
