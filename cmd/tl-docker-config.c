@@ -67,18 +67,52 @@ warn_unknown(const struct registries *wanted)
 		    fail_show(shown, sizeof(shown), wanted->unknown[i], 150));
 }
 
+/* All places there are, the one that counts most first; what was read. */
+static void
+gather(struct credentials *c, const struct registries *wanted,
+    int timeout_ms, struct buf *notes)
+{
+	const char *given = getenv("DOCKER_AUTH_CONFIG");
+	struct buf config = BUF_INIT(BUF_SMALL_MAX);
+	enum dockercfg which;
+	struct fail f;
+	char *path;
+	int found;
+
+	if (given != NULL && *given != '\0' &&
+	    (buf_adds(&config, given, &f) == -1 ||
+	    credentials_add(c, &config, "DOCKER_AUTH_CONFIG", wanted,
+	    timeout_ms, notes, &f) == -1 ||
+	    buf_adds(notes, "DOCKER_AUTH_CONFIG: read\n", &f) == -1))
+		opt_fail(&f);
+	for (which = 0; which < DOCKERCFGS; which++) {
+		if ((found = dockercfg_path(which, &path, &f)) == -1)
+			opt_fail(&f);
+		if (found == 0)
+			continue;
+		buf_free(&config);
+		if ((found = dockercfg_load(&config, path, &f)) == -1 ||
+		    buf_addf(notes, &f, "%s: %s\n", path, found == 1 ?
+		    "read" : "not there") == -1 || (found == 1 &&
+		    credentials_add(c, &config, path, wanted, timeout_ms,
+		    notes, &f) == -1))
+			opt_fail(&f);
+		free(path);
+	}
+	buf_free(&config);
+}
+
 int
 main(int argc, char *argv[])
 {
 	struct registries wanted = REGISTRIES_INIT;
-	struct buf config = BUF_INIT(BUF_SMALL_MAX);
+	struct credentials found = CREDENTIALS_INIT;
 	struct buf out = BUF_INIT(BUF_DOC_MAX);
 	struct buf notes = BUF_INIT(BUF_SMALL_MAX);
 	uint64_t timeout = 30;
 	bool verbose = false;
 	struct fail f;
-	char *path;
-	int ch, found = 0;
+	int ch;
 
 	while ((ch = getopt_long(argc, argv, "ahr:t:Vv", options,
 	    NULL)) != -1)
@@ -111,30 +145,19 @@ main(int argc, char *argv[])
 		opt_usage(usage);
 
 	read_plan(&wanted);
-	if ((path = dockercfg_path()) != NULL &&
-	    (found = dockercfg_load(&config, path, &f)) == -1)
+	gather(&found, &wanted, (int)timeout * 1000, &notes);
+	if (!wanted.all && found.found != NULL)
+		warn_unknown(&wanted);
+	if (credentials_write(&found, &out, &f) == -1 ||
+	    buf_adds(&out, "\n", &f) == -1)
 		opt_fail(&f);
-	if (found == 1) {
-		if (dockercfg_filter(&config, path, &wanted,
-		    (int)timeout * 1000, &out, &notes, &f) == -1)
-			opt_fail(&f);
-		if (!wanted.all)
-			warn_unknown(&wanted);
-	} else if (buf_adds(&out, "{}", &f) == -1)
-		opt_fail(&f);
-	if (buf_adds(&out, "\n", &f) == -1)
-		opt_fail(&f);
-	if (verbose) {
-		warnx("%s: %s", path == NULL ? "no configuration" : path,
-		    found == 1 ? "read" : "not there");
+	if (verbose)
 		say_lines(&notes);
-	}
 	opt_output(&out);
 
-	buf_free(&config);
 	buf_free(&out);
 	buf_free(&notes);
+	credentials_free(&found);
 	registries_free(&wanted);
-	free(path);
 	return 0;
 }

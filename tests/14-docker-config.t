@@ -90,7 +90,13 @@ entry '{"identitytoken":"t\"k","auth":"'$up'"}' \
     '{"auths":{"reg.example":{"identitytoken":"t\"k"}}}'
 entry '{"identitytoken":null,"auth":"'$up'"}' \
     '{"auths":{"reg.example":{"auth":"'$up'"}}}'
-entry '{"username":"u","password":"p"}' '{}'
+entry '{"username":"u","password":"p"}' '{"auths":{"reg.example":{"auth":"dTpw"}}}'
+entry '{"username":"u"}' '{"auths":{"reg.example":{"auth":"dTo="}}}'
+entry '{"password":"p"}' '{}'
+entry '{"username":"u","password":"p","auth":"'$up'"}' \
+    '{"auths":{"reg.example":{"auth":"'$up'"}}}'
+entry '{"username":"u","password":"p","auth":""}' \
+    '{"auths":{"reg.example":{"auth":"dTpw"}}}'
 entry '{"registrytoken":"r"}' '{}'
 entry '{"auth":"\u0064Tpw","email":"e@example"}' \
     '{"auths":{"reg.example":{"auth":"dTpw"}}}'
@@ -108,7 +114,6 @@ wrong () {
 	is "$name: one line, no secret" \
 	    "$(wc -l <err) $(grep -c c2VjcmV0 err)" '1 0'
 }
-wrong '' ''
 wrong 'c2VjcmV0' ''
 wrong '[]' 'not an object'
 wrong '{"auths":{}' ''
@@ -125,11 +130,21 @@ wrong '{"auths":{"r":{},"\u0072":{}}}' 'auths: r: there twice'
 wrong '{"auths":{"r":{"auth":"","auth":"c2VjcmV0"}}}' 'auths: r: auth'
 wrong '{"auths":{},"auths":{}}' 'auths'
 wrong '{"credHelpers":{"r":1}}' 'credHelpers: r: not a string'
-wrong '{"credHelpers":{"r":""}}' 'credHelpers: r: not the name'
+wrong '{"auths":{"r":{"username":1}}}' 'auths: r: username: '
 wrong '{"credHelpers":{"r":"../x"}}' 'credHelpers: r: not the name'
 wrong '{"credHelpers":{"r":"a","r":"b"}}' 'credHelpers: r: there twice'
 wrong '{"credsStore":"a/b"}' 'credsStore: not the name'
 wrong '{"credsStore":{}}' 'credsStore: '
+
+for empty in '' ' ' '
+'; do
+	file docker/config.json "$empty"
+	plan reg.example/app
+	try 'an empty file is empty' tl-docker-config
+	exits 0
+	silent err
+	gives '{}'
+done
 
 # ---- only what the plan names
 
@@ -278,9 +293,33 @@ file docker/config.json '{"credsStore":"ok","auths":{"reg.example":{},
 plan reg.example/a inline.example/a token.example/a absent.example/a
 try 'a store' tl-docker-config
 exits 0
-gives '{"auths":{"inline.example":{"auth":"aTpp"},"reg.example":{"auth":"'$up'"},"token.example":{"identitytoken":"idtok"}}}'
-is 'asked where nothing stands inline, and not for what is absent' \
-    "$(sed 's/.*<//' log | sort | paste -sd' ')" 'reg.example token.example'
+gives '{"auths":{"absent.example":{"auth":"'$up'"},"inline.example":{"auth":"'$up'"},"reg.example":{"auth":"'$up'"},"token.example":{"identitytoken":"idtok"}}}'
+is 'asked for each registry that is needed, entry or not' \
+    "$(sed 's/.*<//' log | sort | paste -sd' ')" \
+    'absent.example inline.example reg.example token.example'
+file docker/config.json '{"credsStore":"ok"}'
+: >log
+plan debian b/c docker.io/d index.docker.io/e none.example/a
+try 'a store alone' tl-docker-config
+gives '{"auths":{"https://index.docker.io/v1/":{"auth":"'$up'"}}}'
+is 'asked as Docker asks it' "$(sed 's/.*<//' log | sort | paste -sd' ')" \
+    'https://index.docker.io/v1/ none.example'
+file docker/config.json '{"credsStore":"ok","auths":{
+ "none.example":{"auth":"bjpu"},"reg.example":{"auth":"cjpy"}},
+ "credHelpers":{"reg.example":"","odd.example":"ok"}}'
+: >log
+plan none.example/a reg.example/a odd.example/a
+try 'what the store has not, and a helper that is none' tl-docker-config
+exits 0
+gives '{"auths":{"none.example":{"auth":"bjpu"},"reg.example":{"auth":"cjpy"}}}'
+is 'who is asked' "$(sed 's/.*<//' log | sort | paste -sd' ')" \
+    'none.example odd.example'
+file docker/config.json '{"credsStore":"gone","credHelpers":{"reg.example":""}}'
+plan debian reg.example/a
+try 'a store that is not there' tl-docker-config -v
+exits 0
+says 'https://index.docker.io/v1/: docker-credential-gone: No such file'
+gives '{}'
 file docker/config.json '{"credsStore":"","auths":{"reg.example":{}}}'
 plan reg.example/a
 try 'an empty store is none' tl-docker-config
@@ -302,9 +341,87 @@ done
 is 'what it started is gone as well' "$((i < 20))" 1
 file docker/config.json '{"credHelpers":{"loud.example":"loud"}}'
 plan loud.example/a
-try 'one that does not stop' timeout 20 tl-docker-config
+try 'one that does not stop' timeout 20 tl-docker-config -v
 exits 0
+says 'loud.example: docker-credential-loud: says too much'
 gives '{}'
+
+cat >bin/docker-credential-agent <<'EOT'
+#!/bin/sh
+sleep 60 &
+echo $! >"$LOG.agent"
+printf '{"Username":"u","Secret":"p"}'
+EOT
+cat >bin/docker-credential-silent <<'EOT'
+#!/bin/sh
+sleep 60 &
+exit 0
+EOT
+chmod +x bin/*
+file docker/config.json '{"credHelpers":{"a.example":"agent",
+ "s.example":"silent"}}'
+plan a.example/a s.example/a
+try 'one whose child holds its stdout' timeout 20 tl-docker-config -v
+exits 0
+gives '{"auths":{"a.example":{"auth":"dTpw"}}}'
+says 's.example: docker-credential-silent: its answer makes no sense'
+i=0
+while [ "$i" -lt 20 ] && sed 's/.*) //' "/proc/$(cat log.agent)/stat" \
+    2>log.ps | grep -qv '^Z'; do
+	i=$((i + 1))
+	sleep 0.1
+done
+is 'that child is gone as well' "$((i < 20))" 1
+if command -v valgrind >/dev/null && [ -z "${TL_ASAN-}" ]; then
+	file docker/config.json '{"credHelpers":{"a.example":"agent",
+	 "l.example":"loud","s.example":"silent","w.example":"slow",
+	 "g.example":"gone","odd.example":"ok"}}'
+	plan a.example/a l.example/a s.example/a w.example/a g.example/a \
+	    odd.example/a
+	try 'no memory that nobody has set' valgrind -q --error-exitcode=9 \
+	    "$TL_BIN/tl-docker-config" -v -t 3
+	exits 0
+fi
+
+# ---- several places
+
+mkdir -p run/containers
+file docker/config.json '{"auths":{"d.example":{"auth":"ZDpk"},
+ "e.example":{"auth":"ZDpk"},"f.example":{"auth":"ZDpk"}}}'
+file run/containers/auth.json '{"auths":{"d.example":{"auth":"cnQ6cnQ="},
+ "r.example":{"auth":"cnQ6cnQ="}}}'
+file auth.json '{"auths":{"e.example":{"auth":"YTph"},"f.example/team":
+ {"auth":"YTph"}}}'
+# places WANTED VARIABLE...
+places () {
+	wanted=$1
+	shift
+	plan d.example/a e.example/a f.example/a r.example/a
+	try "$*" env "$@" tl-docker-config
+	exits 0
+	silent err
+	is "$* counts so" "$(jq -r '.auths // {} | to_entries[] |
+	    .key + "=" + .value.auth' out | paste -sd' ')" "$wanted"
+}
+d=d.example=ZDpk e=e.example=ZDpk f=f.example=ZDpk rt=r.example=cnQ6cnQ=
+places "$d $e $f" A=b
+places "$d $e $f $rt" "XDG_RUNTIME_DIR=$T/run"
+places "$d e.example=YTph f.example/team=YTph" "REGISTRY_AUTH_FILE=$T/auth.json"
+places "$d e.example=YTph f.example/team=YTph $rt" \
+    "REGISTRY_AUTH_FILE=$T/auth.json" "XDG_RUNTIME_DIR=$T/run"
+places "$d e.example=ZTpl $f" \
+    'DOCKER_AUTH_CONFIG={"auths":{"e.example":{"auth":"ZTpl"}}}'
+places "$d $e $f" DOCKER_AUTH_CONFIG=
+places "$d $e $f" REGISTRY_AUTH_FILE=/nonexistent
+plan e.example/a
+try 'a variable that is no configuration' env \
+    DOCKER_AUTH_CONFIG='{"auths":{"c2VjcmV0"' tl-docker-config
+exits 65
+says 'DOCKER_AUTH_CONFIG: '
+is 'its value is not shown' "$(grep -c c2VjcmV0 err)" 0
+plan e.example/a
+try 'a file that is none' env REGISTRY_AUTH_FILE="$T" tl-docker-config
+exits 66
 
 # ---- plans and outputs that are none
 

@@ -20,7 +20,7 @@ struct entry {
 	char	*registry;	/* as the configuration has it */
 	char	*auth;		/* base64 of user:password */
 	char	*token;		/* an identity token; wins over auth */
-	char	*helper;	/* to be asked; wins over both */
+	char	*helper;	/* to be asked; "": nobody is, no store either */
 };
 
 struct entries {
@@ -29,20 +29,38 @@ struct entries {
 	char		*store;
 };
 
-char *
-dockercfg_path(void)
+/* 1: "DIR" of the variable and what is behind it; 0: it is not set. */
+static int
+in_folder(const char *variable, const char *behind, char **path,
+    struct fail *f)
 {
-	const char *dir = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
-	char *path;
-	int n;
+	const char *dir = getenv(variable);
 
-	if (dir != NULL && *dir != '\0')
-		n = asprintf(&path, "%s/config.json", dir);
-	else if (home != NULL && *home != '\0')
-		n = asprintf(&path, "%s/.docker/config.json", home);
-	else
-		return NULL;
-	return n == -1 ? NULL : path;
+	if (dir == NULL || *dir == '\0')
+		return 0;
+	return asprintf(path, "%s%s", dir, behind) == -1 ?
+	    fail_set(f, EX_OSERR, "out of memory") : 1;
+}
+
+int
+dockercfg_path(enum dockercfg which, char **path, struct fail *f)
+{
+	int r;
+
+	*path = NULL;
+	switch (which) {
+	case DOCKERCFG_AUTH_FILE:
+		return in_folder("REGISTRY_AUTH_FILE", "", path, f);
+	case DOCKERCFG_DOCKER:
+		if ((r = in_folder("DOCKER_CONFIG", "/config.json", path,
+		    f)) == 0)
+			r = in_folder("HOME", "/.docker/config.json", path,
+			    f);
+		return r;
+	default:
+		return in_folder("XDG_RUNTIME_DIR", "/containers/auth.json",
+		    path, f);
+	}
 }
 
 int
@@ -179,6 +197,27 @@ check_auth(const char *auth, struct fail *f)
 	return r;
 }
 
+static char *encode(const char *user, const char *secret, struct fail *);
+
+/* As Docker has it: they count where there is no auth. */
+static int
+read_user(struct entry *e, const struct span *value, struct fail *f)
+{
+	char *user = NULL, *password = NULL;
+	int r = 0;
+
+	if (json_string(value, "username", JSON_MAY, &user, f) == -1 ||
+	    json_string(value, "password", JSON_MAY, &password, f) == -1)
+		r = -1;
+	else if (e->auth == NULL && user != NULL && *user != '\0' &&
+	    (e->auth = encode(user, password == NULL ? "" : password,
+	    f)) == NULL)
+		r = -1;
+	free_secret(user);
+	free_secret(password);
+	return r;
+}
+
 static int
 read_auth(struct entry *e, const struct span *value, struct fail *f)
 {
@@ -191,15 +230,18 @@ read_auth(struct entry *e, const struct span *value, struct fail *f)
 	if (json_string(value, "identitytoken", JSON_MAY, &e->token, f) == -1 ||
 	    json_string(value, "auth", JSON_MAY, &e->auth, f) == -1)
 		return -1;
-	if (e->auth == NULL)
-		return 0;
+	if (e->auth == NULL || *e->auth == '\0') {
+		free(e->auth);
+		e->auth = NULL;
+		return read_user(e, value, f);
+	}
 	if ((has = check_auth(e->auth, f)) == -1)
 		return -1;
 	if (has == 0) {
 		free_secret(e->auth);
 		e->auth = NULL;
 	}
-	return 0;
+	return read_user(e, value, f);
 }
 
 static int
@@ -270,7 +312,7 @@ read_helpers(struct entries *e, const struct span *doc, struct fail *f)
 		else if ((helper = name_of(&value, f)) == NULL)
 			r = -1;
 		else
-			r = check_helper(helper, f);
+			r = *helper == '\0' ? 0 : check_helper(helper, f);
 		if (r == 0) {
 			p->helper = helper;
 			helper = NULL;
@@ -319,7 +361,10 @@ encode(const char *user, const char *secret, struct fail *f)
 	return s;
 }
 
-/* Put what a helper says in the place of what the configuration said. */
+/*
+ * Put what a helper says in the place of what the configuration said; a store
+ * that has nothing leaves that, a helper of the registry's own does not.
+ */
 static int
 ask(struct entry *e, const char *helper, int timeout_ms, struct buf *notes,
     struct fail *f)
@@ -330,10 +375,12 @@ ask(struct entry *e, const char *helper, int timeout_ms, struct buf *notes,
 	struct fail why;
 	int r;
 
-	free_secret(e->auth);
-	free_secret(e->token);
-	e->auth = e->token = NULL;
 	r = credhelper_get(helper, e->registry, timeout_ms, &got, &why, f);
+	if (r == 1 || helper == e->helper) {
+		free_secret(e->auth);
+		free_secret(e->token);
+		e->auth = e->token = NULL;
+	}
 	if (r == 0)
 		r = buf_addf(notes, f, "%s: %s\n", fail_show(shown,
 		    sizeof(shown), e->registry, 80), why.msg);
@@ -357,50 +404,97 @@ by_registry(const void *a, const void *b)
 	    ((const struct entry *)b)->registry);
 }
 
-static int
-write_entries(const struct entries *e, const struct registries *wanted,
-    struct buf *out, struct fail *f)
+int
+credentials_write(struct credentials *c, struct buf *out, struct fail *f)
 {
 	struct jout j = JOUT_INIT(out);
-	bool any = false;
+	struct entries *e = c->found;
 	size_t i;
 
 	jout_object(&j);
-	for (i = 0; i < e->n; i++) {
-		const struct entry *p = e->entry + i;
-
-		if ((p->token == NULL && p->auth == NULL) ||
-		    !registries_hold(wanted, p->registry))
-			continue;
-		if (!any) {
-			jout_key(&j, "auths");
-			jout_object(&j);
-			any = true;
-		}
-		jout_key(&j, p->registry);
+	if (e != NULL && e->n > 0) {
+		qsort(e->entry, e->n, sizeof(*e->entry), by_registry);
+		jout_key(&j, "auths");
 		jout_object(&j);
-		if (p->token != NULL)
-			jout_member(&j, "identitytoken", p->token);
-		else
-			jout_member(&j, "auth", p->auth);
+		for (i = 0; i < e->n; i++) {
+			const struct entry *p = e->entry + i;
+
+			jout_key(&j, p->registry);
+			jout_object(&j);
+			if (p->token != NULL)
+				jout_member(&j, "identitytoken", p->token);
+			else
+				jout_member(&j, "auth", p->auth);
+			jout_close(&j);
+		}
 		jout_close(&j);
 	}
-	if (any)
-		jout_close(&j);
 	jout_close(&j);
 	return jout_end(&j, f);
 }
 
-int
-dockercfg_filter(const struct buf *config, const char *path,
-    const struct registries *wanted, int timeout_ms, struct buf *out,
-    struct buf *notes, struct fail *f)
+void
+credentials_free(struct credentials *c)
 {
-	struct entries e = { NULL, 0, NULL };
-	struct span doc;
-	int r = -1;
+	if (c->found != NULL)
+		free_entries(c->found);
+	free(c->found);
+	c->found = NULL;
+}
+
+/* A store is asked for what the plan needs, entry or not, as Docker does. */
+static int
+add_wanted(struct entries *e, const struct registries *wanted, struct fail *f)
+{
+	size_t i, k;
+
+	for (i = 0; e->store != NULL && i < wanted->n; i++) {
+		const char *host = wanted->host[i];
+
+		for (k = 0; k < e->n; k++)
+			if (registries_same(e->entry[k].registry, host))
+				break;
+		if (k == e->n && entry_of(e, registries_same(host,
+		    "docker.io") ? "https://index.docker.io/v1/" : host,
+		    f) == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* Whether one of the first n has credentials of its host already. */
+static bool
+has_host(const struct entries *e, size_t n, const char *registry)
+{
 	size_t i;
 
+	for (i = 0; i < n; i++)
+		if (registries_same(e->entry[i].registry, registry))
+			return true;
+	return false;
+}
+
+int
+credentials_add(struct credentials *c, const struct buf *config,
+    const char *path, const struct registries *wanted, int timeout_ms,
+    struct buf *notes, struct fail *f)
+{
+	struct entries e = { NULL, 0, NULL }, *found;
+	struct span doc;
+	size_t i, before;
+	int r = -1;
+
+	if (c->found == NULL &&
+	    (c->found = calloc(1, sizeof(*c->found))) == NULL)
+		return no_memory(f);
+	found = c->found;
+	before = found->n;
+	/* An empty file is what Docker makes of no credentials, too. */
+	for (i = 0; i < config->len &&
+	    strchr(" \t\r\n", config->data[i]) != NULL; i++)
+		;
+	if (i == config->len)
+		return 0;
 	if (span_parse(&doc, config->data, config->len, f) == -1)
 		goto out;
 	if (!span_is_object(&doc)) {
@@ -408,21 +502,27 @@ dockercfg_filter(const struct buf *config, const char *path,
 		goto out;
 	}
 	if (read_auths(&e, &doc, f) == -1 || read_helpers(&e, &doc, f) == -1 ||
-	    read_store(&e, &doc, f) == -1)
+	    read_store(&e, &doc, f) == -1 || add_wanted(&e, wanted, f) == -1)
 		goto out;
 	for (i = 0; i < e.n; i++) {
-		struct entry *p = e.entry + i;
-		const char *helper = p->helper;
+		struct entry *p = e.entry + i, *copy;
+		const char *helper = p->helper == NULL ? e.store : p->helper;
 
-		if (helper == NULL && p->token == NULL && p->auth == NULL)
-			helper = e.store;
-		if (helper != NULL && registries_hold(wanted, p->registry) &&
+		if (!registries_hold(wanted, p->registry) ||
+		    has_host(found, before, p->registry))
+			continue;
+		if (helper != NULL && *helper != '\0' &&
 		    ask(p, helper, timeout_ms, notes, f) == -1)
 			goto out;
+		if (p->token == NULL && p->auth == NULL)
+			continue;
+		if ((copy = entry_of(found, p->registry, f)) == NULL)
+			goto out;
+		copy->token = p->token;
+		copy->auth = p->auth;
+		p->token = p->auth = NULL;
 	}
-	if (e.n > 0)
-		qsort(e.entry, e.n, sizeof(*e.entry), by_registry);
-	r = write_entries(&e, wanted, out, f);
+	r = 0;
 out:
 	free_entries(&e);
 	return r == -1 ? fail_in(f, path) : 0;

@@ -13,11 +13,16 @@
  * overwritten.  What a helper or store is asked for is only what is wanted.
  */
 
-/*
- * The file that counts: $DOCKER_CONFIG/config.json, else
- * ~/.docker/config.json; NULL if neither variable is set, or no memory.
- */
-char	*dockercfg_path(void);
+/* The files there may be, in the order in which they count. */
+enum dockercfg {
+	DOCKERCFG_AUTH_FILE,	/* REGISTRY_AUTH_FILE: podman's and buildah's */
+	DOCKERCFG_DOCKER,	/* in DOCKER_CONFIG, else ~/.docker */
+	DOCKERCFG_RUNTIME,	/* XDG_RUNTIME_DIR/containers/auth.json */
+	DOCKERCFGS
+};
+
+/* 1: *path is malloc'ed; 0: the variables for it are not set. */
+int	dockercfg_path(enum dockercfg, char **path, struct fail *);
 
 /*
  * Load it.  0: there is none; 1: it was read; -1: EX_NOINPUT if it may not be
@@ -25,14 +30,27 @@ char	*dockercfg_path(void);
  */
 int	dockercfg_load(struct buf *, const char *path, struct fail *);
 
+struct credentials {
+	struct entries	*found;
+};
+
+#define CREDENTIALS_INIT	{ NULL }
+
 /*
- * {"auths":{...}} with the entries of those registries, or {} if none is
- * left, compact and sorted.  All of the configuration must be right, also
- * what is not wanted: EX_DATAERR.  Each helper has timeout_ms.  notes gets a
+ * Take what a configuration has of those registries, and of hosts that had
+ * none before.  A helper of a registry's own counts, then the store, which is
+ * asked for each wanted registry, then what stands in the file.  All of the
+ * configuration must be right, also what is not wanted: EX_DATAERR, with name
+ * in front; an empty one is none.  Each helper has timeout_ms.  notes gets a
  * line for each helper that gave nothing.
  */
-int	dockercfg_filter(const struct buf *config, const char *path,
-	    const struct registries *, int timeout_ms, struct buf *out,
+int	credentials_add(struct credentials *, const struct buf *config,
+	    const char *name, const struct registries *, int timeout_ms,
 	    struct buf *notes, struct fail *);
+
+/* {"auths":{...}}, or {} if there are none, compact and sorted. */
+int	credentials_write(struct credentials *, struct buf *out,
+	    struct fail *);
+void	credentials_free(struct credentials *);
 
 #endif

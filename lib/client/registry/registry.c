@@ -129,23 +129,38 @@ registries_of_plan(struct registries *r, const struct span *plan,
 	return ret == -1 ? -1 : 0;
 }
 
-bool
-registries_hold(const struct registries *r, const char *key)
+/* The host that a key begins with. */
+static const char *
+host_of(const char *key, size_t *len)
 {
-	size_t len, i;
-
-	if (r->all)
-		return true;
 	if (strncasecmp(key, "https://", 8) == 0)
 		key += 8;
 	else if (strncasecmp(key, "http://", 7) == 0)
 		key += 7;
-	len = strcspn(key, "/");
+	*len = strcspn(key, "/");
+	return key;
+}
+
+bool
+registries_same(const char *a, const char *b)
+{
+	size_t n, m;
+
+	a = host_of(a, &n);
+	b = host_of(b, &m);
+	return (n == m && strncasecmp(a, b, n) == 0) ||
+	    (is_hub(a, n) && is_hub(b, m));
+}
+
+bool
+registries_hold(const struct registries *r, const char *key)
+{
+	size_t i;
+
+	if (r->all)
+		return true;
 	for (i = 0; i < r->n; i++)
-		if ((strlen(r->host[i]) == len &&
-		    strncasecmp(r->host[i], key, len) == 0) ||
-		    (is_hub(key, len) &&
-		    is_hub(r->host[i], strlen(r->host[i]))))
+		if (registries_same(r->host[i], key))
 			return true;
 	return false;
 }

@@ -32,6 +32,9 @@ void	registries_free(struct registries *);
  */
 bool	registries_hold(const struct registries *, const char *key);
 
+/* Whether two keys are of one host; all names of Docker Hub are. */
+bool	registries_same(const char *, const char *);
+
 /*
  * The host of an image reference, by Docker's rule: what stands before the
  * first slash if it has a dot, a colon or a capital in it or is "localhost",
