@@ -325,6 +325,73 @@ is 'one line' "$(wc -l <err)" 1
 ok 'nothing is left' test ! -e small
 is 'no scratch folder either' "$(find . -name '.tl-snapshot*')" ''
 
+# As many inodes as there are files; a folder of many names has an index.
+mkdir -p crowd/d crowd/sub
+(cd crowd/d && seq -f 'name-of-a-file-%05g' 9000 | xargs touch -d @1000)
+(cd crowd/d && mkdir dir && ln name-of-a-file-00001 ../sub/twin &&
+    ln name-of-a-file-00002 other && ln -s x link)
+try 'many files' tl-snapshot pack crowd 67108864 crowd.snap
+exits 0
+ok 'is sound' tl-snapshot check crowd.snap
+tl-snapshot raw crowd.snap crowd.raw
+indexed () { # IMAGE FOLDER
+	debugfs -R "htree $2" "$1" 2>&1 | grep -m 1 -o -e 'Indirect levels: .' \
+	    -e 'Not a hash-indexed'
+}
+is 'a folder of many names has an index' "$(indexed crowd.raw /d)" \
+    'Indirect levels: 0'
+is 'one of few has none' "$(indexed crowd.raw /sub)" 'Not a hash-indexed'
+[ "$root" -ne 0 ] || {
+	mkdir crowd.out
+	tl-snapshot unpack crowd.snap crowd.out
+	same 'all are there' crowd crowd.out
+}
+tl-snapshot pack crowd 67108864 crowd.2
+ok 'each time the same' cmp crowd.snap crowd.2
+tl-snapshot pack --parent crowd.snap crowd 67108864 crowd.2
+is 'the same tree changes nothing in it' \
+    "$([ "$(stat -c %s crowd.2)" -le 458752 ] && echo yes)" yes
+rm crowd/d/name-of-a-file-000* crowd/d/link
+mkdir crowd/d/link
+touch crowd/d/new
+tl-snapshot pack --parent crowd.snap crowd 67108864 crowd.2
+ok 'changed it is sound' tl-snapshot check --parent crowd.snap crowd.2
+[ "$root" -ne 0 ] || {
+	mkdir crowd.out.2
+	tl-snapshot unpack --parent crowd.snap crowd.2 crowd.out.2
+	same 'and right' crowd crowd.out.2
+}
+find crowd/d -name '*[1-9]' -delete
+find crowd/d -name 'name*00*' -delete
+find crowd/d -name 'name*[2-9]*' -delete
+tl-snapshot pack --parent crowd.snap crowd 67108864 crowd.2
+ok 'few names are left' tl-snapshot check --parent crowd.snap crowd.2
+tl-snapshot raw --parent crowd.snap crowd.2 crowd.raw
+is 'and no index' "$(indexed crowd.raw /d)" 'Not a hash-indexed'
+rm -r crowd/d
+tl-snapshot pack --parent crowd.snap crowd 67108864 crowd.2
+ok 'the whole folder is gone' tl-snapshot check --parent crowd.snap crowd.2
+mkdir crowd/d
+(cd crowd/d && seq -f '%05g' 30000 | xargs touch)
+try 'more files than can be' tl-snapshot pack crowd 67108864 x
+exits 73
+says 'no inodes left: 30004 files and folders for a disk of 64 MiB, which has'
+is 'one line' "$(wc -l <err)" 1
+(cd crowd/d && seq -f '%0200g' 10500 | xargs touch)
+tl-snapshot pack crowd "$G" crowd.snap
+ok 'an index of two levels' tl-snapshot check crowd.snap
+tl-snapshot raw crowd.snap crowd.raw
+is 'has two' "$(indexed crowd.raw /d)" 'Indirect levels: 1'
+rm -r crowd/d
+mkdir crowd/d crowd/e
+for d in d e; do
+	(cd crowd/$d && seq 17000 | xargs touch)
+done
+try 'more files than a disk of this size has inodes by itself' \
+    tl-snapshot pack crowd "$((G / 2))" crowd.snap
+exits 0
+rm -r crowd*
+
 # Hostile snapshots.
 echo secret >secret
 qemu-img create -q -f qcow2 -b "$PWD/secret" -F raw evil "$G"

@@ -30,8 +30,8 @@ int		 ext4_close(struct ext4 *, struct fail *);
  * With root_owned all belongs to 0:0, whoever owns it on disk.
  *
  * The walk stays in one file system (a mount point below dir is taken as an
- * empty folder) and never follows a link.  No space left: EX_CANTCREAT, with
- * the sizes.
+ * empty folder) and never follows a link.  No space or inodes left:
+ * EX_CANTCREAT, with how many there are.
  */
 int	ext4_sync(struct ext4 *, const char *dir, bool root_owned, struct fail *);
 

@@ -6,6 +6,7 @@
  *
  *	ext4_read.c	the tree as an archive, the bytes of one file
  *	ext4_sync.c	the tree of the image made equal to another
+ *	ext4_dir.c	a folder written at once, with an index
  *	ext4_put.c	what stands in one inode: bytes, attributes, fields
  *	ext4_open.c	opening, closing, and what both directions need: the
  *			names in a folder, where a file's blocks are, links
@@ -66,6 +67,24 @@ void	ext4_names_add(struct ext4_names *, const char *, size_t len,
 void	ext4_names_sort(struct ext4_names *);
 struct ext4_name *ext4_names_find(const struct ext4_names *, const char *);
 void	ext4_names_free(struct ext4_names *);
+
+/*
+ * A folder of many names, or one that has an index, is written whole: name by
+ * name libext2fs looks through all that are there, and leaves no index.
+ */
+#define EXT4_DIR_BULK	300		/* names: four blocks or so */
+
+struct ext4_entry {
+	const char	*name;
+	ext2_ino_t	 ino;
+	mode_t		 mode;		/* its type */
+};
+
+/* Whether a folder that is to have so many names is one of these. */
+bool	ext4_dir_bulk(struct ext4 *, ext2_ino_t, size_t names);
+/* All names it has from now on, but "." and "..". */
+int	ext4_dir_write(struct ext4 *, ext2_ino_t, const struct ext4_entry *,
+	    size_t n, const char *name, struct fail *);
 
 /* Fill e->runs; unwritten extents read as zeros and are left out. */
 errcode_t	 ext4_runs_read(struct ext4 *, ext2_ino_t,

@@ -13,13 +13,16 @@
 int
 ext4_failed(struct ext4 *e, errcode_t code, const char *name, struct fail *f)
 {
-	if (code == EXT2_ET_BLOCK_ALLOC_FAIL ||
-	    code == EXT2_ET_INODE_ALLOC_FAIL || code == ENOSPC ||
+	if (code == EXT2_ET_INODE_ALLOC_FAIL)
+		return fail_set(f, EX_CANTCREAT, "no inodes left in the image: "
+		    "it has %u, one for each file or folder, and %.200s is "
+		    "one too many", e->fs->super->s_inodes_count, name);
+	if (code == EXT2_ET_BLOCK_ALLOC_FAIL || code == ENOSPC ||
 	    code == EXT2_ET_DIR_NO_SPACE)
 		return fail_set(f, EX_CANTCREAT, "no space left in the image: "
-		    "it has %llu MiB and %u inodes, and %.200s does not fit",
+		    "it has %llu MiB, and %.200s does not fit",
 		    (unsigned long long)(ext2fs_blocks_count(e->fs->super) *
-		    e->bs >> 20), e->fs->super->s_inodes_count, name);
+		    e->bs >> 20), name);
 	return fail_set(f, code == ENOMEM ? EX_OSERR : EX_IOERR,
 	    "%s: %.200s: %s", e->path, name, error_message(code));
 }

@@ -84,9 +84,10 @@ drop_inode(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode,
 	return ext2fs_write_inode(e->fs, ino, inode);
 }
 
+/* Listed: the folder has the name, and is to lose it. */
 static int
 remove_name(struct ext4 *e, ext2_ino_t dir, const char *name, ext2_ino_t ino,
-    struct fail *f)
+    bool listed, struct fail *f)
 {
 	struct ext4_names l = { 0 };
 	struct ext2_inode inode, parent;
@@ -102,13 +103,14 @@ remove_name(struct ext4 *e, ext2_ino_t dir, const char *name, ext2_ino_t ino,
 		if (ext4_names_read(e, ino, &l, f) == -1)
 			goto out;
 		for (i = 0; i < l.n; i++)
+			/* The folder goes, so its names need not. */
 			if (remove_name(e, ino, l.v[i].name, l.v[i].ino,
-			    f) == -1)
+			    false, f) == -1)
 				goto out;
 		if ((code = ext2fs_read_inode(e->fs, ino, &inode)) != 0)
 			goto bad;
 	}
-	if ((code = ext2fs_unlink(e->fs, dir, name, ino, 0)) != 0)
+	if (listed && (code = ext2fs_unlink(e->fs, dir, name, ino, 0)) != 0)
 		goto bad;
 	if (is_dir) {
 		if ((code = ext2fs_read_inode(e->fs, dir, &parent)) != 0)
@@ -161,7 +163,10 @@ encode_device(struct ext2_inode *in, dev_t dev)
 		in->i_block[1] = (lo & 0xff) | hi << 8 | (lo & ~0xffU) << 12;
 }
 
-/* A new folder, link, file or device, empty, with one name. */
+/*
+ * A new folder, link, file or device, empty, with one name; without a name it
+ * is for the caller to list.
+ */
 static errcode_t
 make(struct ext4 *e, ext2_ino_t dir, const char *name, const struct stat *st,
     const char *target, ext2_ino_t *ino)
@@ -188,7 +193,8 @@ make(struct ext4 *e, ext2_ino_t dir, const char *name, const struct stat *st,
 			code = ext2fs_symlink(e->fs, dir, *ino, name, target);
 		return code;
 	}
-	if ((code = link_name(e, dir, name, *ino, st->st_mode)) != 0)
+	if (name != NULL &&
+	    (code = link_name(e, dir, name, *ino, st->st_mode)) != 0)
 		return code;
 	ext2fs_inode_alloc_stats2(e->fs, *ino, 1, 0);
 	inode.i_mode = (__u16)st->st_mode;
@@ -315,8 +321,8 @@ own(const struct sync *s, struct stat *st)
  * name of a file already done.
  */
 static int
-settle(struct sync *s, ext2_ino_t dir, const struct ext4_name *old,
-    const char *base, const struct stat *st, const char *target,
+settle(struct sync *s, ext2_ino_t dir, bool bulk,
+    const struct ext4_name *old, const char *base, const struct stat *st, const char *target,
     const char *path, ext2_ino_t *ino, struct fail *f)
 {
 	struct ext4 *e = s->e;
@@ -331,10 +337,10 @@ settle(struct sync *s, ext2_ino_t dir, const struct ext4_name *old,
 		if (old != NULL && old->ino == t->to)
 			return 0;
 		if (old != NULL &&
-		    remove_name(e, dir, base, old->ino, f) == -1)
+		    remove_name(e, dir, base, old->ino, !bulk, f) == -1)
 			return -1;
-		if ((code = link_name(e, dir, base, t->to,
-		    st->st_mode)) != 0 || (code = ext2fs_read_inode(e->fs,
+		if ((!bulk && (code = link_name(e, dir, base, t->to,
+		    st->st_mode)) != 0) || (code = ext2fs_read_inode(e->fs,
 		    t->to, &inode)) != 0)
 			return ext4_failed(e, code, path, f);
 		inode.i_links_count++;
@@ -349,11 +355,13 @@ settle(struct sync *s, ext2_ino_t dir, const struct ext4_name *old,
 		if (keep == -1)
 			return -1;
 		*ino = old->ino;
-		if (keep == 0 && remove_name(e, dir, base, old->ino, f) == -1)
+		if (keep == 0 &&
+		    remove_name(e, dir, base, old->ino, !bulk, f) == -1)
 			return -1;
 	}
 	if (keep == 0) {
-		if ((code = make(e, dir, base, st, target, ino)) != 0)
+		if ((code = make(e, dir, bulk ? NULL : base, st, target,
+		    ino)) != 0)
 			return ext4_failed(e, code, path, f);
 		if (!S_ISDIR(st->st_mode) && claim(s, *ino, f) == -1)
 			return -1;
@@ -363,11 +371,13 @@ settle(struct sync *s, ext2_ino_t dir, const struct ext4_name *old,
 	return keep == 1 ? 1 : 2;
 }
 
+/* entry: what the folder is to list, with the inode 0 for nothing. */
 static int
-sync_entry(struct sync *s, int at, ext2_ino_t dir, const char *base,
-    const struct ext4_name *old, const char *path, unsigned depth,
-    struct fail *f)
+sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
+    struct ext4_entry *entry, const struct ext4_name *old, const char *path,
+    unsigned depth, struct fail *f)
 {
+	const char *base = entry->name;
 	struct ext4 *e = s->e;
 	char target[PATH_MAX] = "", self[64 + NAME_MAX];
 	struct stat st;
@@ -381,7 +391,7 @@ sync_entry(struct sync *s, int at, ext2_ino_t dir, const char *base,
 	if (S_ISSOCK(st.st_mode)) {
 		if (old == NULL)
 			return 0;
-		return remove_name(e, dir, base, old->ino, f);
+		return remove_name(e, dir, base, old->ino, !bulk, f);
 	}
 	if (S_ISLNK(st.st_mode)) {
 		n = readlinkat(at, base, target, sizeof(target) - 1);
@@ -397,7 +407,9 @@ sync_entry(struct sync *s, int at, ext2_ino_t dir, const char *base,
 		}
 	}
 	own(s, &st);
-	r = settle(s, dir, old, base, &st, target, path, &ino, f);
+	r = settle(s, dir, bulk, old, base, &st, target, path, &ino, f);
+	entry->ino = ino;
+	entry->mode = st.st_mode;
 	if (r < 1)
 		goto out;
 	fresh = r == 2;
@@ -419,15 +431,45 @@ out:
 	return r;
 }
 
+/*
+ * The list of a folder in bulk, if it is another one than it was.  lost+found
+ * of the root is none of the tree's, but stays.
+ */
+static int
+list(struct ext4 *e, ext2_ino_t ino, struct ext4_entry *v, size_t n,
+    const struct ext4_names *was, const char *path, unsigned depth,
+    struct fail *f)
+{
+	const struct ext4_name *lost = depth != 0 ? NULL :
+	    ext4_names_find(was, "lost+found"), *old;
+	size_t i, k, kept = 0;
+
+	for (i = k = 0; i < n; i++) {
+		if (v[i].ino == 0)
+			continue;
+		old = ext4_names_find(was, v[i].name);
+		kept += old != NULL && old->ino == v[i].ino;
+		v[k++] = v[i];
+	}
+	if (lost != NULL) {
+		v[k++] = (struct ext4_entry){ lost->name, lost->ino, S_IFDIR };
+		kept++;
+	}
+	if (kept == k && k == was->n)
+		return 0;
+	return ext4_dir_write(e, ino, v, k, path, f);
+}
+
 static int
 sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
     unsigned depth, struct fail *f)
 {
 	struct ext4 *e = s->e;
 	struct ext4_names tree = { 0 }, image = { 0 };
-	struct ext4_name *old;
+	struct ext4_entry *v = NULL;
 	char *sub = NULL;
 	int r = -1;
+	bool bulk;
 	size_t i;
 
 	if (depth > EXT4_DEPTH_MAX)
@@ -436,6 +478,11 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 	if (tree_names(fd, path, &tree, f) == -1 ||
 	    ext4_names_read(e, ino, &image, f) == -1)
 		goto out;
+	bulk = ext4_dir_bulk(e, ino, tree.n > image.n ? tree.n : image.n);
+	if ((v = calloc(tree.n + 1, sizeof(*v))) == NULL) {
+		fail_set(f, EX_OSERR, "out of memory");
+		goto out;
+	}
 	/* What goes makes room for what comes. */
 	for (i = 0; i < image.n; i++) {
 		if (ext4_names_find(&tree, image.v[i].name) != NULL ||
@@ -443,7 +490,7 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 		    "lost+found") == 0))
 			continue;
 		if (remove_name(e, ino, image.v[i].name, image.v[i].ino,
-		    f) == -1)
+		    !bulk, f) == -1)
 			goto out;
 	}
 	for (i = 0; i < tree.n; i++) {
@@ -455,13 +502,15 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 			fail_set(f, EX_OSERR, "out of memory");
 			goto out;
 		}
-		old = ext4_names_find(&image, tree.v[i].name);
-		if (sync_entry(s, fd, ino, tree.v[i].name, old, sub, depth,
+		v[i].name = tree.v[i].name;
+		if (sync_entry(s, fd, ino, bulk, &v[i],
+		    ext4_names_find(&image, tree.v[i].name), sub, depth,
 		    f) == -1)
 			goto out;
 	}
-	r = 0;
+	r = bulk ? list(e, ino, v, tree.n, &image, path, depth, f) : 0;
 out:
+	free(v);
 	free(sub);
 	ext4_names_free(&tree);
 	ext4_names_free(&image);
