@@ -26,6 +26,8 @@ is 'and so are its files' "$(cat open)" ''
 try 'status' tl-region status
 exits 0
 is 'four daemons' "$(grep -c ' up pid ' out)" 4
+is 'their ports are for root alone' "$(sed -n 's/.*127.0.0.1:\([0-9]*\).*/\1/p' out |
+    awk '$1 > 0 && $1 < 1024' | wc -l)" 3
 try 'env' tl-region env
 exits 0
 holds 'export TENSORLAKE_API_URL=http://127.0.0.1:'

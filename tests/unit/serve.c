@@ -609,6 +609,14 @@ main(void)
 		UNIT_CHECK(serve_start(&o, &f) == NULL && f.status == EX_USAGE,
 		    "address '%s' refused", bad[i]);
 	}
+	if (geteuid() == 0) {
+		o.listen = "127.0.0.1:reserved";
+		s = serve_start(&o, &f);
+		UNIT_CHECK(s != NULL && atoi(strrchr(serve_url(s), ':') +
+		    1) < 1024, "a port of root's");
+		if (s != NULL)
+			serve_stop(s);
+	}
 	o.listen = "127.0.0.1:0";
 	s = serve_start(&o, &f);
 	UNIT_CHECK(s != NULL, "listens");

@@ -51,8 +51,8 @@ struct serve_ops {
  * At most 1,024 connections at once; of these, another user of this machine
  * may hold 256, and the 65,536 users of a sandbox 64 together.
  *
- * Listen on "HOST:PORT" (port 0: any free one; HOST must be a loopback address
- * unless any_host) or "unix:/PATH" (mode 0600; a stale socket there is
+ * Listen on "HOST:PORT" (port 0: any free one; "reserved": one that root alone
+ * may take; HOST must be a loopback address unless any_host) or "unix:/PATH" (mode 0600; a stale socket there is
  * replaced, a live one is not).  A busy address is EX_UNAVAILABLE.
  */
 struct serve_options {

@@ -1,3 +1,4 @@
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -98,6 +99,48 @@ bound(const struct sockaddr *sa, socklen_t sa_len,
 	return -1;
 }
 
+/*
+ * A free port that root alone may take, so that nobody else can wait for it to
+ * become free and be taken for us then; none that a service is known by, and of
+ * a range in which the Fetch standard blocks none ("bad ports").
+ */
+#define RESERVED_FIRST	641
+#define RESERVED	348
+
+static int
+reserved(const struct sockaddr *sa, socklen_t sa_len,
+    struct sockaddr_storage *ss, socklen_t *len)
+{
+	struct sockaddr_storage at = { .ss_family = AF_UNSPEC };
+	in_port_t port;
+	unsigned from = 0, i;
+	int fd;
+
+	memcpy(&at, sa, sa_len);
+	if (getrandom(&from, sizeof(from), GRND_NONBLOCK) == -1)
+		from = (unsigned)getpid();
+	for (i = 0; i < RESERVED; i++) {
+		port = htons((uint16_t)(RESERVED_FIRST +
+		    (from + i) % RESERVED));
+		if (getservbyport(port, "tcp") != NULL)
+			continue;
+		if (sa->sa_family == AF_INET)
+			((struct sockaddr_in *)(void *)&at)->sin_port = port;
+		else
+			((struct sockaddr_in6 *)(void *)&at)->sin6_port = port;
+		fd = bound((struct sockaddr *)&at, sa_len, ss, len);
+		/* Two that are only bound may share one. */
+		if (fd != -1 && listen(fd, SOMAXCONN) == 0)
+			return fd;
+		if (fd != -1)
+			close(fd);
+		else if (errno != EADDRINUSE)
+			return -1;
+	}
+	errno = EADDRINUSE;
+	return -1;
+}
+
 static int
 listen_tcp(struct serve *s, const struct serve_options *o, struct fail *f)
 {
@@ -111,6 +154,7 @@ listen_tcp(struct serve *s, const struct serve_options *o, struct fail *f)
 	socklen_t len = 0;
 	size_t n;
 	int fd = -1, first;
+	bool is_reserved;
 
 	if (colon == NULL || colon == at)
 		goto malformed;
@@ -119,27 +163,31 @@ listen_tcp(struct serve *s, const struct serve_options *o, struct fail *f)
 		at++;
 		n -= 2;
 	}
-	if (n == 0 || n >= sizeof(host) || colon[1] == '\0' ||
-	    strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
-	    strlen(colon + 1) > 5 || atoi(colon + 1) > 65535)
+	is_reserved = strcmp(colon + 1, "reserved") == 0;
+	if (n == 0 || n >= sizeof(host) || colon[1] == '\0')
+		goto malformed;
+	if (!is_reserved && (strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	    strlen(colon + 1) > 5 || atoi(colon + 1) > 65535))
 		goto malformed;
 	memcpy(host, at, n);
 	host[n] = '\0';
 	if (strcmp(host, "localhost") == 0)
 		strcpy(host, "127.0.0.1");
-	if (getaddrinfo(host, colon + 1, &hints, &ai) != 0)
+	if (getaddrinfo(host, is_reserved ? "0" : colon + 1, &hints,
+	    &ai) != 0)
 		goto malformed;
 	if (!o->any_host && !is_loopback(ai->ai_addr)) {
 		freeaddrinfo(ai);
 		return fail_set(f, EX_USAGE, "%.200s: not a loopback address",
 		    o->listen);
 	}
-	fd = bound(ai->ai_addr, ai->ai_addrlen, &ss, &len);
+	fd = is_reserved ? reserved(ai->ai_addr, ai->ai_addrlen, &ss, &len) :
+	    bound(ai->ai_addr, ai->ai_addrlen, &ss, &len);
 	/*
 	 * Linux lets go of a port that it chose when the socket stops to
 	 * listen, as it does for a fault; not so of one that it was told.
 	 */
-	if (fd != -1 && o->faults != NULL) {
+	if (fd != -1 && o->faults != NULL && !is_reserved) {
 		first = fd;
 		fd = bound((struct sockaddr *)&ss, len, &ss, &len);
 		close(first);
