@@ -36,6 +36,20 @@ static const char usage[] =
 "  -h, --help  -V, --version  -v, --verbose\n"
 "tl-sandboxd runs it, with a socket as descriptor 3.\n";
 
+/* mke2fs lies where a user's PATH may not lead to. */
+static void
+extend_path(void)
+{
+	const char *path = getenv("PATH");
+	char *more;
+
+	if (asprintf(&more, "%s:/usr/sbin:/sbin", path == NULL ||
+	    *path == '\0' ? "/usr/bin:/bin" : path) == -1 ||
+	    setenv("PATH", more, 1) == -1)
+		errx(EX_OSERR, "out of memory");
+	free(more);
+}
+
 static void
 join(const char *cgroup)
 {
@@ -182,6 +196,7 @@ main(int argc, char *argv[])
 		}
 	argc -= optind;
 	argv += optind;
+	extend_path();
 	if (checking && argc == 0)
 		check(r.base);
 	if (argc != 1)

@@ -41,6 +41,16 @@ try 'tl-runtime by hand' tl-runtime folder
 exits 64
 says 'descriptor 3'
 
+try 'a PATH without mke2fs' env PATH=/usr/bin:/bin "$TL_BIN/tl-runtime" --check
+exits 0
+mkdir elsewhere
+# shellcheck disable=SC2016
+try 'in a chroot' unshare -m sh -c 'mount --rbind / elsewhere &&
+    exec chroot elsewhere "$TL_BIN/tl-runtime" --check'
+exits 71
+says 'the kernel refuses them in a chroot'
+rmdir elsewhere
+
 # The dataplane: says what it was sent.
 cat >dataplane.py <<'END'
 import http.server, json, socketserver
@@ -329,8 +339,8 @@ is 'put to a FIFO' "$code" 400
 # The sandbox's own memory, under its limit.
 proxy 'files?path=/dev/shm/x' -T blob
 is 'put into memory' "$code" 204
-run sandbox 'cmp /dev/shm/x /dev/stdin </dev/null; wc -c </dev/shm/x; rm /dev/shm/x'
-is 'put into memory: it is there' "$(tail -n 1 lines)" 300000
+run sandbox 'wc -c </dev/shm/x; rm /dev/shm/x'
+is 'put into memory: it is there' "$(cat lines)" 300000
 # What a process there mounts for itself is not what others see.
 start root 'unshare -m sh -c "mount -t tmpfs t /srv; echo x >/srv/only; sleep 60"'
 proxy 'files?path=/srv/only'
@@ -350,6 +360,28 @@ for how in '' '-T blob'; do
 	is "a leased file ${how:-get}" "$code $(json .code)" '409 IN_USE'
 done
 proxy "processes/$pid" -X DELETE
+
+# What it uses up is its own.
+instances () {
+	/usr/bin/python3 -c 'import ctypes
+n, libc = 0, ctypes.CDLL(None)
+while libc.inotify_init() >= 0: n += 1
+print(n)'
+}
+before=$(instances)
+for who in root sandbox; do
+	start $who 'exec python3 -c "
+import ctypes, signal
+libc = ctypes.CDLL(None)
+while libc.inotify_init() >= 0: pass
+open(\"/tmp/used-by-'$who'\", \"w\").close()
+signal.pause()"'
+done
+run root 'until [ -e /tmp/used-by-root ] && [ -e /tmp/used-by-sandbox ]; do
+    sleep 0.05; done'
+ok 'all that it may have of inotify is not of ours' \
+    test "$(instances)" -gt $((before / 2 - 1))
+run root 'pkill -f inotify_init'
 
 # What it keeps out of.
 run sandbox "ls $T; cat /etc/shadow; cat $T/dp.sock; ls /home; id -un

@@ -60,6 +60,13 @@ find(void)
 	cgroup_find(&h, text);
 	UNIT_CHECK(!h.v2 && strcmp(h.memory, "/c/memory") == 0,
 	    "v2 without memory");
+	snprintf(text, sizeof(text), "%s"
+	    "50 1 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+	    "51 1 0:32 / /chroot/sys/fs/cgroup/m rw - cgroup cgroup rw,memory\n"
+	    "52 1 0:36 / /chroot/pids rw - cgroup cgroup rw,pids\n", v1);
+	cgroup_find(&h, text);
+	UNIT_CHECK(strcmp(h.memory, "/sys/fs/cgroup/memory") == 0 &&
+	    strcmp(h.pids, "/c/pids") == 0, "the machine's own, not a chroot's");
 	cgroup_find(&h, "");
 	UNIT_CHECK(!h.v2 && h.memory[0] == '\0', "nothing");
 	cgroup_find(&h, "x\n- - -\n\n1 2 3 4\n");

@@ -68,10 +68,22 @@ among(const char *list, const char *separators, const char *word)
 	return false;
 }
 
+/*
+ * A mount that is used: the first, but rather one where the machine has its
+ * own; others are of chroots and containers, and go when these do.
+ */
+static bool
+better(const char *point, const char *than)
+{
+	return than[0] == '\0' || (strncmp(than, "/sys/fs/cgroup", 14) != 0 &&
+	    strncmp(point, "/sys/fs/cgroup", 14) == 0);
+}
+
 void
 cgroup_find(struct cgroup_host *h, const char *mountinfo)
 {
 	char point[CGROUP_PATH], type[32], options[256], list[512];
+	char v2[CGROUP_PATH] = "";
 	const char *line, *dash;
 	int len;
 
@@ -89,19 +101,23 @@ cgroup_find(struct cgroup_host *h, const char *mountinfo)
 			    sizeof(list)) == -1 ||
 			    !among(list, " \n", "memory"))
 				continue;
-			memset(h, 0, sizeof(*h));
-			h->v2 = true;
-			snprintf(h->memory, sizeof(h->memory), "%s", point);
-			return;
+			if (better(point, v2))
+				snprintf(v2, sizeof(v2), "%s", point);
+			continue;
 		}
 		if (strcmp(type, "cgroup") != 0)
 			continue;
-		if (among(options, ",", "memory"))
+		if (among(options, ",", "memory") && better(point, h->memory))
 			snprintf(h->memory, sizeof(h->memory), "%s", point);
-		if (among(options, ",", "cpu"))
+		if (among(options, ",", "cpu") && better(point, h->cpu))
 			snprintf(h->cpu, sizeof(h->cpu), "%s", point);
-		if (among(options, ",", "pids"))
+		if (among(options, ",", "pids") && better(point, h->pids))
 			snprintf(h->pids, sizeof(h->pids), "%s", point);
+	}
+	if (v2[0] != '\0') {
+		memset(h, 0, sizeof(*h));
+		h->v2 = true;
+		snprintf(h->memory, sizeof(h->memory), "%s", v2);
 	}
 }
 

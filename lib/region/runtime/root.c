@@ -3,11 +3,14 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <linux/capability.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -195,11 +198,46 @@ write_map(pid_t pid, const char *which, uint32_t base, struct fail *f)
 	return 0;
 }
 
+/*
+ * As the id that is its root: what is used in the namespace, of inotify
+ * instances and namespaces say, counts for its owner, too, and root's own
+ * would be used up.  A kernel may want a capability for it, which changing the
+ * id puts aside.  0 or an errno value.
+ */
+static int
+own_userns(uint32_t base)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct caps[2];
+
+	if (seteuid(base) == -1 || syscall(SYS_capget, &head, caps) == -1)
+		return errno;
+	caps[0].effective = caps[0].permitted;
+	caps[1].effective = caps[1].permitted;
+	if (syscall(SYS_capset, &head, caps) == -1 ||
+	    unshare(CLONE_NEWUSER) == -1)
+		return errno;
+	return 0;
+}
+
+static int
+no_userns(int error, struct fail *f)
+{
+	if (error == EPERM)
+		return fail_set(f, EX_OSERR, "no user namespace to be had: the "
+		    "kernel refuses them in a chroot; enter it by pivot_root, "
+		    "or as a container");
+	return fail_set(f, EX_OSERR, "no user namespace to be had: %s; see "
+	    "user.max_user_namespaces in sysctl(8)", strerror(error));
+}
+
 int
 root_userns(uint32_t base, struct fail *f)
 {
-	int ask[2], fd = -1;
-	char path[64], c;
+	int ask[2], fd = -1, error = 0;
+	char path[64];
 	pid_t pid;
 
 	if (pipe2(ask, O_CLOEXEC) == -1)
@@ -212,15 +250,16 @@ root_userns(uint32_t base, struct fail *f)
 	}
 	if (pid == 0) {
 		close(ask[0]);
-		c = unshare(CLONE_NEWUSER) == 0 ? '+' : '-';
-		if (write(ask[1], &c, 1) == 1)
+		error = own_userns(base);
+		if (write(ask[1], &error, sizeof(error)) == sizeof(error))
 			pause();
 		_exit(1);
 	}
 	close(ask[1]);
-	if (read(ask[0], &c, 1) != 1 || c != '+')
-		fail_set(f, EX_OSERR, "no user namespace to be had; see "
-		    "user.max_user_namespaces in sysctl(8)");
+	if (read(ask[0], &error, sizeof(error)) != sizeof(error))
+		error = EAGAIN;
+	if (error != 0)
+		no_userns(error, f);
 	else if (write_map(pid, "uid_map", base, f) == 0 &&
 	    write_map(pid, "gid_map", base, f) == 0) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
