@@ -533,7 +533,7 @@ read_
 scripted ''
 rm -rf "$state"
 unread --work log.d -- sh -c ': >up; seq 1 250000 >&2'
-ended 'unread, to the end' 0 6
+ended 'unread, to the end' 0 10
 read_
 is 'unread, to the end: the log has it all' \
     "$(cut -d' ' -f2 log.d/log | grep -v : | cksum)" "$(seq 1 250000 | cksum)"

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/hex.h"
 
+#define LAST_MS		500	/* for a command that seems to be at its end */
 #define END_MS		7000	/* for the command, once it is told to end */
 #define LEFT_MS		2000	/* for what an ended one has left running */
 #define COMPLETE_MS	4000	/* for the answer that registers */
@@ -59,13 +60,17 @@ static int
 run_command(struct run *r)
 {
 	int pieces = 1000;
+	int64_t end;
 
 	while (!r->command.ended && r->sig == 0 && !r->late && !r->lost) {
 		run_await(r, TICK_MS);
 		r->late = r->deadline_ms != 0 && clock_ms() >= r->deadline_ms;
 		r->lost = folder_lost(r);
 	}
-	/* It was done, and may have removed its folder itself. */
+	/* It may have removed its folder itself, as the last it did. */
+	end = clock_ms() + LAST_MS;
+	while (r->lost && !r->command.ended && r->sig == 0 && clock_ms() < end)
+		run_await(r, end - clock_ms());
 	if (r->command.ended && command_status(&r->command) == 0)
 		r->late = r->lost = false;
 	/* What it has left running in its group was to go with it. */
