@@ -48,6 +48,13 @@ try 'a folder let back in' tl-context c
 is 'comes with its parents' "$(tar -tzf out | paste -sd' ')" \
     'src/ src/gen/ src/gen/x.c'
 
+echo k >c/src/.env
+ignore '**/.env\n!src\nnode_modules\ndocs\nREADME.md\nDockerfile' \
+    '.dockerignore src/ src/gen/ src/gen/x.c src/main.c src/main.o'
+ignore 'src/*\n!src\nnode_modules\ndocs\n*.md\nDockerfile' \
+    '.dockerignore src/'
+rm c/src/.env
+
 # The list is the archive's, name by name.
 printf '%b' 'docs\n!docs/b.txt\n**/left/*\n' >c/.dockerignore
 try 'listed' tl-context --list c

@@ -165,7 +165,33 @@ static const struct {
 	{ "*\n!/src/", "src/x", 0 },
 	{ "*\n!!a", "!a", 0 },
 	{ "*\n!.", "a", 1 },
-	{ "", "a", 0 }
+	{ "", "a", 0 },
+	/* A folder's exception brings back what kept the folder out, only. */
+	{ "**/.env\n!src", "src/.env", 1 },
+	{ "**/.env\n!src", "src/a", 0 },
+	{ "**/.env\n!src\n!**/.env", "src/.env", 0 },
+	{ "**/.env\n!src/.env", "src/.env", 0 },
+	{ "*\n!src\n**/.env", "src/.env", 1 },
+	{ "*\n**/.env\n!src", "src/.env", 0 },
+	{ "**/.env\n*\n!src", "src/.env", 0 },
+	{ "src/*\n!src", "src/a", 1 },
+	{ "src/*\n!src", "src/a/b", 1 },
+	{ "src/*\n!src", "src", 0 },
+	{ "src/*\n!src/*.c", "src/a.c", 0 },
+	{ "src/**\n!src", "src/a/b", 1 },
+	{ "src/**\n!src/**", "src/a/b", 0 },
+	{ "src\n!src", "src/a", 0 },
+	{ "src\nsrc/a\n!src", "src/a", 0 },
+	{ "src/a\nsrc\n!src", "src/a", 0 },
+	{ "a/b\n!a", "a/b/c", 1 },
+	{ "a/b\n!a/b", "a/b/c", 0 },
+	{ "*/x\n!a\n!a/x/y", "a/x/y", 0 },
+	{ "*/x\n!a\n!a/x/y", "a/x/z", 1 },
+	{ "a\n!a/b\na", "a/b/c", 1 },
+	{ "!a\na/b", "a/b", 1 },
+	{ "!a\n*\n!a", "a/b", 0 },
+	/* Where its client opens nothing of what it has walked to. */
+	{ "docs\n!docs/a\ndocs", "docs/a/b", 1 }
 };
 
 /* Whether something below a folder that stays out can come back. */
@@ -188,7 +214,9 @@ static const struct {
 	{ "a\n!a/b\na", "a", 0 },
 	{ "a\n!a/**", "a", 1 },
 	{ "*\n!a?c/x", "abc", 1 },
-	{ "*\n!a?c/x", "abd", 0 }
+	{ "*\n!a?c/x", "abd", 0 },
+	{ "**/x\n!a\n!a/x/y", "a/x", 1 },
+	{ "**/x\n!a/x/y\n!a", "a/x", 1 }
 };
 
 static const struct {

@@ -52,9 +52,16 @@ struct ignore {
 	size_t		 words;
 };
 
+/*
+ * Docker's client asks twice: on its walk, where a pattern that would change
+ * nothing for a folder is not asked, and so says nothing of what is below it;
+ * and when it opens a file, where each pattern may match a folder above.  What
+ * either keeps out is not sent.
+ */
 struct ignore_pos {
-	size_t	 deciding;	/* 1 + the pattern that decided, 0: none */
+	size_t	 deciding;	/* one before it cannot bring back */
 	bool	*matched;	/* by pattern: the path or a folder above it */
+	bool	*told;		/* the same, as on the walk */
 	uint64_t bits[];
 };
 
@@ -496,10 +503,12 @@ ignore_root(const struct ignore *ig)
 
 	/* Twice the words: the second half is take()'s to work in. */
 	bits = 2 * ig->words * sizeof(uint64_t);
-	pos = calloc(1, sizeof(*pos) + bits + ig->patterns * sizeof(bool));
+	pos = calloc(1, sizeof(*pos) + bits +
+	    2 * ig->patterns * sizeof(bool));
 	if (pos == NULL)
 		return NULL;
 	pos->matched = (bool *)(void *)((char *)pos->bits + bits);
+	pos->told = pos->matched + ig->patterns;
 	for (i = 0; i < ig->patterns; i++) {
 		const struct pattern *p = ig->pattern + i;
 
@@ -513,37 +522,40 @@ bool
 ignore_step(const struct ignore *ig, const struct ignore_pos *folder,
     const char *name, size_t len, struct ignore_pos *next, size_t *line)
 {
-	size_t i, at, n;
+	size_t i, at, n, opened = 0, walked = 0;
 	uint32_t c;
 
-	next->deciding = 0;
 	for (i = 0; i < ig->patterns; i++) {
 		const struct pattern *p = ig->pattern + i;
 		uint64_t *bits = next->bits + p->word;
+		bool live, own;
 
-		next->matched[i] = folder->matched[i];
-		if (!folder->matched[i]) {
-			bool live = alive(p, folder->bits + p->word);
-
-			memcpy(bits, folder->bits + p->word,
-			    p->words * sizeof(*bits));
-			for (at = 0; live && at < len; at += n) {
-				n = rune_at(name + at, len - at, &c);
-				live = take(ig, p, bits,
-				    bits + ig->words, c);
-			}
-			next->matched[i] = live &&
-			    (bits[p->tokens / WORD_BITS] >>
-			    p->tokens % WORD_BITS & 1) != 0;
+		memcpy(bits, folder->bits + p->word,
+		    p->words * sizeof(*bits));
+		live = alive(p, bits);
+		for (at = 0; live && at < len; at += n) {
+			n = rune_at(name + at, len - at, &c);
+			live = take(ig, p, bits, bits + ig->words, c);
 		}
+		own = live && (bits[p->tokens / WORD_BITS] >>
+		    p->tokens % WORD_BITS & 1) != 0;
+		next->matched[i] = own || folder->matched[i];
 		if (next->matched[i])
-			next->deciding = i + 1;
+			opened = i + 1;
+		next->told[i] = folder->told[i] || (own && p->exception ==
+		    (walked > 0 && !ig->pattern[walked - 1].exception));
+		if (next->told[i])
+			walked = i + 1;
 	}
-	*line = 0;
-	if (next->deciding == 0)
-		return false;
-	*line = ig->pattern[next->deciding - 1].line;
-	return !ig->pattern[next->deciding - 1].exception;
+	next->deciding = opened > 0 &&
+	    !ig->pattern[opened - 1].exception ? opened : 0;
+	if (walked > 0 && !ig->pattern[walked - 1].exception) {
+		if (next->deciding < walked)
+			next->deciding = walked;
+		opened = walked;
+	}
+	*line = opened == 0 ? 0 : ig->pattern[opened - 1].line;
+	return opened > 0 && !ig->pattern[opened - 1].exception;
 }
 
 bool
@@ -556,8 +568,6 @@ ignore_enter(const struct ignore *ig, struct ignore_pos *pos)
 		const struct pattern *p = ig->pattern + i;
 		uint64_t *bits = pos->bits + p->word;
 
-		if (pos->matched[i])
-			continue;
 		/* An exception before the deciding pattern is overruled. */
 		if (take(ig, p, bits, bits + ig->words, '/') &&
 		    p->exception && i >= pos->deciding)

@@ -17,7 +17,8 @@
  *	number of folders, \ takes the next character as it is
  *	a pattern that matches a folder matches all that is below it
  *	! before a pattern makes an exception; the last pattern that matches
- *	a name decides
+ *	a name decides.  An exception that matches a folder brings back what
+ *	kept the folder out, not what only keeps out something below it
  *
  * Matching follows a walk from the root down: a struct ignore_pos holds what
  * the patterns have seen of the path to a folder, so a name costs its own
