@@ -4,7 +4,8 @@
 #	web.template.json: web/Dockerfile $(call tl-context,web)
 #
 # makes and registers the image "web"; make -j makes several at once.  A build
-# that failed is taken up where it was.  Each has its folder in $(TL_WORK).
+# that failed is taken up where it was.  Each has its folder in $(TL_WORK).  What
+# is registered as it would be made is not built: TL_BUILD_FLAGS=--force does.
 #
 #	tl-context	$(call tl-context,DIR) is a file in $(TL_WORK), newer
 #			than the image if what tl-context(1) sends of DIR has

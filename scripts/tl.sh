@@ -84,7 +84,8 @@ build () {
 		eval "exec $tl_build" --resume '"$folder"' >/dev/null &
 	else
 		# Several at once are told apart by the name before each line.
-		eval "exec $tl_build --label" '"$name"' "$flags" \
+		eval "exec $tl_build --label" '"$name"' --if-changed \
+		    --state '"$folder.state"' "$flags" \
 		    -n '"$name"' --work '"$folder"' \
 		    '"$file"' ${context:+'"$context"'} >/dev/null &
 	fi

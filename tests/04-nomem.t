@@ -48,4 +48,5 @@ each '' plan.json 40 tl-image ls
 each '' plan.json 40 tl-image ls --json
 each '' plan.json 40 tl-image digest n
 each '--step 2' plan.json 40 tl-image register --dockerfile plan.json n s-1
+each '--step 2' plan.json 20 tl-changed --state ./state .
 each '--step 2' plan.json 20 tl-image rm n

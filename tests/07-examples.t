@@ -65,6 +65,7 @@ runs tl-get.1 --status
 runs tl-exec.1 --status
 runs tl-complete.1 --status
 runs tl-image.1 --status
+runs tl-changed.1 --status
 runs tl-abort.1 --status
 runs tl-upload.1 --status
 runs tl-multipart.1 --status

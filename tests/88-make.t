@@ -24,6 +24,8 @@ while [ "$#" -gt 0 ]; do
 	-n|--label) name=$2; shift ;;
 	--work) TL_WORK=$2; shift ;;
 	--public) public=--public ;;
+	--if-changed) ;;
+	--state) shift ;;
 	*) break ;;
 	esac
 	shift

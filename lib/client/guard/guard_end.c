@@ -198,6 +198,17 @@ registered(const struct run *r, struct template *t)
 	return rc;
 }
 
+/* tl-changed(1) has left word that there was nothing to build. */
+static bool
+unchanged(const struct run *r)
+{
+	char *path = work_file(&r->folder, "unchanged");
+	bool is = path != NULL && access(path, F_OK) == 0;
+
+	free(path);
+	return is;
+}
+
 int
 run_finish(struct run *r, int code)
 {
@@ -248,8 +259,10 @@ run_finish(struct run *r, int code)
 			run_tell(r, "error", "again: %s --resume %s",
 			    r->g->program, again);
 	} else if (code == 0 && done)
-		run_tell(r, "say", "%s: registered as %s in %.2f s", t.name,
-		    t.id, (double)(clock_ms() - r->begun_ms) / 1000);
+		run_tell(r, "say", "%s: %s as %s in %.2f s", t.name,
+		    unchanged(r) ? "nothing has changed; found registered" :
+		    "registered", t.id,
+		    (double)(clock_ms() - r->begun_ms) / 1000);
 	template_free(&t);
 	if (left)
 		code = GUARD_LEFT;

@@ -93,16 +93,16 @@ mark(const char *folder, struct fail *f)
 	return r;
 }
 
-static int
-state_folder(char **state, struct fail *f)
+char *
+work_state(struct fail *f)
 {
-	if ((*state = reap_state(f)) == NULL)
-		return -1;
-	if (make(*state, f) == 0 && mark(*state, f) == 0)
-		return 0;
-	free(*state);
-	*state = NULL;
-	return -1;
+	char *state = reap_state(f);
+
+	if (state != NULL && (make(state, f) == -1 || mark(state, f) == -1)) {
+		free(state);
+		state = NULL;
+	}
+	return state;
 }
 
 /* So much of its path's SHA-256. */
@@ -131,7 +131,7 @@ place(struct work *o, struct fail *f)
 	size_t n;
 	int r;
 
-	if (state_folder(&state, f) == -1)
+	if ((state = work_state(f)) == NULL)
 		return (o->ledger = work_file(o, "ledger")) == NULL ?
 		    no_memory(f) : 0;
 	real = realpath(state, NULL);
@@ -171,7 +171,7 @@ work_new(struct work *o, struct fail *f)
 {
 	char *state;
 
-	if (state_folder(&state, f) == -1) {
+	if ((state = work_state(f)) == NULL) {
 		if (f->status == EX_CONFIG)
 			return fail_set(f, EX_CONFIG, "HOME and "
 			    "XDG_STATE_HOME: not set; give --work");

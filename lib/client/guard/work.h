@@ -24,6 +24,12 @@ struct work {
 
 #define WORK_INIT	{ .path = NULL }
 
+/*
+ * The state folder, made if it is not there; malloc'ed, or NULL: EX_CONFIG
+ * where there is none, EX_CANTCREAT.
+ */
+char	*work_state(struct fail *);
+
 /* A new one below the state folder.  EX_CONFIG, EX_CANTCREAT. */
 int	work_new(struct work *, struct fail *);
 /*

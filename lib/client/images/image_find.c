@@ -54,6 +54,13 @@ out:
 }
 
 int
+image_named(const struct image_server *s, const char *name, struct buf *out,
+    struct fail *f)
+{
+	return get(s, "/by-name/", name, out, f);
+}
+
+int
 image_find(const struct image_server *s, const char *word, struct buf *out,
     struct fail *f)
 {

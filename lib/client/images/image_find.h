@@ -16,6 +16,10 @@
 int	image_find(const struct image_server *, const char *word,
 	    struct buf *, struct fail *);
 
+/* The same by its name alone; whatever the list has. */
+int	image_named(const struct image_server *, const char *name,
+	    struct buf *, struct fail *);
+
 /*
  * Delete one: 1 and its name, 0 if there is no such image.  One that is listed
  * and is not this project's is EX_NOPERM.
