@@ -15,15 +15,17 @@
 #include <unistd.h>
 
 #include "client/context/context.h"
+#include "client/context/likely.h"
 #include "client/context/own.h"
 #include "core/hex.h"
 #include "core/opt.h"
 #include "core/utf8.h"
 
 static const char usage[] =
-"usage: tl-context [-v] [-f Dockerfile] [--digest FILE] [--gzip isal|zlib]\n"
+"usage: tl-context [-qv] [-f Dockerfile] [--digest FILE] [--gzip isal|zlib]\n"
+"           [--strict] [folder]\n"
+"       tl-context --list [-0qv] [-f Dockerfile] [--digest FILE] [--strict]\n"
 "           [folder]\n"
-"       tl-context --list [-0v] [-f Dockerfile] [--digest FILE] [folder]\n"
 "\n"
 "Write a build context as tar.gz on stdout, or list what would be in it.\n"
 "\n"
@@ -32,9 +34,14 @@ static const char usage[] =
 "  -f, --file FILE   the Dockerfile, whose own ignore file counts first\n"
 "      --gzip WHICH  compress with isal (the default, fast) or zlib\n"
 "  -l, --list        list: size, why it stays out, name\n"
+"  -q, --quiet       name no likely secrets\n"
+"      --strict      refuse likely secrets\n"
 "  -h, --help   -V, --version   -v, --verbose\n";
 
-enum { OPT_DIGEST = 256, OPT_GZIP };
+enum { OPT_DIGEST = 256, OPT_GZIP, OPT_STRICT };
+
+/* Likely secrets are named up to so many, then counted. */
+#define NAMED_MAX	20
 
 static const struct option options[] = {
 	OPT_COMMON,
@@ -43,6 +50,8 @@ static const struct option options[] = {
 	{ "gzip", required_argument, NULL, OPT_GZIP },
 	{ "list", no_argument, NULL, 'l' },
 	{ "null", no_argument, NULL, '0' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "strict", no_argument, NULL, OPT_STRICT },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -111,6 +120,38 @@ warn_left_out(const struct context *c)
 	}
 	buf_free(&path);
 	buf_free(&why);
+}
+
+/* Before anything is sent. */
+static void
+look_for_secrets(const struct context *c, bool quiet, bool strict)
+{
+	struct buf path = BUF_INIT(2 * WALK_PATH_MAX);
+	char shown[WALK_SHOWN];
+	const char *what;
+	struct fail f;
+	size_t i, n = 0;
+
+	for (i = 0; i < c->walk.n; i++) {
+		buf_clear(&path);
+		if (c->walk.entry[i].kind != WALK_FILE ||
+		    c->walk.entry[i].why != WALK_IN)
+			continue;
+		if (walk_path(&c->walk, i, &path, &f) == -1)
+			opt_fail(&f);
+		what = likely_secret(&c->walk, i, c->root, path.data);
+		if (what != NULL && ++n <= NAMED_MAX && !quiet)
+			warnx("%s: goes to the builder, and looks like %s; "
+			    "an ignore file keeps it out", walk_show(shown,
+			    c->dir, path.data), what);
+	}
+	buf_free(&path);
+	if (n > NAMED_MAX && !quiet)
+		warnx("and %zu more that look like secrets",
+		    n - (size_t)NAMED_MAX);
+	if (n > 0 && strict)
+		errx(EX_DATAERR, "%zu of the context look%s like secrets, "
+		    "and --strict refuses them", n, n == 1 ? "s" : "");
 }
 
 static void
@@ -198,6 +239,7 @@ main(int argc, char *argv[])
 	const char *dockerfile = NULL, *digest = NULL, *unwanted;
 	uint8_t sum[SUM_SIZE];
 	bool listing = false, null = false, verbose = false;
+	bool quiet = false, strict = false;
 	struct leave leave = LEAVE_INIT;
 	struct walk_never never = { NULL, NULL, 0, &leave };
 	struct stat output;
@@ -207,7 +249,7 @@ main(int argc, char *argv[])
 	struct fail f;
 	int ch;
 
-	while ((ch = getopt_long(argc, argv, "0f:hlVv", options, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "0f:hlqVv", options, NULL)) != -1)
 		switch (ch) {
 		case '0':
 			null = true;
@@ -219,6 +261,12 @@ main(int argc, char *argv[])
 			opt_help(usage);
 		case 'l':
 			listing = true;
+			break;
+		case 'q':
+			quiet = true;
+			break;
+		case OPT_STRICT:
+			strict = true;
 			break;
 		case 'V':
 			opt_version("tl-context");
@@ -268,6 +316,8 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	if (verbose)
 		say_what(&c);
+	if (!quiet || strict)
+		look_for_secrets(&c, quiet, strict);
 	if (listing) {
 		if (digest != NULL && context_sum(&c, clamped ? &epoch : NULL,
 		    sum, &f) == -1)

@@ -115,6 +115,137 @@ exits 78
 says SOURCE_DATE_EPOCH
 silent out
 
+# ---- other names of a file, holes, bits
+
+mkdir -p odd/d
+long=$(printf %0120d 0)
+echo one >odd/a
+ln odd/a odd/b
+ln odd/a odd/d/c
+echo two >"odd/$long"
+ln "odd/$long" odd/z
+echo out >odd/out
+ln odd/out odd/late
+printf 'odd/out\n' >left
+cp odd/a odd/suid
+chmod 6755 odd/suid
+chmod 3777 odd/d
+truncate -s 100G odd/hollow
+printf middle | dd of=odd/hollow bs=1 seek=5000000001 conv=notrunc status=none
+truncate -s 3G odd/empty
+for i in $(seq 1 70); do
+	printf %d "$i" | dd of=odd/many bs=1 seek=$((i * 1000000)) \
+	    conv=notrunc status=none
+done
+truncate -s 75M odd/many
+printf x >odd/tail
+truncate -s 5000 odd/tail
+touch -d '2001-09-09 01:46:41 UTC' odd/* odd/d
+try 'names, holes, bits' timeout 20 env TL_LEAVE_OUT="$T/left" tl-context odd
+exits 0
+silent err
+mv out odd.tgz
+ok 'a hundred gigabytes of nothing are small' \
+    test "$(wc -c <odd.tgz)" -lt 200000
+is 'other names are links to the first that is in' \
+    "$(tar -tvzf odd.tgz | sed -n 's/^h.*[0-9]:[0-9]* //p')" "b link to a
+d/c link to a
+z link to $long"
+rm -rf got
+mkdir got
+ok 'unpacked, as for a build' tar -xzf odd.tgz --no-same-owner -p -C got
+is 'one file' "$(stat -c %i got/a got/b got/d/c | uniq | wc -l) $(stat -c \
+    %h got/a got/z got/late | paste -sd' ')" '1 3 2 1'
+is 'its bits' "$(stat -c %a got/suid got/d | paste -sd' ')" '6755 3777'
+is 'its sizes' "$(stat -c %s got/hollow got/empty got/many got/tail |
+    paste -sd' ')" '107374182400 3221225472 78643200 5000'
+ok 'and its holes' test "$(du -k got | tail -n 1 | cut -f1)" -lt 2000
+is 'the bytes amid them' "$(dd if=got/hollow bs=1 skip=5000000000 count=8 \
+    status=none | od -An -c | tr -d ' ')" '\0middle\0'
+ok 'many pieces' cmp odd/many got/many
+ok 'one that is small' cmp odd/tail got/tail
+rm odd/hollow odd/empty
+try 'again' tl-context odd
+ok 'read by another reader' /usr/bin/python3 - <<'EOT'
+import tarfile
+t = tarfile.open("out")
+assert t.extractfile("many").read() == open("odd/many", "rb").read()
+assert t.getmember("z").islnk() and t.getmember("b").linkname == "a"
+EOT
+digest () {
+	tl-context --list --digest "$1" odd >/dev/null
+}
+digest one
+cp --sparse=always odd/many many.copy
+touch -r odd/many many.copy
+mv many.copy odd/many
+digest same
+rm odd/b
+cp -p odd/a odd/b
+digest other
+is 'the digest knows links' "$(cmp -s one same && echo same
+    cmp -s one other || echo other)" 'same
+other'
+rm -rf odd got
+
+# ---- likely secrets
+
+mkdir -p s/.git s/.ssh s/.aws s/.docker s/.kube s/sub
+for f in .env .env.local sub/.env.production .envrc .ssh/id_rsa id_ed25519 \
+    a.p12 b.jks .netrc .git-credentials .aws/credentials .kube/config \
+    kubeconfig .pgpass .vault-token terraform.tfstate .dockercfg; do
+	echo x >"s/$f"
+done
+key='-----BEGIN PRIVATE KEY-----'
+for f in key.pem tls.key service.json; do
+	echo "$key" >"s/$f"
+done
+printf '[remote "o"]\n\turl = https://x-token:s3cr3t@h/r\n' >s/.git/config
+echo '{"auths":{"h":{"auth":"czpj"}}}' >s/.docker/config.json
+echo '//registry.npmjs.org/:_authToken=s3cr3t' >s/.npmrc
+echo 'password = s3cr3t' >s/.pypirc
+echo '[global] index-url = https://u:s3cr3t@h/' >s/pip.conf
+mkdir clean clean/.git clean/.docker clean/other
+for f in .env.example .env.sample env id_rsa.pub config credentials \
+    other/config; do
+	echo x >"clean/$f"
+done
+echo '-----BEGIN CERTIFICATE-----' >clean/cert.pem
+echo '{}' >clean/package.json
+printf '[remote]\n\turl = ssh://git@h/r\n\turl = git@h:r\n' >clean/.git/config
+echo '{"credsStore":"x"}' >clean/.docker/config.json
+echo 'save-exact=true' >clean/.npmrc
+: >clean/.env
+try 'nothing that looks like a secret' tl-context --strict --list clean
+exits 0
+silent err
+for how in '' --list; do
+	# shellcheck disable=SC2086
+	try "likely secrets $how" tl-context $how s
+	exits 0
+	is "$name: each once, or counted" "$(grep -c 'looks like' err) $(grep -c \
+	    'and 5 more that look like secrets' err)" '20 1'
+	is "$name: none is shown" "$(grep -c -e s3cr3t -e czpj err)" 0
+done
+rm s/.env.local s/sub/.env.production s/.envrc s/a.p12 s/b.jks
+try 'the rest' tl-context s
+is 'each has a line' "$(wc -l <err)" "$(find s -type f | wc -l)"
+says 's/.git/config: goes to the builder, and looks like a repository'
+try 'strict' tl-context --strict s
+exits 65
+says '20 of the context look like secrets, and --strict refuses them'
+silent out
+try 'strict and quiet' tl-context -q --strict s
+exits 65
+is 'one line' "$(wc -l <err)" 1
+try 'quiet' tl-context -q s
+exits 0
+silent err
+echo '*' >s/.dockerignore
+try 'what is ignored is no matter' tl-context --strict s
+exits 0
+silent err
+
 mkdir nothing
 try 'an empty folder' tl-context nothing
 exits 0

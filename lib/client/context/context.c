@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -31,11 +32,24 @@ struct sending {
 	const int64_t		*epoch;
 	struct trail		 trail;
 	struct buf		 path;		/* of the entry at hand */
+	struct buf		 first;		/* of another name of its file */
 	struct buf		 header;
+	void			*linked;	/* tsearch(3)'s, of files sent */
+};
+
+/* A file with several names, and the entry of the first that was sent. */
+struct linked {
+	dev_t	 dev;
+	ino_t	 ino;
+	size_t	 entry;
 };
 
 #define SENDING(c, until)	{ .context = (c), .epoch = (until), \
-	.path = BUF_INIT(2 * WALK_PATH_MAX), .header = BUF_INIT(BUF_SMALL_MAX) }
+	.path = BUF_INIT(2 * WALK_PATH_MAX), \
+	.first = BUF_INIT(2 * WALK_PATH_MAX), .header = BUF_INIT(HEADER_MAX) }
+
+/* The map of a file in the most and smallest pieces that are still likely. */
+#define HEADER_MAX	(256UL << 20)
 
 /*
  * The ignore file at path.  0 if there is none; a link to nothing is not
@@ -345,14 +359,68 @@ send_bytes(struct sending *s, int fd, uint64_t size, struct fail *f)
 		    gzip_filled(s->gzip, (size_t)n, f) == -1)
 			return -1;
 	}
-	return s->gzip == NULL ? 0 :
-	    gzip_zeros(s->gzip, tar_padding(size), f);
+	return 0;
 }
 
 static int
-send_file(struct sending *s, int at, const char *name, struct fail *f)
+send_content(struct sending *s, int fd, const struct tar_entry *t,
+    struct fail *f)
+{
+	const struct extents *e = t->extents;
+	size_t i;
+
+	if (e == NULL && send_bytes(s, fd, t->size, f) == -1)
+		return -1;
+	for (i = 0; e != NULL && i < e->n; i++)
+		if (lseek(fd, (off_t)e->list[i].at, SEEK_SET) == -1)
+			return fail_entry(s, EX_IOERR, NULL, f);
+		else if (send_bytes(s, fd, e->list[i].len, f) == -1)
+			return -1;
+	return s->gzip == NULL ? 0 :
+	    gzip_zeros(s->gzip, tar_padding(tar_bytes(t)), f);
+}
+
+static int
+by_file(const void *left, const void *right)
+{
+	const struct linked *a = left, *b = right;
+
+	if (a->dev != b->dev)
+		return a->dev < b->dev ? -1 : 1;
+	return (a->ino > b->ino) - (a->ino < b->ino);
+}
+
+/* 1 if the file was sent under the name in s->first, 0 if not. */
+static int
+sent_before(struct sending *s, const struct stat *st, size_t entry,
+    struct fail *f)
+{
+	struct linked *l, **found;
+
+	if (st->st_nlink < 2)
+		return 0;
+	if ((l = malloc(sizeof(*l))) == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
+	*l = (struct linked){ st->st_dev, st->st_ino, entry };
+	if ((found = tsearch(l, &s->linked, by_file)) == NULL) {
+		free(l);
+		return fail_set(f, EX_OSERR, "out of memory");
+	}
+	if (*found == l)
+		return 0;
+	free(l);
+	buf_clear(&s->first);
+	return walk_path(&s->context->walk, (*found)->entry, &s->first,
+	    f) == -1 ? -1 : 1;
+}
+
+static int
+send_file(struct sending *s, int at, const char *name, size_t entry,
+    struct fail *f)
 {
 	struct tar_entry t = { .type = TAR_FILE };
+	struct extents extents = EXTENTS_INIT;
+	char shown[WALK_SHOWN];
 	struct stat st;
 	int fd, r = -1;
 
@@ -364,12 +432,24 @@ send_file(struct sending *s, int at, const char *name, struct fail *f)
 	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
 		fail_entry(s, EX_NOINPUT, "no longer a regular file; "
 		    "run again when nothing changes it", f);
-	else {
-		t.size = (uint64_t)st.st_size;
+	else if ((r = sent_before(s, &st, entry, f)) == 1) {
+		t.type = TAR_SAME;
+		t.target = s->first.data;
 		r = send_header(s, &t, &st, f);
-		if (r == 0)
-			r = send_bytes(s, fd, t.size, f);
+	} else if (r == 0) {
+		t.size = (uint64_t)st.st_size;
+		r = extents_find(&extents, fd, &st, f);
+		if (r == 1) {
+			t.type = TAR_SPARSE;
+			t.extents = &extents;
+		}
+		if (r == -1)
+			fail_in(f, walk_show(shown, s->context->dir,
+			    s->path.data));
+		else if ((r = send_header(s, &t, &st, f)) == 0)
+			r = send_content(s, fd, &t, f);
 	}
+	extents_free(&extents);
 	if (fd != -1)
 		close(fd);
 	return r;
@@ -392,7 +472,7 @@ send_entry(struct sending *s, size_t i, struct fail *f)
 	case WALK_LINK:
 		return send_link(s, at, name, f);
 	default:
-		return send_file(s, at, name, f);
+		return send_file(s, at, name, i, f);
 	}
 }
 
@@ -409,7 +489,9 @@ send_all(struct sending *s, struct fail *f)
 	while (s->trail.n > 0)
 		close(s->trail.step[--s->trail.n].fd);
 	free(s->trail.step);
+	tdestroy(s->linked, free);
 	buf_free(&s->path);
+	buf_free(&s->first);
 	buf_free(&s->header);
 	return r;
 }

@@ -33,12 +33,18 @@ sum_string(struct sum *s, const char *string)
 void
 sum_entry(struct sum *s, const struct tar_entry *e)
 {
+	size_t i;
+
 	sum_number(s, (uint64_t)e->type);
 	sum_number(s, e->mode & 07777);
 	sum_number(s, e->type == TAR_FOLDER ? 0 : (uint64_t)e->mtime);
 	sum_number(s, e->size);
 	sum_string(s, e->name);
 	sum_string(s, e->target != NULL ? e->target : "");
+	for (i = 0; e->extents != NULL && i < e->extents->n; i++) {
+		sum_number(s, e->extents->list[i].at);
+		sum_number(s, e->extents->list[i].len);
+	}
 }
 
 void

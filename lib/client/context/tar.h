@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "client/context/extents.h"
 #include "core/buf.h"
 #include "core/fail.h"
 
@@ -23,21 +24,27 @@
 
 enum tar_type {
 	TAR_FILE = '0',
+	TAR_SAME = '1',		/* another name of a file before it */
 	TAR_LINK = '2',		/* symbolic */
-	TAR_FOLDER = '5'
+	TAR_FOLDER = '5',
+	TAR_SPARSE = 'S'	/* a file with holes, as GNU has it */
 };
 
 struct tar_entry {
 	enum tar_type	 type;
 	const char	*name;		/* a folder's ends in a slash */
-	const char	*target;	/* of a link */
+	const char	*target;	/* of a link; that file */
 	mode_t		 mode;		/* only the 07777 bits count */
 	int64_t		 mtime;
 	uint64_t	 size;		/* of a file's bytes, else 0 */
+	const struct extents *extents;	/* of a sparse file: what is sent */
 };
 
 /* Append the header blocks; owner 0:0 without names. */
 int	tar_header(struct buf *, const struct tar_entry *, struct fail *);
+
+/* How many bytes stand behind the header. */
+uint64_t	tar_bytes(const struct tar_entry *);
 
 /* How many NULs follow a file of this size. */
 static inline size_t
