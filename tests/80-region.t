@@ -26,6 +26,8 @@ is 'and so are its files' "$(cat open)" ''
 try 'status' tl-region status
 exits 0
 is 'four daemons' "$(grep -c ' up pid ' out)" 4
+is 'its sandboxes and disk' "$(sed -n '5,$s/[0-9][0-9]*/N/p' out | tr '\n' ' ')" \
+    'sandboxes N disk N MiB '
 is 'their ports are for root alone' "$(sed -n 's/.*127.0.0.1:\([0-9]*\).*/\1/p' out |
     awk '$1 > 0 && $1 < 1024' | wc -l)" 3
 try 'env' tl-region env
@@ -49,6 +51,75 @@ says "$port"
 later tl-region --dir "$T/other" down --purge
 is 'leaves nothing running' "$(tl-region --dir "$T/other" status |
     grep -c ' down')" 4
+
+# Their logs, one and all.
+printf '%s\n' '2020-01-01T00:00:02.000Z two' 'and more' \
+    '2020-01-01T00:00:04.000Z four' >>"$TL_REGION_DIR/log/platformd.log"
+printf '%s\n' '2020-01-01T00:00:01.000Z one' '2020-01-01T00:00:03.000Z three' \
+    >>"$TL_REGION_DIR/log/sandboxd.log"
+try 'logs of one' tl-region logs platformd
+exits 0
+is 'logs of one: it alone' "$(grep -vc '^platformd: ' out)" 0
+try 'logs' tl-region logs
+is 'logs: by time' "$(sed -n 's/:00:0[0-9.]*Z//; s/2020-01-01T00//p; /more/p' out)" \
+    'sandboxd:  one
+platformd:  two
+platformd: and more
+sandboxd:  three
+platformd:  four'
+try 'no such log' tl-region logs none
+exits 66
+tl-region logs -f >followed &
+follower=$!
+until [ -s followed ]; do sleep 0.05; done
+echo '2099-01-01T00:00:00.000Z tl-platformd: one more' \
+    >>"$TL_REGION_DIR/log/platformd.log"
+i=0
+until grep -q '^platformd: 2099.*one more' followed || [ "$i" -gt 100 ]; do
+	i=$((i + 1))
+	sleep 0.05
+done
+ok 'logs -f goes on' grep -q '^platformd: 2099.*one more' followed
+kill "$follower"
+wait "$follower"
+is 'logs -f ends' "$?" 143
+is 'logs -f: nothing of it runs' "$(pgrep -f "tail.*$TL_REGION_DIR" || :)" ''
+try 'status that follows' tl-region status -f
+exits 64
+
+# A command, with a region for it.
+# shellcheck disable=SC2016
+try 'run' tl-region --dir "$T/own" run -- sh -c 'echo "$TENSORLAKE_API_URL"
+    tl-region --dir "$1" status | grep -c " up "; exit 3' sh "$T/own"
+is 'run: the status of the command' "$status" 3
+silent err
+is 'run: it is given a region, which is up' \
+    "$(sed 's,^http://127.0.0.1:[0-9]*$,address,' out | tr '\n' ' ')" 'address 4 '
+is 'run: and down after it' "$(tl-region --dir "$T/own" status | grep -c ' down')" 4
+# shellcheck disable=SC2016
+try 'run beside a region that is up' tl-region run -- \
+    sh -c 'echo "$TENSORLAKE_API_URL"'
+exits 0
+gives "$TENSORLAKE_API_URL"
+ok 'which stays up' tl-region status
+mkfifo go
+tl-region --dir "$T/own" run -- cat go >first &
+one=$!
+until tl-region --dir "$T/own" status >/dev/null; do sleep 0.1; done
+try 'a second run' tl-region --dir "$T/own" run -- true
+exits 0
+ok 'does not stop what the first one uses' tl-region --dir "$T/own" status
+echo on >go
+wait "$one"
+is 'the first one ends well' "$? $(cat first)" '0 on'
+is 'and stops it' "$(tl-region --dir "$T/own" status | grep -c ' down')" 4
+try 'run with --purge' tl-region --dir "$T/own" run --purge -- true
+exits 0
+ok 'nothing is left of it' test ! -e "$T/own"
+try 'run without a command' tl-region run --
+exits 64
+try 'run of what is not there' tl-region run -- "$T/no-such"
+is 'run of what is not there: its status' "$status" 127
 
 # Later buildahs want a program that they do not use.
 mkdir fake
@@ -79,13 +150,13 @@ for verb in up down; do
 	says 'belongs to somebody else'
 done
 
-kept=$key where=$(tl-region status | sed 's/ pid [0-9]*//')
+kept=$key where=$(tl-region status | sed -n 's/ pid [0-9]*//p')
 try 'down' tl-region down
 exits 0
 is 'no socket stays' "$(find "$TL_REGION_DIR" -type s)" ''
 tl-region up 2>/dev/null
 is 'the key is the same after a restart' "$(cat "$TL_REGION_DIR/key")" "$kept"
-is 'and so is where it is' "$(tl-region status | sed 's/ pid [0-9]*//')" "$where"
+is 'and so is where it is' "$(tl-region status | sed -n 's/ pid [0-9]*//p')" "$where"
 tl-region down
 python3 -c 'import socket, sys, time
 s = socket.socket()
@@ -99,7 +170,7 @@ until [ -e taken ]; do sleep 0.05; done
 try 'up when its port is taken' tl-region up
 exits 0
 is 'another is found, for that server only' "$(tl-region status |
-    sed 's/ pid [0-9]*//' | grep -v -x -F -e "$where" | sed 's/ .*//')" platformd
+    sed -n 's/ pid [0-9]*//p' | grep -v -x -F -e "$where" | sed 's/ .*//')" platformd
 eval "$(tl-region env)"
 is 'the template busybox is known' "$(curl -fsS -H @- \
     "$TENSORLAKE_API_URL/platform/v1/sandbox-templates/by-name/busybox" \

@@ -32,7 +32,7 @@ is 'starts nothing' "$(tl-region status | grep -c ' down$')" 3
 tl-region down --purge
 
 region --store signer.conf --store-reader reader.conf
-is 'three daemons' "$(tl-region status | cut -d' ' -f1,2 | tr '\n' ' ')" \
+is 'three daemons' "$(tl-region status | grep ' up ' | cut -d' ' -f1,2 | tr '\n' ' ')" \
     'dataplaned up sandboxd up platformd up '
 is 'the keys stay private' "$(find "$TL_REGION_DIR" -name '*.conf' \
     -perm /077)" ''
