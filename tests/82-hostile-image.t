@@ -70,7 +70,7 @@ process(const char *pid)
 		snprintf(path, sizeof(path), "/proc/%s/%s", pid, names[i]);
 		look(path);
 	}
-	snprintf(path, sizeof(path), "/proc/%s/root/usr/bin/env", pid);
+	snprintf(path, sizeof(path), "/proc/%s/root/usr/local/bin/tl-rootfs-build", pid);
 	if (atoi(pid) != getpid() && atoi(pid) != getppid() &&
 	    access(path, F_OK) == 0)
 		printf("FOUND the root of %s\n", pid);
@@ -103,32 +103,39 @@ leave(void)
 			break;
 	if (chroot(".") == 0)
 		look("/var/lib/tensorlake/rootfs-builder/build/spec.json");
-	if (access("/usr/bin/env", F_OK) == 0)
+	if (access("/usr/local/bin/tl-rootfs-build", F_OK) == 0)
 		printf("FOUND the sandbox's root\n");
 	_exit(0);
+}
+
+static void
+all(void)
+{
+	struct dirent *e;
+	DIR *d = opendir("/proc");
+
+	nftw("/", each, 16, FTW_PHYS);
+	while (d != NULL && (e = readdir(d)) != NULL)
+		if (atoi(e->d_name) > 0)
+			process(e->d_name);
+	if (d != NULL)
+		closedir(d);
+	if (fork() == 0) {
+		leave();
+		_exit(0);
+	}
+	wait(NULL);
 }
 
 int
 main(void)
 {
-	struct dirent *e;
-	int status;
-	DIR *d;
-
 	secret[0]--;
 	setvbuf(stdout, NULL, _IONBF, 0);
-	nftw("/", each, 16, FTW_PHYS);
-	d = opendir("/proc");
-	while (d != NULL && (e = readdir(d)) != NULL)
-		if (atoi(e->d_name) > 0)
-			process(e->d_name);
-	if (unshare(CLONE_NEWUSER) == 0)
-		printf("FOUND a user namespace of its own\n");
-	if (fork() == 0) {
-		leave();
-		_exit(0);
-	}
-	wait(&status);
+	all();
+	/* Where buildah has left no chroot behind, that may be had. */
+	if (unshare(CLONE_NEWUSER) == 0 && unshare(CLONE_NEWNS) == 0)
+		all();
 	printf("hostile: looked into some: %s\n", looked > 10 ? "yes" : "no");
 	return 0;
 }
