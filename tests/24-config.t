@@ -434,8 +434,6 @@ bad 'two credentials' ':2: pat: a credential is there already, in line 1' \
 bad 'a blank in a key' ':1: api_key: holds a blank' 'api_key = MARKER b'
 bad 'a control byte' ':1: api_key: control byte' \
     "$(printf 'api_key = M\033[1m')"
-bad 'a byte order mark' ':1: no such setting' \
-    "$(printf '\357\273\277api_key = M')"
 bad 'no address' ':1: api_url: nowhere: not an http(s) address' \
     'api_url = nowhere' 'api_key = MARKER'
 bad 'an address with a password' ':1: api_url: holds a user name' \
@@ -563,3 +561,130 @@ if command -v strace >/dev/null && [ -z "${TL_ASAN-}" ]; then
 	is 'the key is nowhere to be seen' \
 	    "$(grep -c MARKER ../trace out err | grep -v ':0')" ''
 fi
+cd "$T" || exit 1
+
+# What is in force, and where from.
+plain
+: >"$T/statuses"
+try 'nothing anywhere' tl-config --show
+exits 0
+silent err
+gives 'default	api_url = https://api.tensorlake.ai
+default	namespace = default
+default	dialect = auto
+default	deadline = 0
+default	stall = 60'
+conf '# ours' "api_url = $one" 'pat = k-MARKER' 'organization_id = o-1' \
+    'stall = 7' 'deadline = 9' 'ca_bundle = ~/ca.pem'
+try 'the file' tl-config --show
+gives "file $config:2	api_url = $one
+file $config:3	pat = set
+file $config:4	organization_id = o-1
+default	namespace = default
+default	dialect = auto
+file $config:6	deadline = 9
+file $config:5	stall = 7
+file $config:7	ca_bundle = $HOME/ca.pem"
+try 'the environment and options before it' env TENSORLAKE_API_KEY=k-MARKER \
+    TENSORLAKE_PROJECT_ID=p-1 TL_DEADLINE=8 TL_STALL_S=6 TL_CA_BUNDLE=/ca \
+    SSL_CERT_FILE=/none INDEXIFY_NAMESPACE=ns TL_SIGN_DIALECT=seed \
+    tl-config --show --api-url "$two" --deadline 5 --insecure-http
+gives "option --api-url	api_url = $two
+variable TENSORLAKE_API_KEY	api_key = set
+file $config:4	organization_id = o-1
+variable TENSORLAKE_PROJECT_ID	project_id = p-1
+variable INDEXIFY_NAMESPACE	namespace = ns
+variable TL_SIGN_DIALECT	dialect = seed
+option --deadline	deadline = 5
+variable TL_STALL_S	stall = 6
+variable TL_CA_BUNDLE	ca_bundle = /ca
+option --insecure-http	insecure_http = yes"
+is 'no secret of either' "$(grep -c MARKER out err | grep -v ':0')" ''
+plain
+# shellcheck disable=SC2016
+try 'a file of a token, certificates, an address with a name in it' env \
+    SSL_CERT_FILE=/file SSL_CERT_DIR="$(printf '/a\033b')" \
+    TENSORLAKE_API_URL='http://me:MARKER@h/?k=MARKER' tl-config --show \
+    --token-file ./token
+exits 0
+is 'is said without its secrets' "$(grep -e api_url -e token_ -e ca_ out)" \
+    'variable TENSORLAKE_API_URL	api_url = http://h/?
+option --token-file	token_file = ./token
+variable SSL_CERT_FILE	ca_bundle = /file
+variable SSL_CERT_DIR	ca_bundle = /a\033b'
+conf 'no_such = 1'
+try 'a file that is wrong' tl-config --show
+exits 78
+silent out
+plain
+for line in '' '--show x' '--show --deadline x'; do
+	# shellcheck disable=SC2086
+	try "usage: $line" tl-config $line
+	exits 64
+done
+conf "$(printf '\357\273\277stall = 7')"
+try 'a byte order mark' tl-config --show
+exits 0
+holds "file $config:1	stall = 7"
+plain
+lists tl-config.1
+
+# Whom to trust: a file, a folder, both; and then not the system's.
+if ! command -v openssl >/dev/null; then
+	echo '# no openssl here'
+	exit 0
+fi
+mkdir tls tls/good tls/empty
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=IP:127.0.0.1 -keyout tls/key -out tls/cert \
+    >/dev/null 2>&1
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=other \
+    -keyout tls/otherkey -out tls/other >/dev/null 2>&1
+cp tls/cert "tls/good/$(openssl x509 -noout -hash -in tls/cert).0"
+cat >tls.py <<'END'
+import http.server, ssl, sys
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b'{"items":[]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *a):
+        pass
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), H)
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+c.load_cert_chain("tls/cert", "tls/key")
+s.socket = c.wrap_socket(s.socket, server_side=True)
+with open("tls/port.new", "w") as f:
+    f.write(str(s.server_address[1]))
+import os
+os.rename("tls/port.new", "tls/port")
+s.serve_forever()
+END
+/usr/bin/python3 tls.py &
+tls=$!
+later "kill $tls 2>/dev/null"
+until [ -s tls/port ] || ! kill -0 $tls 2>/dev/null; do sleep 0.05; done
+TENSORLAKE_API_URL=https://127.0.0.1:$(cat tls/port)
+TENSORLAKE_API_KEY=k-MARKER
+export TENSORLAKE_API_URL TENSORLAKE_API_KEY
+# trusts STATUS WHAT VARIABLE=VALUE...
+trusts () {
+	wanted=$1 what=$2
+	shift 2
+	try "$what" env "$@" tl-image ls --json
+	is "$what: $wanted" "$((status == 0))" "$wanted"
+}
+trusts 0 'nobody else than the system' TL_X=
+trusts 1 'a bundle' TL_CA_BUNDLE=tls/cert
+trusts 1 'a file' SSL_CERT_FILE=tls/cert
+trusts 1 'a folder' SSL_CERT_DIR=tls/good
+trusts 1 'a folder beside another file' SSL_CERT_FILE=tls/other \
+    SSL_CERT_DIR=tls/good
+trusts 1 'a file beside a folder of none' SSL_CERT_FILE=tls/cert \
+    SSL_CERT_DIR=tls/empty
+trusts 0 'a folder of none' SSL_CERT_DIR=tls/empty
+trusts 0 'another file' SSL_CERT_FILE=tls/other
+trusts 0 'another bundle, whatever else there is' TL_CA_BUNDLE=tls/other \
+    SSL_CERT_FILE=tls/cert SSL_CERT_DIR=tls/good

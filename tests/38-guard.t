@@ -106,6 +106,15 @@ HOME='' try 'without HOME, in a folder' tl-guard --work homeless -- \
     sh -c 'echo "$TL_LEDGER"'
 exits 0
 gives "$T/homeless/ledger"
+mkdir somewhere
+for home in somewhere ./somewhere; do
+	rm -rf relative
+	HOME=$home try "HOME=$home" tl-guard true
+	exits 78
+	HOME=$home try "HOME=$home, in a folder" tl-guard --work relative -- true
+	exits 0
+done
+is 'HOME of the working folder is none' "$(ls -A somewhere)" ''
 ok 'without HOME: no ledger stays' test ! -e homeless/ledger
 mkdir gone
 try 'from a folder that is gone' sh -c '

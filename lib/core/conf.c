@@ -69,6 +69,14 @@ line_next(char **text, unsigned *n)
 	return line;
 }
 
+/* Behind a byte order mark, which some editors put before all. */
+static char *
+begin(const struct buf *text)
+{
+	return text->len >= 3 && memcmp(text->data, "\xef\xbb\xbf", 3) == 0 ?
+	    text->data + 3 : text->data;
+}
+
 static int
 line_fail(const char *path, unsigned n, struct fail *f)
 {
@@ -83,7 +91,7 @@ conf_parse(struct buf *text, const char *path, int (*set)(void *,
     const char *, const char *, unsigned, struct fail *), void *arg,
     struct fail *f)
 {
-	char *line, *rest = text->data;
+	char *line, *rest = begin(text);
 	unsigned n = 0;
 
 	while ((line = line_next(&rest, &n)) != NULL)
@@ -97,7 +105,7 @@ conf_words(struct buf *text, const char *path,
     int (*each)(void *, char *[], unsigned, struct fail *), void *arg,
     struct fail *f)
 {
-	char *line, *rest = text->data;
+	char *line, *rest = begin(text);
 	unsigned n = 0;
 
 	while ((line = line_next(&rest, &n)) != NULL)

@@ -7,7 +7,7 @@
 /*
  * A text of "name = value" lines, as programs have for their settings: blanks
  * around the two mean nothing, and neither does an empty line or one that
- * begins with '#'.  A value is never empty and holds no control byte.
+ * begins with '#', nor a byte order mark before all.  A value is never empty and holds no control byte.
  *
  * The text, which holds no NUL (core/private.h sees to that), is taken apart
  * in its place; set is told each line in turn, with strings that live in it.

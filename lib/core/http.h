@@ -16,7 +16,7 @@
  *
  * HTTP/1.1.  Redirects are followed, but to another server neither a token nor
  * a body goes (EX_PROTOCOL).  Proxies as libcurl's environment conventions have them, but never
- * for a loopback address.  TL_CA_BUNDLE, then SSL_CERT_FILE, name a bundle of
+ * for a loopback address.  TL_CA_BUNDLE, else SSL_CERT_FILE and SSL_CERT_DIR, name
  * certificates instead of the system's.  TL_STALL_S is after how many seconds
  * without a byte a transfer ends (60); http_stall() and http_ca_bundle() say
  * otherwise.

@@ -311,6 +311,15 @@ custom(const struct http_request *q)
 	    strcmp(q->method, "HEAD") != 0);
 }
 
+/* An empty one is none. */
+static const char *
+set_variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value == NULL || *value == '\0' ? NULL : value;
+}
+
 /*
  * What libcurl keeps a copy of.  A setting that was lost for want of memory
  * would go unnoticed: a proxy used, another protocol allowed.
@@ -319,20 +328,25 @@ static int
 set_strings(struct transfer *t, bool local)
 {
 	const struct http_request *q = t->req;
-	const char *ca = t->http->ca;
+	const char *ca = t->http->ca, *dir = NULL;
 	CURL *e = t->easy;
 
 	if (ca == NULL)
 		ca = getenv("TL_CA_BUNDLE");
-	if (ca == NULL || *ca == '\0')
-		ca = getenv("SSL_CERT_FILE");
+	/* As OpenSSL reads them: certificates in a file, or each in its own. */
+	if (ca == NULL || *ca == '\0') {
+		ca = set_variable("SSL_CERT_FILE");
+		dir = set_variable("SSL_CERT_DIR");
+	}
 	if (curl_easy_setopt(e, CURLOPT_URL, q->url) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") !=
 	    CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") !=
 	    CURLE_OK ||
-	    (ca != NULL && *ca != '\0' &&
-	    curl_easy_setopt(e, CURLOPT_CAINFO, ca) != CURLE_OK) ||
+	    /* Where one of them is given, the system's other one is not. */
+	    ((ca != NULL || dir != NULL) &&
+	    (curl_easy_setopt(e, CURLOPT_CAINFO, ca) != CURLE_OK ||
+	    curl_easy_setopt(e, CURLOPT_CAPATH, dir) != CURLE_OK)) ||
 	    (q->unix_path != NULL && curl_easy_setopt(e,
 	    CURLOPT_UNIX_SOCKET_PATH, q->unix_path) != CURLE_OK) ||
 	    (local && curl_easy_setopt(e, CURLOPT_PROXY, "") != CURLE_OK) ||

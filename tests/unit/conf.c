@@ -77,6 +77,9 @@ main(void)
 	bad("Hidden = b\n", "F:1: no such setting");
 	bad("= hidden\n", "F:1: no such setting");
 	bad("a = bad\n", "F:1: a: is bad");
+	good("\xef\xbb\xbf" "a = 1\n", "1:a=1;");
+	good("\xef\xbb\xbf", "");
+	bad("a = 1\n\xef\xbb\xbf" "b = 1\n", "F:2: no such setting");
 	bad("a =\n", "F:1: a: empty");
 	bad("a = \n", "F:1: a: empty");
 	bad("a = hid\001den\n", "F:1: a: control byte");

@@ -10,7 +10,6 @@
 #include "core/hex.h"
 #include "core/private.h"
 
-#define API_DEFAULT	"https://api.tensorlake.ai"
 #define TOKEN_MAX	8192
 
 static int
@@ -67,7 +66,8 @@ together(const struct settings *s, enum setting what,
 	    whose == SETTINGS_OPTION || whose == place)
 		return 0;
 	own = settings_in(s, SETTING_API_URL, whose);
-	if (strcmp(api, own != NULL ? own : API_DEFAULT) == 0)
+	if (strcmp(api, own != NULL ? own :
+	    settings_without(SETTING_API_URL)) == 0)
 		return 0;
 	fail_set(f, EX_CONFIG, whose == SETTINGS_FILE ?
 	    "not sent to an address out of the environment; set api_url beside "
@@ -77,25 +77,33 @@ together(const struct settings *s, enum setting what,
 	return settings_blame(s, what, f);
 }
 
-static int
-credentials(struct cloud *c, const struct settings *s, struct fail *f)
+enum setting
+cloud_credential(const struct settings *s, enum settings_place *place)
 {
 	static const enum setting kinds[] = {
 		SETTING_API_KEY, SETTING_PAT, SETTING_TOKEN_FILE
 	};
-	const char *org = settings_get(s, SETTING_ORGANIZATION_ID, NULL);
-	const char *project = settings_get(s, SETTING_PROJECT_ID, NULL);
-	enum setting what = SETTINGS;
-	unsigned place, i;
+	unsigned p, i;
 
 	/* Of one place the key comes first, but the place comes before that. */
-	for (place = SETTINGS_OPTION; place != SETTINGS_NOWHERE; place--) {
-		for (i = 0; i < 3 && what == SETTINGS; i++)
-			if (settings_in(s, kinds[i], place) != NULL)
-				what = kinds[i];
-		if (what != SETTINGS)
-			break;
-	}
+	for (p = SETTINGS_OPTION; p != SETTINGS_NOWHERE; p--)
+		for (i = 0; i < 3; i++)
+			if (settings_in(s, kinds[i], p) != NULL) {
+				*place = p;
+				return kinds[i];
+			}
+	*place = SETTINGS_NOWHERE;
+	return SETTINGS;
+}
+
+static int
+credentials(struct cloud *c, const struct settings *s, struct fail *f)
+{
+	const char *org = settings_get(s, SETTING_ORGANIZATION_ID, NULL);
+	const char *project = settings_get(s, SETTING_PROJECT_ID, NULL);
+	enum settings_place place;
+	enum setting what = cloud_credential(s, &place);
+
 	if (what == SETTINGS)
 		return fail_set(f, EX_CONFIG, "no credential: set "
 		    "TENSORLAKE_API_KEY, TENSORLAKE_PAT or TL_TOKEN_FILE, or "
@@ -168,8 +176,10 @@ places(struct cloud *c, const struct settings *s, struct fail *f)
 	const char *api = settings_get(s, SETTING_API_URL, NULL);
 	const char *ns = settings_get(s, SETTING_NAMESPACE, NULL);
 
-	if (copy(&c->api, api != NULL ? api : API_DEFAULT, f) == -1 ||
-	    copy(&c->ns, ns != NULL ? ns : "default", f) == -1 ||
+	if (copy(&c->api, api != NULL ? api :
+	    settings_without(SETTING_API_URL), f) == -1 ||
+	    copy(&c->ns, ns != NULL ? ns :
+	    settings_without(SETTING_NAMESPACE), f) == -1 ||
 	    lifecycle(c, s, f) == -1) {
 		cloud_free(c);
 		return -1;

@@ -36,6 +36,9 @@ struct cloud {
  * line; one on the command line goes anywhere.
  */
 int	cloud_load(struct cloud *, const struct settings *, struct fail *);
+/* Which credential that is, and where from; SETTINGS if there is none. */
+enum setting	cloud_credential(const struct settings *,
+		    enum settings_place *);
 /* The addresses alone, for whoever sends nothing; org and project if known. */
 int	cloud_places(struct cloud *, const struct settings *, struct fail *);
 void	cloud_free(struct cloud *);

@@ -9,26 +9,30 @@
 #include "client/cloud/dialect.h"
 #include "core/conf.h"
 #include "core/private.h"
+#include "core/utf8.h"
 
 #define DEADLINE_MAX	31536000UL	/* a year; setitimer(2) takes it */
 #define STALL_MAX	86400UL
 
 static const struct {
-	const char	*file, *env, *option;
+	const char	*file, *env, *option, *without;
 } names[SETTINGS] = {
-	[SETTING_API_URL] = { "api_url", "TENSORLAKE_API_URL", "--api-url" },
-	[SETTING_API_KEY] = { "api_key", "TENSORLAKE_API_KEY", NULL },
-	[SETTING_PAT] = { "pat", "TENSORLAKE_PAT", NULL },
+	[SETTING_API_URL] = { "api_url", "TENSORLAKE_API_URL", "--api-url",
+	    "https://api.tensorlake.ai" },
+	[SETTING_API_KEY] = { "api_key", "TENSORLAKE_API_KEY", NULL, NULL },
+	[SETTING_PAT] = { "pat", "TENSORLAKE_PAT", NULL, NULL },
 	[SETTING_TOKEN_FILE] = { "token_file", "TL_TOKEN_FILE",
-	    "--token-file" },
+	    "--token-file", NULL },
 	[SETTING_ORGANIZATION_ID] = { "organization_id",
-	    "TENSORLAKE_ORGANIZATION_ID", NULL },
-	[SETTING_PROJECT_ID] = { "project_id", "TENSORLAKE_PROJECT_ID", NULL },
-	[SETTING_NAMESPACE] = { "namespace", "INDEXIFY_NAMESPACE", NULL },
-	[SETTING_DIALECT] = { "dialect", "TL_SIGN_DIALECT", NULL },
-	[SETTING_DEADLINE] = { "deadline", "TL_DEADLINE", "--deadline" },
-	[SETTING_STALL] = { "stall", "TL_STALL_S", NULL },
-	[SETTING_CA_BUNDLE] = { "ca_bundle", "TL_CA_BUNDLE", NULL },
+	    "TENSORLAKE_ORGANIZATION_ID", NULL, NULL },
+	[SETTING_PROJECT_ID] = { "project_id", "TENSORLAKE_PROJECT_ID", NULL,
+	    NULL },
+	[SETTING_NAMESPACE] = { "namespace", "INDEXIFY_NAMESPACE", NULL,
+	    "default" },
+	[SETTING_DIALECT] = { "dialect", "TL_SIGN_DIALECT", NULL, "auto" },
+	[SETTING_DEADLINE] = { "deadline", "TL_DEADLINE", "--deadline", "0" },
+	[SETTING_STALL] = { "stall", "TL_STALL_S", NULL, "60" },
+	[SETTING_CA_BUNDLE] = { "ca_bundle", "TL_CA_BUNDLE", NULL, NULL },
 };
 
 /* What a header line or a path may hold: no blank, no control byte. */
@@ -262,6 +266,36 @@ settings_get(const struct settings *s, enum setting what,
 	if (place != NULL)
 		*place = p;
 	return s->value[p][what];
+}
+
+const char *
+settings_name(enum setting what)
+{
+	return names[what].file;
+}
+
+const char *
+settings_without(enum setting what)
+{
+	return names[what].without;
+}
+
+int
+settings_origin(const struct settings *s, enum setting what,
+    enum settings_place place, struct buf *b, struct fail *f)
+{
+	switch (place) {
+	case SETTINGS_OPTION:
+		return buf_addf(b, f, "option %s", names[what].option);
+	case SETTINGS_ENVIRONMENT:
+		return buf_addf(b, f, "variable %s", names[what].env);
+	case SETTINGS_FILE:
+		return buf_adds(b, "file ", f) == -1 ||
+		    utf8_quote(b, s->path, strlen(s->path), f) == -1 ||
+		    buf_addf(b, f, ":%u", s->line[what]) == -1 ? -1 : 0;
+	default:
+		return buf_adds(b, "default", f);
+	}
 }
 
 int

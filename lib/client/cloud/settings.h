@@ -97,6 +97,13 @@ const char	*settings_get(const struct settings *, enum setting,
 /* What one place has, or NULL. */
 const char	*settings_in(const struct settings *, enum setting,
 		    enum settings_place);
+/* What the file calls it. */
+const char	*settings_name(enum setting);
+/* The value of one that no place has, or NULL. */
+const char	*settings_without(enum setting);
+/* Append where a value is from: "option --x", "variable X", "file PATH:3". */
+int	settings_origin(const struct settings *, enum setting,
+	    enum settings_place, struct buf *, struct fail *);
 /* Put a value's origin before what is there: "FILE:3: api_url: ...".  -1. */
 int	settings_blame(const struct settings *, enum setting, struct fail *);
 /* Seconds; 0: none. */

@@ -59,7 +59,7 @@ reap_state(struct fail *f)
 
 	if (base != NULL && *base == '/')
 		n = asprintf(&path, "%s/tl", base);
-	else if (home != NULL && *home != '\0')
+	else if (home != NULL && *home == '/')
 		n = asprintf(&path, "%s/.local/state/tl", home);
 	else {
 		fail_set(f, EX_CONFIG, "HOME and XDG_STATE_HOME: not set; "

@@ -45,6 +45,7 @@ in_folder(const char *variable, const char *behind, char **path,
 int
 dockercfg_path(enum dockercfg which, char **path, struct fail *f)
 {
+	const char *home = getenv("HOME");
 	int r;
 
 	*path = NULL;
@@ -53,7 +54,7 @@ dockercfg_path(enum dockercfg which, char **path, struct fail *f)
 		return in_folder("REGISTRY_AUTH_FILE", "", path, f);
 	case DOCKERCFG_DOCKER:
 		if ((r = in_folder("DOCKER_CONFIG", "/config.json", path,
-		    f)) == 0)
+		    f)) == 0 && home != NULL && *home == '/')
 			r = in_folder("HOME", "/.docker/config.json", path,
 			    f);
 		return r;
