@@ -260,6 +260,44 @@ is 'a redirect keeps method and body' \
     .baseImage)')" 'POST /else r'
 rm -f log ready
 
+# From https to http: what is meant for nobody else's eyes goes no further.
+openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.crt -days 2 \
+    -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+    2>/dev/null
+cat >tls.py <<'EOF'
+import http.server, ssl, sys
+class Redirect(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(303)
+        self.send_header("Location", sys.argv[1])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *args):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Redirect)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("tls.crt", "tls.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+open("tls.port", "w").write("%d\n" % server.server_port)
+server.serve_forever()
+EOF
+peer "[$(rule GET '*' "$(body "$answer")")]"
+/usr/bin/python3 tls.py "$URL/else" 2>tls.err &
+later "kill $!"
+while [ ! -s tls.port ] && kill -0 $! 2>/dev/null; do
+	sleep 0.05
+done
+given "$import"
+try 'from https to http' env TL_CA_BUNDLE="$T/tls.crt" \
+    TENSORLAKE_API_URL="https://localhost:$(cat tls.port)" tl-prepare
+exits 76
+says 'redirected from https to another protocol'
+silent out
+is 'from https to http: nobody is asked' "$(seen length)" 0
+TENSORLAKE_API_URL=$URL
+rm -f log ready
+
 # Input.
 bad () {
 	given "$2"

@@ -15,11 +15,12 @@
  * transfers ended.  Used by one thread.
  *
  * HTTP/1.1.  Redirects are followed, but to another server neither a token nor
- * a body goes (EX_PROTOCOL).  Proxies as libcurl's environment conventions have them, but never
- * for a loopback address.  TL_CA_BUNDLE, else SSL_CERT_FILE and SSL_CERT_DIR, name
- * certificates instead of the system's.  TL_STALL_S is after how many seconds
- * without a byte a transfer ends (60); http_stall() and http_ca_bundle() say
- * otherwise.
+ * a body goes, and from https none leads to http (EX_PROTOCOL).  Headers and
+ * trailers are bounded; trailers say nothing.  Proxies as libcurl's environment
+ * conventions have them, but never for a loopback address.  TL_CA_BUNDLE, else
+ * SSL_CERT_FILE and SSL_CERT_DIR, name certificates instead of the system's.
+ * TL_STALL_S is after how many seconds without a byte a transfer ends (60);
+ * http_stall() and http_ca_bundle() say otherwise.
  */
 struct http;
 

@@ -18,6 +18,9 @@ struct transfer {
 	int64_t				 begun;		/* monotonic, ms */
 	int64_t				 moved;		/* last byte, ms */
 	curl_off_t			 bytes;		/* both ways, then */
+	size_t				 head_bytes;	/* headers, trailers */
+	int				 head_code;	/* of the last one */
+	bool				 head_ended;	/* what is next: a body */
 	bool				 finished;	/* not yet reported */
 	char				 error[CURL_ERROR_SIZE];
 	char				 shown[256];	/* "GET http://..." */

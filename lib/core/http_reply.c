@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,9 +73,25 @@ bad_proxy(const struct transfer *t)
 	return "the proxy's variable";
 }
 
+/*
+ * Whether headers were too long for libcurl.  One line that is gives the code
+ * of no memory in libcurl 7: then nothing else was out of it.
+ */
+static bool
+is_long_head(const struct transfer *t, CURLcode code, bool no_memory)
+{
+	if (code == (CURLcode)100 ||	/* CURLE_TOO_LARGE, of libcurl 8.6 */
+	    strcasestr(t->error, "too large response header") != NULL)
+		return true;
+	return !no_memory && t->reply->sent &&
+	    ((code == CURLE_OUT_OF_MEMORY && !t->head_ended) ||
+	    strstr(t->error, "Out of memory in chunked-encoding") != NULL);
+}
+
 void
 http_transfer_end(struct transfer *t, CURLcode code)
 {
+	bool no_memory = errno == ENOMEM;
 	struct http_reply *r = t->reply;
 	curl_off_t wait = 0, sent = 0, length = -1;
 	const char *proxy;
@@ -99,6 +116,14 @@ http_transfer_end(struct transfer *t, CURLcode code)
 		fail_set(&r->fail, EX_CONFIG, "%s: not well-formed as the "
 		    "address of a proxy; write %%2F for a '/' in its "
 		    "password, %%40 for an '@'", proxy);
+	} else if (r->fail.status == 0 && is_long_head(t, code, no_memory)) {
+		fail_set(&r->fail, EX_PROTOCOL, "%s: the answer's headers are "
+		    "too long", t->shown);
+	} else if (r->fail.status == 0 && code ==
+	    CURLE_UNSUPPORTED_PROTOCOL && status / 100 == 3 &&
+	    strncasecmp(t->req->url, "https:", 6) == 0) {
+		fail_set(&r->fail, EX_PROTOCOL, "%s: redirected from https to "
+		    "another protocol, where others could listen", t->shown);
 	} else if (r->fail.status == 0) {
 		fail_show(why, sizeof(why), t->error[0] != '\0' ? t->error :
 		    curl_easy_strerror(code), sizeof(why));

@@ -12,6 +12,9 @@
 #define CONNECT_MS	10000L
 #define REDIRECTS	10L
 
+/* Headers of all answers to a request, redirects and trailers included. */
+#define HEAD_MAX	(256UL << 10)
+
 /* Copy a header's value, white space trimmed, if line is that header. */
 static void
 header_value(const char *line, size_t n, const char *name, char *dst,
@@ -35,6 +38,18 @@ header_value(const char *line, size_t n, const char *name, char *dst,
 	dst[n] = '\0';
 }
 
+/* Whether a line begins another answer: behind a redirect, or 100. */
+static bool
+begins_answer(struct transfer *t, const char *p, size_t n)
+{
+	if (n < 12 || memcmp(p, "HTTP/", 5) != 0 || (t->head_ended &&
+	    t->head_code / 100 != 1 && t->head_code / 100 != 3))
+		return false;
+	t->head_code = atoi(p + strcspn(p, " "));
+	t->head_ended = false;
+	return true;
+}
+
 static size_t
 on_header(char *p, size_t size, size_t n, void *arg)
 {
@@ -42,9 +57,21 @@ on_header(char *p, size_t size, size_t n, void *arg)
 	struct http_reply *r = t->reply;
 
 	n *= size;
+	if (n > HEAD_MAX - t->head_bytes) {
+		fail_set(&r->fail, EX_PROTOCOL, "%s: the answer's headers "
+		    "are too long", t->shown);
+		return 0;
+	}
+	t->head_bytes += n;
 	/* A redirect or 100 Continue had headers of its own. */
-	if (n > 5 && memcmp(p, "HTTP/", 5) == 0)
+	if (begins_answer(t, p, n)) {
 		r->type[0] = r->etag[0] = '\0';
+		return n;
+	}
+	/* Trailers say nothing that headers have not said. */
+	if (t->head_ended)
+		return n;
+	t->head_ended = n <= 2 && (*p == '\r' || *p == '\n');
 	header_value(p, n, "Content-Type", r->type, sizeof(r->type));
 	header_value(p, n, "ETag", r->etag, sizeof(r->etag));
 	return n;
@@ -341,7 +368,8 @@ set_strings(struct transfer *t, bool local)
 	if (curl_easy_setopt(e, CURLOPT_URL, q->url) != CURLE_OK ||
 	    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") !=
 	    CURLE_OK ||
-	    curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") !=
+	    curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR,
+	    strncasecmp(q->url, "https:", 6) == 0 ? "https" : "http,https") !=
 	    CURLE_OK ||
 	    /* Where one of them is given, the system's other one is not. */
 	    ((ca != NULL || dir != NULL) &&
@@ -377,6 +405,7 @@ http_transfer_set(struct transfer *t, bool local)
 		curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
 		curl_easy_setopt(e, CURLOPT_MAXREDIRS, REDIRECTS);
 	}
+	curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
