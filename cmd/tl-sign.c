@@ -58,6 +58,12 @@ dialect(const char *option)
 	return d;
 }
 
+static void
+doubted(const char *line)
+{
+	warnx("warning: %s", line);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -68,7 +74,7 @@ main(int argc, char *argv[])
 	struct ledger ledger = LEDGER_INIT;
 	struct patience patience;
 	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox,
-	    .ledger = &ledger, .patience = &patience };
+	    .ledger = &ledger, .patience = &patience, .doubt = doubted };
 	const char *sandbox_path = NULL, *word = NULL;
 	char doubt[DISK_DOUBT];
 	bool has_mb = false;

@@ -283,12 +283,43 @@ useless 'uri empty' 1 "$(body "{\"uri\":\"\",$abort}")" 'is empty' ''
 useless 'uri null' 1 "$(body "{\"uri\":null,$abort}")" 'not a string' ''
 useless 'uri twice' 1 "$(body "{\"uri\":\"a\",\"\\u0075ri\":\"b\",$abort}")" \
     'uri' ''
-useless 'an array, merged' 0 "$(body '["uri"]')" 'has no uri' merged
+useless 'an array, merged' 0 "$(body '["uri"]')" 'is not an object' merged
+useless 'an array, seed' 1 "$(body "[{$abort}]")" 'is not an object' ''
+useless 'a string' 0 "$(body '"uri"')" 'is not an object' ''
+# nested DEPTH: a block that has so many levels, its own included
+nested () {
+	printf '{"uri":"s3://b/x",%s,"x":%s%s}' "$abort" \
+	    "$(printf '%*s' "$(($1 - 1))" '' | tr ' ' '[')" \
+	    "$(printf '%*s' "$(($1 - 1))" '' | tr ' ' ']')"
+}
+useless 'a level too deep for a spec' 1 "$(body "$(nested 127)")" \
+    'nested too deep for a spec' ''
+useless 'too deep for any reader' 1 "$(body "$(nested 300)")" 'not JSON' ''
+useless 'cut, but legible' 1 "$(body "{$abort,\"x\":")" 'not JSON' ''
+useless 'abortUrl escaped' 1 "$(body '{"x":[1,{"abortUrl" : "@URL@\/abort?X-Sig=MARKER"}')" \
+    'not JSON' ''
+useless 'abortUrl no string' 0 "$(body '{"abortUrl":[],"uri":}')" 'not JSON' ''
+useless 'two values, legible' 1 "$(body "{$abort} {}")" 'not JSON' ''
+server "$(body "$(nested 126)")"
+given "$base"
+try 'as deep as a spec takes' sign
+exits 0
+silent err
+cp out deep.json
+printf '%s' "$base" >deep.prepared
+ok 'and the spec takes it' tl-splice deep.prepared deep.json
 server "$(body '{"uploadId":"u"}')"
 given "$base"
 try 'no uri, seed' sign
 exits 0
 gives '{"upload":{"uploadId":"u"}}'
+says 'warning: sign upload: the block has no uri, and the prepared answer no'
+is 'no uri, seed: one line' "$(wc -l <err)" 1
+server "$(body '{"uploadId":"u"}')"
+printf '%s' "$base" | jq -c '.snapshotUri = "s3://b/k"' >in
+try 'one that the prepared answer knows' sign
+exits 0
+silent err
 head -c 67108865 /dev/zero | tr '\0' ' ' >huge
 useless 'huge' 0 '{"file":"huge"}' 'more than the allowed size' ''
 rm huge
@@ -309,6 +340,7 @@ later_fails 'the parent is busy' 75 '{"status":503}'
 later_fails 'the parent is no JSON' 76 "$(body nope)"
 later_fails 'the parent is an error' 76 '{"json":{"error":"no such object"}}'
 later_fails 'the parent is null' 76 "$(body null)"
+later_fails 'the parent is no object' 76 "$(body '"x"')"
 is 'without a token' "$(seen "$headers"' | .[-1] | has("authorization")')" false
 is 'by its URL' "$(seen '.[-1].target')" '/abort?X-Sig=MARKER'
 server "$plain" "$get" "$(status 404)"

@@ -23,6 +23,7 @@ struct target {
 	const char	*uri;
 	uint64_t	 parts;
 	uint64_t	 part_bytes;
+	size_t		 level;		/* of the block in the spec's JSON */
 	bool		 lost;		/* an answer, so there may be one */
 };
 
@@ -116,6 +117,63 @@ abort_block(struct sign *s, const struct span *block)
 		    f.msg);
 	else
 		note(s, "upload", "aborted");
+}
+
+/*
+ * An upload's answer that is no object, or no JSON, may tell all the same how
+ * to give it back: {"abortUrl":...} of the first one that stands in it.  1, 0
+ * if there is none; -1.
+ */
+static int
+legible(const struct buf *body, struct buf *block, struct fail *f)
+{
+	static const char name[] = "\"abortUrl\"";
+	const char *p = body->data, *end = p + body->len, *text;
+	struct span doc, url;
+	struct fail why;
+
+	while (p != NULL && (p = memmem(p, (size_t)(end - p), name,
+	    sizeof(name) - 1)) != NULL) {
+		p += sizeof(name) - 1;
+		while (p < end && strchr(" \t\r\n:", *p) != NULL && *p != '\0')
+			p++;
+		if (p == end || *p != '"')
+			continue;
+		for (text = p++; p < end && *p != '"'; p++)
+			if (*p == '\\' && p + 1 < end)
+				p++;
+		if (p == end)
+			break;
+		buf_clear(block);
+		if (buf_addf(block, f, "{%s:", name) == -1 ||
+		    buf_add(block, text, (size_t)(p + 1 - text), f) == -1 ||
+		    buf_add(block, "}", 1, f) == -1)
+			return -1;
+		if (span_parse(&doc, block->data, block->len, &why) == 0 &&
+		    span_get(&doc, "abortUrl", &url, &why) == 1)
+			return 1;
+	}
+	return 0;
+}
+
+/* The block of an answer by which it is undone, whatever is wrong with it. */
+static int
+undo_block(const struct http_reply *reply, struct buf *room,
+    struct span *block, struct fail *f)
+{
+	struct span url;
+	struct fail why;
+	int r;
+
+	if (reply->body.len == 0)
+		return 0;
+	if (span_parse(block, reply->body.data, reply->body.len, &why) == 0 &&
+	    span_is_object(block) &&
+	    span_get(block, "abortUrl", &url, &why) == 1)
+		return 1;
+	if ((r = legible(&reply->body, room, f)) == 1)
+		r = span_parse(block, room->data, room->len, f) == 0 ? 1 : -1;
+	return r;
 }
 
 void
@@ -212,7 +270,8 @@ ask_either(struct sign *s, struct target *t, enum sign_dialect *d,
 
 /*
  * Whether an answer can be used.  Blocks are opaque, so little is asked of
- * one: that it is JSON and no null, and an upload's uri, if it has one or its
+ * one: that it is JSON, no null, and fits into a spec, and that an upload's is
+ * an object, whose uri, if it has one or its
  * dialect promises one (tl-wire(7), "Signed block"), a string that is not
  * empty.
  */
@@ -234,6 +293,12 @@ check(const struct target *t, enum sign_dialect d,
 		return fail_set(f, EX_PROTOCOL, "the answer is null");
 	if (answer_check(reply, "the answer", f) == -1)
 		return -1;
+	/* What tl-splice would not take is known before it is paid for. */
+	if (span_depth(block) > SPAN_DEPTH - t->level)
+		return fail_set(f, EX_PROTOCOL, "the answer is nested too "
+		    "deep for a spec");
+	if (t->level < 3 && !span_is_object(block))
+		return fail_set(f, EX_PROTOCOL, "the answer is not an object");
 	if (t->rel_path == NULL)
 		return 0;
 	if ((r = span_get(block, "uri", &uri, f)) == -1) {
@@ -256,8 +321,10 @@ static int
 enter(struct sign *s, const struct target *t, const char *key, int r,
     const struct http_reply *reply, struct fail *f)
 {
+	struct buf room = BUF_INIT(BUF_DOC_MAX);
 	struct span block;
 	struct fail why;
+	int has;
 
 	if (t->rel_path == NULL)
 		return r;
@@ -268,14 +335,17 @@ enter(struct sign *s, const struct target *t, const char *key, int r,
 		return -1;
 	}
 	/* What is wrong with the answer is check()'s to say. */
-	if (reply->body.len == 0 || span_parse(&block, reply->body.data,
-	    reply->body.len, &why) == -1)
-		return 0;
-	if (ledger_upload(s->ledger, key, &block, f) == -1) {
-		abort_block(s, &block);
-		return -1;
+	has = undo_block(reply, &room, &block, f);
+	if (has == 0 && reply->body.len > 0 && span_parse(&block,
+	    reply->body.data, reply->body.len, &why) == 0)
+		has = 2;
+	if (has > 0 && ledger_upload(s->ledger, key, &block, f) == -1) {
+		if (has == 1)
+			abort_block(s, &block);
+		has = -1;
 	}
-	return 0;
+	buf_free(&room);
+	return has == -1 ? -1 : 0;
 }
 
 /* Ask, check, and append the block as it came. */
@@ -283,7 +353,9 @@ static int
 sign_one(struct sign *s, struct target *t, struct buf *out, struct fail *f)
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
-	struct span block = { NULL, 0 };
+	struct buf room = BUF_INIT(BUF_DOC_MAX);
+	struct span block = { NULL, 0 }, undo;
+	struct fail why;
 	char key[LEDGER_KEY];
 	enum sign_dialect d;
 	int r;
@@ -304,11 +376,13 @@ sign_one(struct sign *s, struct target *t, struct buf *out, struct fail *f)
 		fail_in(f, t->what);
 	else
 		r = buf_add(out, block.at, block.len, f);
-	if (r == -1 && t->rel_path != NULL)
-		abort_block(s, &block);
-	else
+	if (r == 0)
 		note(s, t->what, "signed");
+	else if (t->rel_path != NULL &&
+	    undo_block(&reply, &room, &undo, &why) == 1)
+		abort_block(s, &undo);
 out:
+	buf_free(&room);
 	http_reply_free(&reply);
 	return r;
 }
@@ -395,7 +469,8 @@ sign_local(struct sign *s, const struct uris *u, struct buf *out,
 	if (buf_adds(out, ",\"localImageDownloads\":[", f) == -1)
 		return -1;
 	for (i = 0; i < u->n; i++) {
-		struct target t = { .what = what, .uri = u->list[i] };
+		struct target t = { .what = what, .uri = u->list[i],
+		    .level = 3 };
 
 		snprintf(what, sizeof(what), "sign local image %zu", i);
 		if (i > 0 && buf_adds(out, ",", f) == -1)
@@ -413,11 +488,11 @@ sign_prepared(struct sign *s, const struct prepared *p, uint64_t parts,
 {
 	struct target upload = { .what = "sign upload",
 	    .rel_path = p->rel_path, .parts = parts,
-	    .part_bytes = part_bytes };
+	    .part_bytes = part_bytes, .level = 1 };
 	struct target parent = { .what = "sign parent",
-	    .uri = p->parent_uri };
+	    .uri = p->parent_uri, .level = 2 };
 	struct uris local = { NULL, 0, false };
-	struct span block = { NULL, 0 };
+	struct span block = { NULL, 0 }, uri;
 	size_t at;
 	int r = -1;
 
@@ -430,7 +505,13 @@ sign_prepared(struct sign *s, const struct prepared *p, uint64_t parts,
 	at = out->len;
 	if (sign_one(s, &upload, out, f) == -1)
 		goto out;
+	block.at = out->data + at;
 	block.len = out->len - at;
+	if (s->doubt != NULL && span_get(&block, "uri", &uri, f) == 0 &&
+	    (p->snapshot_uri == NULL || *p->snapshot_uri == '\0'))
+		s->doubt("sign upload: the block has no uri, and the prepared "
+		    "answer no snapshotUri: what is built can be registered "
+		    "only if the builder names one");
 	if ((!p->has_parent || (buf_adds(out, ",\"parentDownload\":", f) == 0
 	    && sign_one(s, &parent, out, f) == 0)) &&
 	    sign_local(s, &local, out, f) == 0)

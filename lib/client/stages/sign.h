@@ -36,6 +36,8 @@ struct sign {
 	struct patience		*patience;	/* NULL: none */
 	/* Told in a line what is done.  May be NULL. */
 	void			(*note)(const char *);
+	/* Told what is likely to fail later.  May be NULL. */
+	void			(*doubt)(const char *);
 };
 
 /*
