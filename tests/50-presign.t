@@ -208,6 +208,14 @@ if ! /usr/bin/python3 -c 'import botocore' 2>/dev/null; then
 	exit
 fi
 
+# Another signer of Amazon's, where it is installed, does not come between:
+# this one would end with an error.
+mkdir -p crt/awscrt
+: >crt/awscrt/__init__.py
+: >crt/awscrt/auth.py
+PYTHONPATH=$T/crt${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONPATH
+
 # One key for each thing that is escaped, or not.
 compare () {
 	rel=$here/$2

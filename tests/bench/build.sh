@@ -33,7 +33,7 @@ if command -v npm >/dev/null && npm install --prefix "$T/client" --no-audit \
 	module=$module/tensorlake-node.node
 fi
 
-python3 - "$runs" "$sample/Dockerfile" "$here/../peer/build.cjs" "$module" \
+/usr/bin/python3 - "$runs" "$sample/Dockerfile" "$here/../peer/build.cjs" "$module" \
     "$T" <<'EOT'
 import json, os, re, resource, statistics, subprocess, sys, time
 runs, dockerfile, script, module, work = sys.argv[1:]

@@ -14,7 +14,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/tl-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-python3 - "$work/tree" "$mb" <<'EOF'
+/usr/bin/python3 - "$work/tree" "$mb" <<'EOF'
 import os, random, sys
 random.seed(698)
 root, mb = sys.argv[1], int(sys.argv[2])
@@ -63,7 +63,7 @@ tar_gzip () {
 	tar -C "$work/tree" -cf - . | gzip -1 | cat >/dev/null
 }
 python_gzip () {
-	python3 -c '
+	/usr/bin/python3 -c '
 import gzip, sys, tarfile
 with gzip.GzipFile(fileobj=sys.stdout.buffer, mode="wb", compresslevel=1) as z:
     with tarfile.open(fileobj=z, mode="w|") as t:

@@ -16,7 +16,7 @@ trap 'exit 130' INT TERM
 unset MAKEFLAGS MFLAGS MAKELEVEL
 cd "$work"
 
-python3 - "$files" <<'EOF'
+/usr/bin/python3 - "$files" <<'EOF'
 import os, sys
 for i in range(int(sys.argv[1])):
     folder = 'web/%02d/%d' % (i % 100, i // 100 % 10)

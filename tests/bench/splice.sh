@@ -109,7 +109,7 @@ table("start of a filter", [
     ("jq -n 1", run, ["jq", "-n", "1"], False),
     ("node -e 1", run, ["node", "-e", "1"], True)])
 EOT
-python3 "$work/time.py" "$runs" "$work"
+/usr/bin/python3 "$work/time.py" "$runs" "$work"
 
 echo 'memory at its peak, 10,000 parts'
 in=$(cat "$work/prepared" "$work/long" | wc -c)

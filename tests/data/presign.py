@@ -4,7 +4,11 @@ usage: presign.py CONFIG TIME OPERATION KEY [NAME=VALUE ...]
 One URL on standard output; with PartNumber=A-B, one for each part.
 """
 import datetime
+import os
 import sys
+
+# Where awscrt is installed, botocore would sign by that, at its own time.
+os.environ['BOTO_DISABLE_CRT'] = 'true'
 
 import botocore.auth
 import botocore.session
@@ -19,8 +23,17 @@ class Then(datetime.datetime):
     def utcnow(cls):
         return cls(*now.timetuple()[:6])
 
+    @classmethod
+    def now(cls, tz=None):
+        return cls(*now.timetuple()[:6], tzinfo=tz)
+
 
 botocore.auth.datetime.datetime = Then
+# botocore of 2025 and later asks this instead.
+if hasattr(botocore.auth, 'get_current_datetime'):
+    botocore.auth.get_current_datetime = lambda remove_tzinfo=True: (
+        now if remove_tzinfo else
+        now.replace(tzinfo=datetime.timezone.utc))
 c = {}
 for line in open(conf):
     if '=' in line and not line.startswith('#'):
