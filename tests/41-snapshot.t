@@ -392,6 +392,44 @@ try 'more files than a disk of this size has inodes by itself' \
 exits 0
 rm -r crowd*
 
+# Holes stay holes, zeros become some.
+mkdir holes holes.out
+truncate -s 500M holes/all
+truncate -s 300M holes/end
+printf x | dd of=holes/end bs=1 seek=5000 conv=notrunc 2>/dev/null
+head -c 20000000 /dev/zero >holes/zeros
+{
+	cat holes/zeros
+	echo end
+} >holes/mixed
+for i in 1 2 3 4 5; do
+	head -c 70001 /dev/urandom
+	head -c 9999999 /dev/zero
+done >holes/turns
+try 'zeros take no room' tl-snapshot pack holes 16777216 holes.snap
+exits 0
+ok 'is sound' tl-snapshot check holes.snap
+tl-snapshot unpack holes.snap holes.out
+same 'all comes back' holes holes.out
+is 'holes, too' "$([ "$(du -k holes.out | cut -f 1)" -lt 2000 ] && echo yes)" yes
+tl-snapshot tar holes.snap >holes.tar
+is 'and are holes of the archive' \
+    "$([ "$(stat -c %s holes.tar)" -lt 2000000 ] && echo yes)" yes
+is 'which others read' "$(/usr/bin/python3 -c 'import tarfile
+t = tarfile.open("holes.tar")
+print(t.getmember("./all").size, t.extractfile("./end").read(5001)[-1:],
+    t.extractfile("./mixed").read()[-4:])')" "524288000 b'x' b'end\\n'"
+head -c 10000000 /dev/urandom >holes/zeros
+tl-snapshot pack --parent holes.snap holes 33554432 holes.2
+head -c 15000000 /dev/zero | dd of=holes/zeros conv=notrunc 2>/dev/null
+echo end >>holes/zeros
+tl-snapshot pack --parent holes.2 --parent holes.snap holes 33554432 holes.3
+ok 'zeros over data' tl-snapshot check --parent holes.2 --parent holes.snap \
+    holes.3
+is 'are right' "$(tl-snapshot cat --parent holes.2 --parent holes.snap holes.3 \
+    zeros | sha256sum)" "$(sha256sum <holes/zeros)"
+rm -r holes holes.*
+
 # Hostile snapshots.
 echo secret >secret
 qemu-img create -q -f qcow2 -b "$PWD/secret" -F raw evil "$G"

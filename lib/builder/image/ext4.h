@@ -11,7 +11,7 @@
  * privilege and no device is needed beyond reading the tree itself.
  *
  * Owners, permissions, times (whole seconds), hard links, devices, extended
- * attributes and holes are kept.  What is missing is said: sockets are left
+ * attributes and holes are kept, and long runs of zeros become holes.  What is missing is said: sockets are left
  * out, as everywhere.
  */
 struct ext4;

@@ -22,6 +22,8 @@
 #include "builder/image/ext4.h"
 
 #define EXT4_CHUNK	(1UL << 20)	/* bytes copied at a time */
+#define EXT4_HOLE	(32UL << 10)	/* zeros this long become a hole */
+#define EXT4_AHEAD	(64UL << 20)	/* of a file, allocated at a time */
 #define EXT4_DEPTH_MAX	500		/* of folders: one descriptor each */
 
 /* Blocks of a file that lie behind each other on the disk. */
@@ -34,6 +36,7 @@ struct ext4 {
 	char		*path;
 	int		 fd;		/* for file contents, past libext2fs */
 	unsigned	 bs;
+	bool		 held;		/* the last block: see ext4_open.c */
 	const char	*root;		/* the tree that is copied: its name */
 	char		*a, *b;		/* EXT4_CHUNK bytes each */
 	struct ext4_run	*runs;		/* of the file at hand */

@@ -27,6 +27,23 @@ ext4_failed(struct ext4 *e, errcode_t code, const char *name, struct fail *f)
 	    "%s: %.200s: %s", e->path, name, error_message(code));
 }
 
+/*
+ * ext2fs_punch() does not free the last block of a file system (1.47 takes it
+ * for one behind the end), so none is given it: it is held as long as the file
+ * system is open.
+ */
+static void
+hold_last(struct ext4 *e, bool hold)
+{
+	blk64_t last = ext2fs_blocks_count(e->fs->super) - 1;
+
+	if (hold && !ext2fs_test_block_bitmap2(e->fs->block_map, last)) {
+		ext2fs_mark_block_bitmap2(e->fs->block_map, last);
+		e->held = true;
+	} else if (!hold && e->held)
+		ext2fs_unmark_block_bitmap2(e->fs->block_map, last);
+}
+
 struct ext4 *
 ext4_open(const char *path, bool rw, struct fail *f)
 {
@@ -73,6 +90,8 @@ ext4_open(const char *path, bool rw, struct fail *f)
 		fail_set(f, EX_DATAERR, "%s: %s", path, error_message(code));
 		goto bad;
 	}
+	if (rw)
+		hold_last(e, true);
 	return e;
 bad:
 	if (e != NULL) {
@@ -89,6 +108,8 @@ ext4_close(struct ext4 *e, struct fail *f)
 	errcode_t code = 0;
 	int r = 0;
 
+	if (e->fs != NULL)
+		hold_last(e, false);
 	if (e->fs != NULL && (code = ext2fs_close_free(&e->fs)) != 0)
 		r = fail_set(f, EX_IOERR, "%s: %s", e->path,
 		    error_message(code));

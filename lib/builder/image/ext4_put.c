@@ -15,17 +15,19 @@
 
 /*
  * Bring [at, at + n) of the image's file, whose blocks are all there, to what
- * e->a holds.  Of a file that was there before only blocks that differ are
+ * p, a part of e->a, holds.  Of a file that was there before only blocks that differ are
  * written; a new one's are not read, since holes are slow to read.
  */
 static int
-put_chunk(struct ext4 *e, uint64_t at, size_t n, bool fresh, size_t *hint)
+put_chunk(struct ext4 *e, char *p, uint64_t at, size_t n, bool fresh,
+    size_t *hint)
 {
 	size_t full = (n + e->bs - 1) / e->bs * e->bs, i = 0, k, w;
 	const struct ext4_run *r;
 	uint64_t phys;
 
-	memset(e->a + n, 0, full - n);
+	/* Only the last block of a chunk can be short: there is room. */
+	memset(p + n, 0, full - n);
 	while (i < full) {
 		uint64_t block = (at + i) / e->bs;
 
@@ -38,14 +40,14 @@ put_chunk(struct ext4 *e, uint64_t at, size_t n, bool fresh, size_t *hint)
 		if (k > full - i)
 			k = full - i;
 		if (fresh) {
-			if (ext4_io(e->fd, e->a + i, k, phys * e->bs, true) == -1)
+			if (ext4_io(e->fd, p + i, k, phys * e->bs, true) == -1)
 				return -1;
 		} else if (ext4_io(e->fd, e->b, k, phys * e->bs, false) == -1)
 			return -1;
-		else if (memcmp(e->a + i, e->b, k) != 0)
+		else if (memcmp(p + i, e->b, k) != 0)
 			for (w = 0; w < k; w += e->bs)
-				if (memcmp(e->a + i + w, e->b + w,
-				    e->bs) != 0 && ext4_io(e->fd, e->a + i + w,
+				if (memcmp(p + i + w, e->b + w,
+				    e->bs) != 0 && ext4_io(e->fd, p + i + w,
 				    e->bs, phys * e->bs + w, true) == -1)
 					return -1;
 		i += k;
@@ -53,29 +55,125 @@ put_chunk(struct ext4 *e, uint64_t at, size_t n, bool fresh, size_t *hint)
 	return 0;
 }
 
-/* A stretch of source bytes that are there: blocks for them, then bytes. */
+/* How many of the first n bytes of p, whole blocks of zeros from at on. */
+static size_t
+zeros(const struct ext4 *e, const char *p, size_t at, size_t n)
+{
+	size_t k = at;
+
+	while (k < n && p[k] == 0 && memcmp(p + k, p + k + 1,
+	    (n - k < e->bs ? n - k : e->bs) - 1) == 0)
+		k += n - k < e->bs ? n - k : e->bs;
+	return k - at;
+}
+
+/*
+ * How much from at on is to be bytes of the image: all up to a run of zeros
+ * that is worth a hole.
+ */
+static size_t
+solid(const struct ext4 *e, const char *p, size_t at, size_t n)
+{
+	size_t k = at, z;
+
+	while (k < n) {
+		z = zeros(e, p, k, n);
+		if (z >= EXT4_HOLE)
+			break;
+		k += z;
+		if (k < n)
+			k += n - k < e->bs ? n - k : e->bs;
+	}
+	return k - at;
+}
+
+/* A stretch of a file on its way into the image. */
+struct stretch {
+	struct ext4	*e;
+	ext2_ino_t	 ino;
+	struct ext2_inode *inode;
+	uint64_t	 ready, end;	/* blocks that are there; wanted */
+	bool		 known;		/* e->runs is right */
+	size_t		 hint;
+};
+
+static errcode_t
+allocate(struct stretch *s, uint64_t first, uint64_t end)
+{
+	s->known = false;
+	s->ready = end;
+	return ext2fs_fallocate(s->e->fs, EXT2_FALLOCATE_FORCE_INIT |
+	    EXT2_FALLOCATE_INIT_BEYOND_EOF, s->ino, s->inode, ~0ULL, first,
+	    end - first);
+}
+
+/*
+ * Bytes at a place of e->a to their place in the file.  Blocks are taken ahead,
+ * since each call makes an extent of its own; what proves to be zeros is given
+ * back.
+ */
+static int
+put_run(struct stretch *s, size_t i, size_t n, uint64_t at, bool fresh,
+    const char *name, struct fail *f)
+{
+	struct ext4 *e = s->e;
+	uint64_t first = at / e->bs, end = (at + n + e->bs - 1) / e->bs;
+	uint64_t ahead = ext2fs_free_blocks_count(e->fs->super) / 4, more;
+	errcode_t code = 0;
+
+	if (end > s->ready) {
+		if (first < s->ready)
+			first = s->ready;
+		if (ahead > EXT4_AHEAD / e->bs)
+			ahead = EXT4_AHEAD / e->bs;
+		more = end + ahead < s->end ? end + ahead : s->end;
+		code = allocate(s, first, more);
+	}
+	if (code == 0 && !s->known) {
+		code = ext4_runs_read(e, s->ino, s->inode);
+		s->known = true;
+		s->hint = 0;
+	}
+	if (code != 0)
+		return ext4_failed(e, code, name, f);
+	if (put_chunk(e, e->a + i, at, n, fresh, &s->hint) == -1)
+		return fail_sys(f, EX_IOERR, "%s: %s", e->path, name);
+	return 0;
+}
+
+/*
+ * A stretch of source bytes that are there: blocks for them, then bytes.  Long
+ * runs of zeros become holes, whatever they were.
+ */
 static int
 put_data(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode, int fd,
     uint64_t from, uint64_t to, bool fresh, const char *name, struct fail *f)
 {
-	uint64_t first = from / e->bs, last = (to + e->bs - 1) / e->bs, at;
-	size_t hint = 0, n;
+	uint64_t first = from / e->bs, at;
+	struct stretch s = { .e = e, .ino = ino, .inode = inode,
+	    .ready = first, .end = (to + e->bs - 1) / e->bs };
+	size_t n, i, k;
 	errcode_t code;
 
-	code = ext2fs_fallocate(e->fs, EXT2_FALLOCATE_FORCE_INIT |
-	    EXT2_FALLOCATE_INIT_BEYOND_EOF, ino, inode, ~0ULL, first,
-	    last - first);
-	if (code == 0)
-		code = ext4_runs_read(e, ino, inode);
-	if (code != 0)
-		return ext4_failed(e, code, name, f);
 	for (at = first * e->bs; at < to; at += n) {
 		n = to - at < EXT4_CHUNK ? (size_t)(to - at) : EXT4_CHUNK;
 		if (ext4_io(fd, e->a, n, at, false) == -1)
 			return fail_sys(f, EX_IOERR, "%s%s: reading", e->root,
 			    name);
-		if (put_chunk(e, at, n, fresh, &hint) == -1)
-			return fail_sys(f, EX_IOERR, "%s: %s", e->path, name);
+		for (i = 0; i < n; i += k) {
+			if ((k = solid(e, e->a, i, n)) > 0) {
+				if (put_run(&s, i, k, at + i, fresh, name,
+				    f) == -1)
+					return -1;
+				continue;
+			}
+			k = zeros(e, e->a, i, n);
+			s.known = false;
+			if ((code = ext2fs_punch(e->fs, ino, inode, NULL,
+			    (at + i) / e->bs, (at + i + k + e->bs - 1) /
+			    e->bs - 1)) != 0)
+				return ext4_failed(e, code, name, f);
+		}
 	}
 	return 0;
 }

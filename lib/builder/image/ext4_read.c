@@ -13,6 +13,8 @@
 #include "builder/image/ext4_impl.h"
 #include "core/buf.h"
 
+#define HOLES_TOLD	(1UL << 20)	/* bytes of a file */
+
 /* The first name under which an inode came by. */
 struct first {
 	ext2_ino_t	 ino;
@@ -235,6 +237,41 @@ tar_fields(struct ext4 *e, ext2_ino_t ino, struct ext2_inode_large *large,
 	return 0;
 }
 
+/*
+ * Where a file has data, if its holes are worth being told: readers then make
+ * them again.  Small ones are not, so that most archives are plain.
+ */
+static int
+tar_holes(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *in,
+    struct archive_entry *to, const char *name, struct fail *f)
+{
+	uint64_t size = EXT2_I_SIZE(in), data = 0, from, end;
+	errcode_t code;
+	size_t i;
+
+	if (in->i_flags & EXT4_INLINE_DATA_FL)
+		return 0;
+	if ((code = ext4_runs_read(e, ino, in)) != 0)
+		return ext4_failed(e, code, name, f);
+	for (i = 0; i < e->nruns; i++)
+		data += e->runs[i].count * e->bs;
+	if (data >= size || size - data < HOLES_TOLD)
+		return 0;
+	for (i = 0; i < e->nruns; i++) {
+		from = e->runs[i].logical * e->bs;
+		end = from + e->runs[i].count * e->bs;
+		for (; i + 1 < e->nruns && e->runs[i + 1].logical * e->bs ==
+		    end; i++)
+			end += e->runs[i + 1].count * e->bs;
+		if (from < size)
+			archive_entry_sparse_add_entry(to, (la_int64_t)from,
+			    (la_int64_t)((end < size ? end : size) - from));
+	}
+	/* An end in a hole has to be said, too. */
+	archive_entry_sparse_add_entry(to, (la_int64_t)size, 0);
+	return 0;
+}
+
 static int
 tar_header(struct tar *t, struct archive_entry *entry, struct fail *f)
 {
@@ -276,6 +313,9 @@ tar_entry(struct tar *t, ext2_ino_t ino, const char *name, unsigned depth,
 		r = tar_header(t, entry, f);
 		goto out;
 	}
+	if (S_ISREG(in->i_mode) &&
+	    tar_holes(t->e, ino, in, entry, name, f) == -1)
+		goto out;
 	if (tar_xattrs(t->e, ino, entry, name, f) == -1 ||
 	    tar_header(t, entry, f) == -1)
 		goto out;
