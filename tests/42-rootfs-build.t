@@ -150,6 +150,59 @@ is 'is a small snapshot' \
     "$([ "$(jq .snapshot_size_bytes metadata.json)" -lt 524288 ] && echo yes)" \
     yes
 
+# What buildah makes for itself is not in the image; what others made, is.
+
+mkdir -p ctx/box/etc
+cp "$(command -v busybox)" ctx/box/sh
+: >ctx/box/etc/hosts
+printf 'FROM scratch\nCOPY box /bin\nRUN echo x >/x\n' >Dockerfile
+spec bare
+build 'a RUN from nothing'
+exits 0
+have bare
+tl-snapshot tar bare.tlsnap | tar -tvf - >list
+is 'leaves none of what is mounted over' "$(grep -cE \
+    ' ./etc/(hosts|hostname|resolv.conf)$| ./run/$' list)" 0
+ok 'and / as it should be' grep -q '^drwxr-xr-x 0/0 .* ./$' list
+printf 'FROM scratch\nCOPY box /bin\nCOPY box/etc /etc\nRUN mkdir -p /run/x && echo x >/x\n' \
+    >Dockerfile
+touch -d @1000000000 ctx/box/etc/hosts
+spec bare2
+build 'with what was there'
+exits 0
+have bare2
+tl-snapshot tar bare2.tlsnap | tar -tvf - >list
+is 'it stays' "$(grep -oE ' ./etc/(hosts|hostname|resolv.conf)$| ./run/$' list |
+    tr -d '\n')" ' ./etc/hosts ./run/'
+rm -r ctx/box
+printf 'FROM busybox\nRUN echo x >/x\n' >Dockerfile
+spec three "$(parent bb)"
+build 'on a template'
+have three
+is 'its hosts are as they were' "$(tl-snapshot cat --parent bb.tlsnap \
+    three.tlsnap /etc/hosts)" '127.0.0.1 localhost'
+tl-snapshot tar --parent bb.tlsnap three.tlsnap | tar -tf - >list
+ok 'and its /run' grep -qx ./run/ list
+
+# A template with a sparse file: its holes are no data on the way.
+mkdir -p holes/bin
+cp "$(command -v busybox)" holes/bin/sh
+truncate -s 700M holes/sparse
+echo end >>holes/sparse
+tl-snapshot pack holes "$G" holes.tlsnap
+upload holes >block
+tl-upload holes.tlsnap <block >/dev/null
+printf 'FROM busybox\nRUN echo x >/x\n' >Dockerfile
+spec sparse "$(parent holes)"
+build 'on a template with a sparse file'
+exits 0
+have sparse
+is 'is all there' "$(tl-snapshot cat --parent holes.tlsnap sparse.tlsnap /sparse |
+    tail -c 4)" end
+is 'and a hole again' "$(tl-snapshot raw --parent holes.tlsnap sparse.tlsnap raw;
+    [ "$(du -k raw | cut -f 1)" -lt 102400 ] && echo yes)" yes
+rm -f raw
+
 # A template that is not what was written, or not of this chain.
 
 object () { # NAME FILE
