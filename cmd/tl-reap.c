@@ -1,6 +1,7 @@
 /* tl-reap: what dead builds have left, found and undone. */
 
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,16 +48,18 @@ tell(void *arg, const char *ledger, const struct ledger_entry *e,
 {
 	const char *name = strrchr(ledger, '/');
 	struct buf *out = arg;
+	char id[300], why[600];
 	struct fail f;
 
 	failures += how == REAP_FAILED;
 	name = name != NULL ? name + 1 : ledger;
+	fail_show(id, sizeof(id), e->id != NULL ? e->id : e->key, 250);
+	snprintf(why, sizeof(why), "%s", note);
 	if (buf_addf(out, &f, "%s\t%s\t%s\t%s\n", reap_word(how),
-	    ledger_word(e->kind), e->id != NULL ? e->id : e->key, name) == -1)
+	    ledger_word(e->kind), id, name) == -1)
 		opt_fail(&f);
 	if (*note != '\0')
-		warnx("%s %s: %s", ledger_word(e->kind), e->id != NULL ?
-		    e->id : e->key, note);
+		warnx("%s %s: %s", ledger_word(e->kind), id, fail_mask(why));
 }
 
 static void
@@ -165,7 +168,12 @@ main(int argc, char *argv[])
 			    state, busy);
 	}
 	for (; optind < argc; optind++)
-		if ((r = reap_ledger(&reap, argv[optind], &f)) == -1 &&
+		if (access(argv[optind], F_OK) == -1 && errno == ENOENT) {
+			warn("%s", argv[optind]);
+			if (worst.status == 0)
+				fail_set(&worst, EX_NOINPUT, "a ledger is "
+				    "not there");
+		} else if ((r = reap_ledger(&reap, argv[optind], &f)) == -1 &&
 		    worst.status == 0)
 			worst = f;
 		else if (r == 1)

@@ -7,6 +7,29 @@
 
 #include "core/fail.h"
 
+/* U+0080 to U+009F: some terminals heed them, too. */
+static bool
+is_c1(const char *s)
+{
+	return (unsigned char)s[0] == 0xc2 && (s[1] & 0xe0) == 0x80;
+}
+
+char *
+fail_mask(char *text)
+{
+	char *from = text, *to = text;
+
+	for (; *from != '\0'; from++) {
+		bool c1 = is_c1(from);
+
+		from += c1;
+		*to++ = c1 || (unsigned char)*from < 0x20 || *from == 0x7f ?
+		    '?' : *from;
+	}
+	*to = '\0';
+	return text;
+}
+
 int
 fail_set(struct fail *f, int status, const char *fmt, ...)
 {
@@ -16,6 +39,7 @@ fail_set(struct fail *f, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(f->msg, sizeof(f->msg), fmt, ap);
 	va_end(ap);
+	fail_mask(f->msg);
 	return -1;
 }
 
@@ -31,7 +55,7 @@ fail_sys(struct fail *f, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(f->msg, sizeof(f->msg), fmt, ap);
 	va_end(ap);
-	n = strlen(f->msg);
+	n = strlen(fail_mask(f->msg));
 	snprintf(f->msg + n, sizeof(f->msg) - n, ": %s", strerror(saved));
 	return -1;
 }
@@ -43,6 +67,7 @@ fail_in(struct fail *f, const char *what)
 
 	memcpy(msg, f->msg, sizeof(msg));
 	snprintf(f->msg, sizeof(f->msg), "%.200s: %.300s", what, msg);
+	fail_mask(f->msg);
 	return -1;
 }
 
@@ -86,8 +111,7 @@ fail_show(char *dst, size_t size, const char *s, size_t max)
 			url = 0;
 			continue;
 		}
-		/* U+0080 to U+009F: some terminals heed them, too. */
-		if (c == 0xc2 && i + 1 < len && (s[i + 1] & 0xe0) == 0x80) {
+		if (i + 1 < len && is_c1(s + i)) {
 			c = '?';
 			i++;
 		}

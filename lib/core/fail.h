@@ -10,8 +10,14 @@
  */
 struct fail {
 	int	status;		/* EX_DATAERR, EX_UNAVAILABLE, ... */
-	char	msg[512];	/* one line, no newline, no secret */
+	char	msg[512];	/* one line, masked, no secret */
 };
+
+/*
+ * Control characters become '?', in place: no text from outside moves a cursor
+ * or makes a second line.  Every message goes through here.
+ */
+char	*fail_mask(char *);
 
 /* Set the status and the line.  Always -1, so an error path is one line. */
 int	fail_set(struct fail *, int status, const char *fmt, ...)

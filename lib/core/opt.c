@@ -148,7 +148,10 @@ opt_input(struct buf *b, const char *what)
 void
 opt_note(const char *line)
 {
-	warnx("%s", line);
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%s", line);
+	warnx("%s", fail_mask(text));
 }
 
 void

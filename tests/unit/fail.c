@@ -1,5 +1,6 @@
 /* What a message shows of text from outside: lib/core/fail.h. */
 
+#include <errno.h>
 #include <string.h>
 
 #include "core/fail.h"
@@ -18,7 +19,16 @@ int
 main(void)
 {
 	char small[8];
+	struct fail f;
 
+	fail_set(&f, 1, "a%s", "\n\033[1m\177\302\233\302\240");
+	UNIT_CHECK(strcmp(f.msg, "a??[1m??\302\240") == 0, "set: %s", f.msg);
+	fail_in(&f, "b\rc");
+	UNIT_CHECK(strcmp(f.msg, "b?c: a??[1m??\302\240") == 0, "in: %s",
+	    f.msg);
+	errno = ENOENT;
+	fail_sys(&f, 1, "%s", "d\033");
+	UNIT_CHECK(strncmp(f.msg, "d?: No such", 11) == 0, "sys: %s", f.msg);
 	shows("plain", 100, "plain");
 	shows("a\nb\033[1mc\177", 100, "a?b?[1mc?");
 	shows("GET http://h/p?X-Amz-Signature=f00 failed", 100,

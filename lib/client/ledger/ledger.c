@@ -399,6 +399,14 @@ find(struct ledger_list *l, enum ledger_kind kind, const char *key,
 	return NULL;
 }
 
+/* An upload's id is part of a file's name: another's is no path of ours. */
+static bool
+is_id(enum ledger_kind kind, const char *id)
+{
+	return kind != LEDGER_UPLOAD || (strlen(id) == 2 * ID_BYTES &&
+	    strspn(id, "0123456789abcdef") == 2 * ID_BYTES);
+}
+
 static int
 line(struct ledger_list *l, char *rest, struct fail *f)
 {
@@ -425,7 +433,7 @@ line(struct ledger_list *l, char *rest, struct fail *f)
 	if (strcmp(verb, "intent") == 0)
 		return intent(l, k, at, w, rest, f);
 	if (strcmp(verb, "made") == 0 && (e = find(l, k, w, NULL)) != NULL &&
-	    rest != NULL) {
+	    rest != NULL && is_id(k, rest)) {
 		free(e->id);
 		if ((e->id = strdup(rest)) == NULL)
 			return fail_set(f, EX_OSERR, "out of memory");
