@@ -139,7 +139,7 @@ refused 'an HTML page' 76 '{"body":"<html>"}' 'ubuntu:24.04: '
 refused 'an empty answer' 76 '{}' 'the answer is empty'
 refused 'content-addressed' 65 '{"json":{"id":"n","name":"s","snapshotId":"x",
     "snapshotFormatVersion":"content_addressed_streaming_v1"}}' \
-    'ubuntu:24.04: this template'
+    'ubuntu:24.04: is a CAS image'
 
 # A busy lookup is asked again, as long as it says.
 peer "[{\"method\":\"GET\",\"path\":\"*ubuntu*\",\"answers\":[
