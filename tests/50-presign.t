@@ -211,8 +211,9 @@ fi
 # Another signer of Amazon's, where it is installed, does not come between:
 # this one would end with an error.
 mkdir -p crt/awscrt
-: >crt/awscrt/__init__.py
-: >crt/awscrt/auth.py
+for module in __init__ auth; do
+	: >"crt/awscrt/$module.py"
+done
 PYTHONPATH=$T/crt${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONPATH
 
