@@ -70,6 +70,8 @@ whole () {
 	traced /dev/null tl-image -v get --signer signer.conf --snapshot n
 	traced /dev/null tl-image -v get -s sandbox.json --snapshot n
 	traced /dev/null tl-image -v register --dockerfile plan.json n s-1
+	traced /dev/null tl-changed -v .
+	traced /dev/null tl-config --show
 	traced /dev/null tl-image -v rm n
 	traced signed.json tl-abort -v -t 1
 	traced block.json tl-upload -v -p -t 1 snapshot
