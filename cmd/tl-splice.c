@@ -1,8 +1,11 @@
 /* tl-splice: put signed blocks and a plan into a prepared answer, as bytes. */
 
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -62,6 +65,25 @@ load(struct map *m, const char *path)
 	return m;
 }
 
+/* https://reproducible-builds.org/specs/source-date-epoch/, as JSON has it */
+static const char *
+source_date_epoch(void)
+{
+	static char text[24];
+	const char *s = getenv("SOURCE_DATE_EPOCH");
+	intmax_t epoch;
+	char *end;
+
+	if (s == NULL || *s == '\0')
+		return NULL;
+	errno = 0;
+	epoch = strtoimax(s, &end, 10);
+	if (*s < '0' || *s > '9' || *end != '\0' || errno != 0)
+		errx(EX_CONFIG, "SOURCE_DATE_EPOCH: not a number of seconds");
+	snprintf(text, sizeof(text), "%jd", epoch);
+	return text;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -115,6 +137,8 @@ main(int argc, char *argv[])
 	o.signed_blocks = load(&blocks, argv[1]);
 	if (plan_path != NULL)
 		o.plan = load(&plan, plan_path);
+	if (plan_path != NULL)
+		o.epoch = source_date_epoch();
 	if (docker_path != NULL)
 		o.docker = load(&docker, docker_path);
 

@@ -228,6 +228,15 @@ planned 'the largest size there is' '{}
 planned 'Docker compatibility' '{"dockerCompat":false}
 ' '{}' '{"dockerCompat":true,'"$added"',"rootfsDiskBytes":10737418240}' \
     --docker-compat
+SOURCE_DATE_EPOCH=0001400000000
+export SOURCE_DATE_EPOCH
+planned 'a time that no file is to be newer than' '{"a":1}
+' '{}' '{"a":1,'"$added"',"rootfsDiskBytes":10737418240,"sourceDateEpoch":1400000000}'
+SOURCE_DATE_EPOCH=12x
+try 'no time' tl-splice -p plan p s
+exits 78
+silent out
+unset SOURCE_DATE_EPOCH
 # shellcheck disable=SC1003
 printf ' {"auths":\r\n\t{"r.example":{"auth":"dTpw\\/é\\u0041"}}} \n' >docker
 planned 'Docker credentials, as text' '{"a":1}

@@ -167,6 +167,24 @@ tar -C tree -cS --sort=name --xattrs --xattrs-include='*' . |
 tl-snapshot pack copy "$G" snap.2
 ok 'a copy of the tree gives the same snapshot' cmp snap snap.2
 
+find copy -exec touch -h -d @1500000000 '{}' +
+SOURCE_DATE_EPOCH=1400000000 tl-snapshot pack copy "$G" clamped
+find copy -exec touch -h -d @1600000000 '{}' +
+touch -d @1300000000 copy/d/f
+SOURCE_DATE_EPOCH=1400000000 tl-snapshot pack copy "$G" clamped.2
+tl-snapshot tar clamped.2 | TZ=UTC tar -tvf - --full-time \
+    --warning=no-unknown-keyword 2>/dev/null | grep -o ' 20..-..-..' | sort -u |
+    tr -d '\n' >days
+is 'no file is newer than SOURCE_DATE_EPOCH' "$(cat days)" \
+    ' 2011-03-13 2014-05-13'
+touch -d @1600000000 copy/d/f
+SOURCE_DATE_EPOCH=1400000000 tl-snapshot pack copy "$G" clamped.2
+ok 'so that times after it do not matter' cmp clamped clamped.2
+rm -r copy clamped*
+mkdir copy
+tar -C tree -cS --sort=name --xattrs --xattrs-include='*' . |
+    tar -C copy -xp --xattrs --xattrs-include='*' --warning=no-timestamp
+
 # Diffs.
 try 'a diff of nothing' tl-snapshot pack --parent snap copy "$G" diff
 exits 0

@@ -184,6 +184,20 @@ is 'its hosts are as they were' "$(tl-snapshot cat --parent bb.tlsnap \
 tl-snapshot tar --parent bb.tlsnap three.tlsnap | tar -tf - >list
 ok 'and its /run' grep -qx ./run/ list
 
+# The same, twice: the same bytes.
+printf 'FROM busybox\nCOPY f /f\nRUN echo x >/x; mkdir /dir; echo y >/dir/y\n' >Dockerfile
+for i in 1 2; do
+	touch ctx/f
+	spec "same$i" "$(parent bb | jq -c '.sourceDateEpoch = 1400000000')"
+	build "for the time $i"
+	exits 0
+	have "same$i"
+done
+ok 'a build done twice gives the same snapshot' cmp same1.tlsnap same2.tlsnap
+spec same3 "$(parent bb | jq -c '.sourceDateEpoch = "now"')"
+build 'no time'
+exits 65
+
 # A template with a sparse file: its holes are no data on the way.
 mkdir -p holes/bin
 cp "$(command -v busybox)" holes/bin/sh

@@ -30,7 +30,8 @@ struct claim {
 struct sync {
 	struct ext4	*e;
 	dev_t		 dev;		/* of the tree that is copied */
-	bool		 root_owned;
+	bool		 root_owned, clamp;
+	time_t		 newest;	/* with clamp: no file is newer */
 	void		*twins;		/* tsearch trees */
 	void		*claims;
 };
@@ -314,6 +315,8 @@ own(const struct sync *s, struct stat *st)
 {
 	if (s->root_owned)
 		st->st_uid = st->st_gid = 0;
+	if (s->clamp && st->st_mtim.tv_sec > s->newest)
+		st->st_mtim.tv_sec = s->newest;
 }
 
 /*
@@ -526,9 +529,13 @@ ext4_sync(struct ext4 *e, const char *dir, bool root_owned, struct fail *f)
 	struct stat st;
 	int fd, r;
 
-	/* One clock for all that the library stamps. */
-	e->fs->now = epoch != NULL && *epoch != '\0' ? (time_t)strtoll(epoch,
-	    NULL, 10) : e->fs->super->s_mkfs_time != 0 ?
+	/*
+	 * One clock for all that the library stamps; if it was given, no file
+	 * is newer (reproducible-builds.org/specs/source-date-epoch).
+	 */
+	s.clamp = epoch != NULL && *epoch != '\0';
+	s.newest = s.clamp ? (time_t)strtoll(epoch, NULL, 10) : 0;
+	e->fs->now = s.clamp ? s.newest : e->fs->super->s_mkfs_time != 0 ?
 	    (time_t)e->fs->super->s_mkfs_time : 1;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1) {

@@ -208,7 +208,7 @@ fits(const struct span *block, size_t level, const struct map *t,
 enum {
 	REL_PATH, PARENT, DOWNLOAD, IMAGES, UPLOAD, SNAPSHOT_URI, DOCKERFILE,
 	CONTEXT_DIR, BASE_IMAGE, IMPORT, DISK_BYTES, DOCKER_CONFIG,
-	DOCKER_COMPAT, PREPARED_PICKS
+	DOCKER_COMPAT, EPOCH, PREPARED_PICKS
 };
 
 /* The signed document's. */
@@ -422,7 +422,13 @@ set_plan(struct splice *x, struct fail *f)
 		    set_root(x, DOCKER_CONFIG, &v, f) == -1))
 			return -1;
 	}
-	return x->o->docker_compat ? set_root(x, DOCKER_COMPAT, &yes, f) : 0;
+	if (x->o->docker_compat && set_root(x, DOCKER_COMPAT, &yes, f) == -1)
+		return -1;
+	if (x->o->epoch == NULL)
+		return 0;
+	v.at = x->o->epoch;
+	v.len = strlen(x->o->epoch);
+	return set_root(x, EPOCH, &v, f);
 }
 
 int
@@ -442,6 +448,7 @@ spec_splice(struct spec *s, const struct spec_options *o, struct fail *f)
 		[DISK_BYTES] = { .path = { "rootfsDiskBytes" } },
 		[DOCKER_CONFIG] = { .path = { "dockerConfigJson" } },
 		[DOCKER_COMPAT] = { .path = { "dockerCompat" } },
+		[EPOCH] = { .path = { "sourceDateEpoch" } },
 	} };
 	int r = -1;
 
