@@ -78,13 +78,18 @@ grep -vxE '(.*/)?[ab]' paths >files
 grep -xE '.*/.*/.*/[ab]' paths >>files
 sort files >files.sorted
 : >Dockerfile
-i=0 differ=
+i=0 differ='' less=''
 while [ "$i" -lt "$runs" ]; do
 	cp "ignore.$i" Dockerfile.dockerignore
 	tl-context -f Dockerfile --list tree 2>err |
 	    awk -F'\t' '$2 == "-" { print $3 }' | grep -v '/$' | sort >got
 	sort "want.$i" | comm -12 - files.sorted >want
-	cmp -s got want || differ="$differ $i"
+	# An exception that matches a folder brings back less with BuildKit, and
+	# so here; the package looks at names alone.
+	cmp -s got want || {
+		less="$less $i"
+		grep -q '!' "ignore.$i" && [ -z "$(comm -23 got want)" ]
+	} || differ="$differ $i"
 	[ -s err ] && differ="$differ $i(stderr)"
 	i=$((i + 1))
 done
@@ -93,5 +98,6 @@ for i in $differ; do
 	sed "s/^/# $i: /" "ignore.${i%%(*}"
 	echo
 done | head -40
+is 'nearly all without that difference' "$(($(echo "$less" | wc -w) < runs / 10))" 1
 is 'they keep some and leave some out' "$(cat want.* | wc -l | awk -v n="$runs" \
     -v p="$(wc -l <paths)" '{ s = $1 / n / p; print (s > 0.2 && s < 0.8) }')" 1
