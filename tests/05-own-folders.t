@@ -48,6 +48,8 @@ in_ () (
 	exec "$@"
 )
 
+# Completed a second time, it must be the same image.
+export SOURCE_DATE_EPOCH=1
 mkdir one
 dockerfile one/Dockerfile
 try '--work in the context' in_ one tl-build --disk-mb 64 --work ./work Dockerfile
@@ -59,6 +61,7 @@ rm one/work/template.json one/work/metadata.json
 try '--work in the context, resumed' in_ one tl-build --resume work
 exits 0
 clean '--work in the context, resumed' out ./Dockerfile
+unset SOURCE_DATE_EPOCH
 
 mkdir made
 dockerfile made/Dockerfile
