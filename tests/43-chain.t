@@ -54,7 +54,7 @@ is 'each holds its own differences only' "$([ "$(stat -c %s a)" -lt 500000 ] &&
 
 # The same by way of raw images, level by level.
 tl-snapshot raw -p a -p whole b b.raw
-tl-snapshot pack -r b.raw tree "$((2 * M))" c.2
+tl-snapshot pack -r b.raw -i "$(tl-snapshot id b)" tree "$((2 * M))" c.2
 ok 'an image of the parent gives the same' cmp c c.2
 
 # A configuration goes along, each byte of it.
@@ -104,7 +104,7 @@ exits 65
 says 'a: it holds differences only; name its parent'
 try 'one that is not there' tl-snapshot raw -p b -p none -p whole c x
 exits 66
-says 'none: no such file'
+says 'none: No such file'
 try 'one too many' tl-snapshot tar -p b -p a -p whole -p whole c
 exits 65
 says 'whole: it is whole and takes no parent'
@@ -116,9 +116,19 @@ says 'text: not a snapshot'
 try 'no end of them' tl-snapshot tar $(printf -- '-p a %.0s' $(seq 33)) b
 exits 64
 says 'more than 32 parents'
-# shellcheck disable=SC2046
-try 'as many as there may be' tl-snapshot cat \
-    $(printf -- '-p a %.0s' $(seq 31)) -p whole b base
+# Each is made against the one before.
+tl-snapshot raw whole whole.raw
+mkdir first
+tl-snapshot unpack whole first
+last=whole parents='-p whole'
+for i in $(seq 31); do
+	tl-snapshot pack -r whole.raw -i "$(tl-snapshot id "$last")" first \
+	    "$M" "d$i"
+	last=d$i parents="-p d$i $parents"
+done
+tl-snapshot pack -r whole.raw -i "$(tl-snapshot id d31)" first "$M" top
+# shellcheck disable=SC2086
+try 'as many as there may be' tl-snapshot cat $parents top base
 exits 0
 cp out got
 ok 'are read' cmp got tree/base
