@@ -161,7 +161,9 @@ parse(int argc, char *argv[])
 static void
 resume(int argc, char *argv[])
 {
-	char **old, **command, **more, *cwd;
+	/* What is kept points into it. */
+	static char **old;
+	char **command, **more, *cwd;
 	struct fail f;
 	int n = 0;
 
@@ -170,7 +172,8 @@ resume(int argc, char *argv[])
 	guard.cwd = cwd;
 	while (old[n] != NULL)
 		n++;
-	nwords = 0;
+	while (nwords > 0)
+		free(words[--nwords]);
 	keep("%s%s", "tl-guard", "");
 	command = parse(n, old);
 	more = parse(argc, argv);
