@@ -97,11 +97,15 @@ kill "$recorder"
 recorder=
 mv "$TL_REGION_DIR/run/real.sock" "$TL_REGION_DIR/run/dataplane.sock"
 
+# A file of that name is nobody's output: no stage is left out for it.
+echo mine >./-
 try 'an image without a template below it' tl-build -n scratch \
     "$here/data/scratch/Dockerfile"
 exits 0
 cp out template.json
 is 'is a base image' "$(jq -r .rootfsNodeKind out)" base
+is 'a file called "-" is left alone' "$(cat ./-)" mine
+rm ./-
 is 'its folder is gone after success' \
     "$(find "$HOME/.local/state/tl" -mindepth 1 ! -name .tl-private)" ''
 try 'on top of an image built here' sh -c 'mkdir top && cd top &&
