@@ -9,7 +9,7 @@
 
 static const char usage[] =
     "usage: tl-abort [-v] [-t SECONDS] <SIGNED\n"
-    "  -t, --timeout SECONDS  give up after so long (60)\n"
+    "  -t, --timeout SECONDS  give up after this time (60)\n"
     "  -h, --help  -V, --version  -v, --verbose\n";
 
 static const struct option options[] = {

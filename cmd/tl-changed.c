@@ -23,12 +23,12 @@
 static const char usage[] =
     "usage: tl-changed [-v] [--force] [OPTION...] [SETTINGS] FOLDER\n"
     "       tl-changed --done [-v] [OPTION...] [SETTINGS] FOLDER\n"
-    "Put the template into a build folder if a build would make the same again.\n"
+    "Put the template into a build folder if a build would change nothing.\n"
     "      --done              remember what was built\n"
-    "      --force             build in any case, and remember what of\n"
-    "      --state FILE        where that is kept (the state folder)\n"
+    "      --force             build in any case, and remember it\n"
+    "      --state FILE        where it is kept (the state folder)\n"
     "      --disk-mb SIZE, --docker-compat\n"
-    "                          as the build has them\n"
+    "                          the same as for the build\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
@@ -329,6 +329,8 @@ main(int argc, char *argv[])
 	if (optind + 1 != argc)
 		opt_usage(usage);
 	opt.folder = argv[optind];
+	/* As the spec has it; a context has it in its times besides. */
+	inputs.has_epoch = opt_source_date_epoch(&inputs.epoch);
 	begin_settings(&settings, "tl-changed");
 
 	if (opt.done)

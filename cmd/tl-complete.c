@@ -5,16 +5,18 @@
 #include <sysexits.h>
 
 #include "client/cloud/begin.h"
+#include "client/stages/attest.h"
 #include "client/stages/complete.h"
 #include "client/stages/disk.h"
 #include "client/stages/prepared.h"
 #include "core/opt.h"
 
 static const char usage[] =
-    "usage: tl-complete [-v] -p PREPARED [-s SIGNED] [--disk-mb SIZE] "
-    "[SETTINGS] <METADATA >TEMPLATE\n"
+    "usage: tl-complete [-v] -p PREPARED [-a ATTESTED] [-s SIGNED] "
+    "[--disk-mb SIZE] [SETTINGS] <METADATA >TEMPLATE\n"
+    "  -a, --attested FILE    the dataplane's receipt for the snapshot\n"
     "      --disk-mb SIZE     the size of the image's root file system\n"
-    "  -p, --prepared FILE    the prepared answer\n"
+    "  -p, --prepared FILE    the prepared build\n"
     "  -s, --signed FILE      the signed document\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
@@ -22,6 +24,7 @@ static const char usage[] =
 enum { DISK_MB = 256 };
 
 static const struct option options[] = {
+	{ "attested", required_argument, NULL, 'a' },
 	{ "disk-mb", required_argument, NULL, DISK_MB },
 	SETTINGS_OPTIONS,
 	{ "prepared", required_argument, NULL, 'p' },
@@ -56,6 +59,30 @@ signed_uri(const struct prepared *p, const char *path)
 	return uri;
 }
 
+/* What tl-attest has written: a block that goes on as it is, or none. */
+static struct buf attested_text = BUF_INIT(BUF_SMALL_MAX);
+
+static void
+attested(const char *path, struct span *block)
+{
+	struct span doc;
+	struct fail f;
+	int r;
+
+	if (buf_load(&attested_text, path, &f) == -1)
+		opt_fail(&f);
+	if (attested_text.len == 0)
+		r = fail_set(&f, EX_DATAERR,
+		    "empty, expected an attested document");
+	else if ((r = span_parse(&doc, attested_text.data, attested_text.len,
+	    &f)) == 0)
+		r = attest_block(&doc, block, &f);
+	if (r == -1) {
+		fail_in(&f, path);
+		opt_fail(&f);
+	}
+}
+
 /* Registered: the build and its upload are nobody's to undo any more. */
 static void
 settle(struct ledger *ledger, const struct prepared *p)
@@ -85,6 +112,7 @@ main(int argc, char *argv[])
 	struct ledger ledger = LEDGER_INIT;
 	struct settings settings = SETTINGS_INIT;
 	const char *prepared_path = "", *signed_path = NULL;
+	const char *attested_path = NULL;
 	bool has_mb = false;
 	struct http *http;
 	struct span doc;
@@ -93,7 +121,7 @@ main(int argc, char *argv[])
 	struct fail f;
 	int ch;
 
-	while ((ch = getopt_long(argc, argv, "hVvp:s:", options, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "a:hVvp:s:", options, NULL)) != -1)
 		switch (ch) {
 		case 'h':
 			opt_help(usage);
@@ -101,6 +129,9 @@ main(int argc, char *argv[])
 			opt_version("tl-complete");
 		case 'v':
 			note = opt_note;
+			break;
+		case 'a':
+			attested_path = optarg;
 			break;
 		case 'p':
 			prepared_path = optarg;
@@ -133,6 +164,9 @@ main(int argc, char *argv[])
 		opt_fail(&f);
 	}
 
+	if (attested_path != NULL)
+		attested(attested_path, &completion.attestation);
+
 	http = cloud_http(&cloud, &settings, note != NULL, &f);
 	if (http == NULL || ledger_open(&ledger, &f) == -1)
 		opt_fail(&f);
@@ -152,6 +186,7 @@ main(int argc, char *argv[])
 	buf_free(&metadata);
 	buf_free(&text);
 	buf_free(&signed_text);
+	buf_free(&attested_text);
 	buf_free(&out);
 	return 0;
 }

@@ -7,11 +7,11 @@
 #include "client/cloud/begin.h"
 #include "client/cloud/cloud.h"
 #include "core/opt.h"
-#include "core/utf8.h"
+#include "core/quote.h"
 
 static const char usage[] =
     "usage: tl-config --show [-v] [SETTINGS]\n"
-    "Say which settings are in force, and where each is from.\n"
+    "Print the settings, and where each comes from.\n"
     "      --show              a line for each: origin, tab, name = value\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
@@ -35,7 +35,7 @@ value(const char *name, const char *text)
 	struct fail f;
 
 	if (buf_addf(&out, &f, "\t%s = ", name) == -1 ||
-	    utf8_quote(&out, text, strlen(text), &f) == -1 ||
+	    quote_add(&out, text, strlen(text), &f) == -1 ||
 	    buf_adds(&out, "\n", &f) == -1)
 		opt_fail(&f);
 }

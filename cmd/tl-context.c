@@ -19,24 +19,24 @@
 #include "client/context/own.h"
 #include "core/hex.h"
 #include "core/opt.h"
-#include "core/utf8.h"
+#include "core/quote.h"
 
 static const char usage[] =
-"usage: tl-context [-qv] [-f Dockerfile] [--digest FILE] [--gzip isal|zlib]\n"
-"           [--strict] [folder]\n"
-"       tl-context --list [-0qv] [-f Dockerfile] [--digest FILE] [--strict]\n"
-"           [folder]\n"
+"usage: tl-context [-qv] [-f FILE] [--digest FILE] [--gzip isal|zlib]\n"
+"           [--strict] [FOLDER]\n"
+"       tl-context --list [-0qv] [-f FILE] [--digest FILE] [--strict]\n"
+"           [FOLDER]\n"
 "\n"
-"Write a build context as tar.gz on stdout, or list what would be in it.\n"
+"Write a build context as tar.gz on stdout, or list what it would contain.\n"
 "\n"
-"  -0, --null        end each line of the list with a NUL, names as they are\n"
-"      --digest FILE write there a digest of all that goes in\n"
-"  -f, --file FILE   the Dockerfile, whose own ignore file counts first\n"
-"      --gzip WHICH  compress with isal (the default, fast) or zlib\n"
-"  -l, --list        list: size, why it stays out, name\n"
-"  -q, --quiet       name no likely secrets\n"
-"      --strict      refuse likely secrets\n"
-"  -h, --help   -V, --version   -v, --verbose\n";
+"  -0, --null         end each line of the list with a NUL, escape nothing\n"
+"      --digest FILE  write a digest of the context there\n"
+"  -f, --file FILE    the Dockerfile, whose own ignore file comes first\n"
+"      --gzip WHICH   compress with: isal (the default, fast) or zlib\n"
+"  -l, --list         list: size, why it is left out, name\n"
+"  -q, --quiet        do not warn about likely secrets\n"
+"      --strict       refuse likely secrets\n"
+"  -h, --help  -V, --version  -v, --verbose\n";
 
 enum { OPT_DIGEST = 256, OPT_GZIP, OPT_STRICT };
 
@@ -75,7 +75,7 @@ list_entry(const struct context *c, size_t i, bool null, struct buf *path,
 		return -1;
 	if (null)
 		return buf_add(out, path->data, path->len + 1, f);
-	if (utf8_quote(out, path->data, path->len, f) == -1)
+	if (quote_add(out, path->data, path->len, f) == -1)
 		return -1;
 	return buf_add(out, "\n", 1, f);
 }
@@ -170,22 +170,6 @@ say_what(const struct context *c)
 	    walk_show(shown, ".", c->ignore_name));
 	warnx("%zu entries of %" PRIu64 " bytes, %zu left out", in, bytes,
 	    c->walk.n - in);
-}
-
-/* https://reproducible-builds.org/specs/source-date-epoch/ */
-static bool
-source_date_epoch(int64_t *epoch)
-{
-	const char *s = getenv("SOURCE_DATE_EPOCH");
-	char *end;
-
-	if (s == NULL || *s == '\0')
-		return false;
-	errno = 0;
-	*epoch = strtoll(s, &end, 10);
-	if (*s < '0' || *s > '9' || *end != '\0' || errno != 0)
-		errx(EX_CONFIG, "SOURCE_DATE_EPOCH: not a number of seconds");
-	return true;
 }
 
 /* A tree is as deep as it is; each of its folders is open while below it. */
@@ -292,7 +276,7 @@ main(int argc, char *argv[])
 	argv += optind;
 	if (argc > 1 || (null && !listing))
 		opt_usage(usage);
-	clamped = source_date_epoch(&epoch);
+	clamped = opt_source_date_epoch(&epoch);
 	if (fstat(STDOUT_FILENO, &output) == -1)
 		err(EX_IOERR, "stdout");
 	if (!listing && isatty(STDOUT_FILENO))

@@ -15,15 +15,15 @@
 static const char usage[] =
     "usage: tl-diagnose [-v] [-s FILE] [-t SECONDS] [--log FILE [--from N]]\n"
     "           [--status-file FILE] [SETTINGS]\n"
-    "Say what to do about a build that failed, a line for each finding.\n"
-    "  -s, --sandbox FILE      the sandbox's document (default: $TL_SANDBOX)\n"
-    "  -t, --timeout SECONDS   ask the sandbox for so long (5)\n"
+    "Print what to do about a build that failed, a line for each finding.\n"
+    "  -s, --sandbox FILE      the sandbox document (TL_SANDBOX)\n"
+    "  -t, --timeout SECONDS   ask the sandbox for this time (5)\n"
     "      --log FILE          the build's log,\n"
-    "      --from N            from its byte N on\n"
-    "      --status-file FILE  the builder's end, as tl-exec leaves it\n"
+    "      --from N            starting at its byte N\n"
+    "      --status-file FILE  how the builder ended, from tl-exec\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     "  --api-url URL, --token-file FILE, --insecure-http\n"
-    "                          where to and as whom: tl-config(5)\n";
+    "                          server and credential: tl-config(5)\n";
 
 enum { LOG = 256, FROM, STATUS_FILE };
 

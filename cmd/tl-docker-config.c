@@ -14,8 +14,8 @@ static const char usage[] =
 "Write the credentials that Docker's configuration has for a plan's images.\n"
 "\n"
 "  -a, --all            of all registries, not only the plan's\n"
-"  -r, --registry HOST  also of this one; may be repeated\n"
-"  -t, --timeout N      seconds for each credential helper, default 30\n"
+"  -r, --registry HOST  also of this one (repeatable)\n"
+"  -t, --timeout N      for each credential helper, in seconds (30)\n"
 "  -h, --help   -V, --version   -v, --verbose\n";
 
 static const struct option options[] = {
@@ -63,7 +63,7 @@ warn_unknown(const struct registries *wanted)
 
 	for (i = 0; i < wanted->unknowns; i++)
 		warnx("%s: its registry is not known here; "
-		    "if it wants credentials, name it with --registry",
+		    "if it needs credentials, name it with --registry",
 		    fail_show(shown, sizeof(shown), wanted->unknown[i], 150));
 }
 

@@ -1,6 +1,9 @@
 /* tl-exec: run a command in the sandbox as if it ran here. */
 
+#include <sys/wait.h>
+
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -12,34 +15,43 @@
 
 #include "client/cloud/begin.h"
 #include "client/cloud/retry.h"
-#include "client/display/mask.h"
 #include "client/sandbox/builder.h"
+#include "client/sandbox/process_feed.h"
 #include "client/sandbox/process_follow.h"
 #include "client/sandbox/process_run.h"
 #include "client/sandbox/session.h"
 #include "client/stages/prepared.h"
+#include "client/terminal/shell.h"
+#include "client/terminal/tty.h"
 #include "core/json.h"
+#include "core/mask.h"
 #include "core/opt.h"
 #include "core/stop.h"
 
 static const char usage[] =
-    "usage: tl-exec [-v] [-s FILE] [--root] [--cwd DIR] "
+    "usage: tl-exec [-v] [-i] [-s FILE] [--root] [--cwd PATH] "
     "[--env NAME=VALUE]...\n"
     "           [--builder PREPARED] [--status-file FILE] [--] "
     "COMMAND [ARG...]\n"
+    "       tl-exec [-v] -t [-s FILE] [--root] [--cwd DIR] "
+    "[--env NAME=VALUE]...\n"
+    "           [--] [COMMAND [ARG...]]\n"
     "       tl-exec [-v] [-s FILE] --attach PID | --kill PID\n"
-    "Run a command in the sandbox; its output is shown as it comes.\n"
-    "  -s, --sandbox FILE      the sandbox's document (default: $TL_SANDBOX)\n"
+    "Run a command in a sandbox; its output is shown as it comes.\n"
+    "  -i, --stdin             with this program's stdin\n"
+    "  -t, --tty               with this program's terminal; no COMMAND: a "
+    "shell\n"
+    "  -s, --sandbox FILE      the sandbox document (TL_SANDBOX)\n"
     "  --root                  as root, not as the sandbox's user\n"
-    "  --cwd DIR               in this folder of the sandbox\n"
-    "  --env NAME=VALUE        with this in its environment; repeatable\n"
-    "  --builder PREPARED      the prepared builder, as root; COMMAND is put\n"
-    "                          before it, which is to run its last arguments\n"
-    "  --keepalive[=SECONDS]   ping the sandbox so often (default: 120)\n"
-    "  --attach PID            no new command: the output of this process,\n"
+    "  --cwd PATH              in this folder of the sandbox\n"
+    "  --env NAME=VALUE        with this variable (repeatable)\n"
+    "  --builder PREPARED      the prepared builder, as root; a COMMAND\n"
+    "                          runs instead, the builder at its end\n"
+    "  --keepalive[=SECONDS]   ping the sandbox this often (120)\n"
+    "  --attach PID            no new command: the output of this process\n"
     "                          from its beginning, and its status\n"
-    "  --kill PID              no new command: end this process\n"
-    "  --status-file FILE      leave the command's end there, as JSON\n"
+    "  --kill PID              no new command: kill this process\n"
+    "  --status-file FILE      write there how the command ended, as JSON\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
@@ -50,7 +62,7 @@ static struct options {
 	const char	*builder;
 	const char	*status_file;
 	const char	*cwd;
-	bool		 root;
+	bool		 root, input, tty;
 	const char	**env;
 	size_t		 env_n;
 	int64_t		 attach, kill;	/* a pid; 0: a new process */
@@ -213,6 +225,8 @@ parse(int argc, char *argv[])
 	static const struct option options[] = {
 		OPT_COMMON,
 		{ "sandbox", required_argument, NULL, 's' },
+		{ "stdin", no_argument, NULL, 'i' },
+		{ "tty", no_argument, NULL, 't' },
 		{ "root", no_argument, NULL, ROOT },
 		{ "cwd", required_argument, NULL, CWD },
 		{ "env", required_argument, NULL, ENV },
@@ -227,7 +241,7 @@ parse(int argc, char *argv[])
 	int ch;
 
 	/* The first word that is no option begins the command. */
-	while ((ch = getopt_long(argc, argv, "+hVvs:", options, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "+hitVvs:", options, NULL)) != -1)
 		switch (ch) {
 		case 'h':
 			opt_help(usage);
@@ -235,6 +249,12 @@ parse(int argc, char *argv[])
 			opt_version("tl-exec");
 		case 'v':
 			opt.verbose = true;
+			break;
+		case 'i':
+			opt.input = true;
+			break;
+		case 't':
+			opt.tty = true;
 			break;
 		case 's':
 			opt.sandbox = optarg;
@@ -271,10 +291,81 @@ parse(int argc, char *argv[])
 			if (!begin_option(&opt.settings, ch, optarg))
 				opt_usage(usage);
 		}
+	if (opt.tty && (opt.input || opt.builder != NULL || opt.attach != 0 ||
+	    opt.kill != 0 || opt.status_file != NULL))
+		opt_usage(usage);
+	if (opt.tty)
+		return;
 	if ((optind != argc) + (opt.builder != NULL && optind == argc) +
 	    (opt.attach != 0) + (opt.kill != 0) != 1 ||
-	    (opt.builder != NULL && opt.attach + opt.kill != 0))
+	    ((opt.builder != NULL || opt.input) &&
+	    opt.attach + opt.kill != 0))
 		opt_usage(usage);
+}
+
+/* Who sends stdin while we show what comes back; 0: nobody. */
+static pid_t feeder;
+
+/*
+ * In a process of its own, with connections of its own: either side may have
+ * to wait for the command.  What it cannot send ends the command.
+ */
+static _Noreturn void
+feed_all(int64_t pid)
+{
+	struct process_link link = { .second_ms = retry_second_ms() };
+	struct patience patience;
+	struct session session;
+	struct fail f, second;
+
+	if (session_open(&session, &opt.settings, opt.sandbox, 0,
+	    opt.verbose, &f) == -1) {
+		warnx("%s", f.msg);
+		fflush(stderr);
+		_exit(f.status);
+	}
+	patience_init(&patience, waiting);
+	session.reach.patience = &patience;
+	link.reach = &session.reach;
+	if (process_feed(&link, pid, STDIN_FILENO, &f) == 0)
+		_exit(0);
+	if (stop_signal == 0) {
+		warnx("%s", f.msg);
+		fflush(stderr);
+		process_kill(&link, pid, &second);
+	}
+	_exit(f.status);
+}
+
+static int
+feed(void *arg, int64_t pid, struct fail *f)
+{
+	(void)arg;
+	fflush(stderr);
+	if ((feeder = fork()) == 0)
+		feed_all(pid);
+	if (feeder != -1)
+		return 0;
+	feeder = 0;
+	return fail_sys(f, EX_OSERR, "fork");
+}
+
+/*
+ * The command has ended, so nobody reads any more: what became of it.  It has
+ * nothing to put in order, and may just wait for a terminal.
+ */
+static int
+feed_end(void)
+{
+	int status;
+
+	if (feeder == 0)
+		return 0;
+	kill(feeder, SIGKILL);
+	while (waitpid(feeder, &status, 0) == -1)
+		if (errno != EINTR)
+			return EX_OSERR;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 }
 
 static int
@@ -283,6 +374,7 @@ run(struct reach *reach, const struct process *p, struct process_end *end,
 {
 	struct process_link link = {
 		.reach = reach, .line = line, .flush = flush, .note = note,
+		.feed = opt.input ? feed : NULL,
 		.arg = &output, .second_ms = retry_second_ms()
 	};
 
@@ -293,6 +385,21 @@ run(struct reach *reach, const struct process *p, struct process_end *end,
 	if (opt.attach != 0)
 		return process_follow(&link, opt.attach, end, f);
 	return process_run(&link, p, end, f);
+}
+
+/* The command's status, or why there is none. */
+static int
+on_terminal(struct reach *reach, const struct process *p)
+{
+	struct fail f;
+	int status;
+
+	if (shell_run(reach, p, &status, &f) == 0)
+		return status;
+	if (stop_signal == 0)
+		opt_fail(&f);
+	warnx("%s", f.msg);
+	return stop_status();
 }
 
 int
@@ -306,9 +413,11 @@ main(int argc, char *argv[])
 	char **split = NULL;
 	struct process_end end;
 	struct fail f;
-	int status;
+	int r, fed, status;
 
 	parse(argc, argv);
+	if (opt.tty && tty_there(&f) == -1)
+		opt_fail(&f);
 	begin_settings(&opt.settings, "tl-exec");
 	words = (const char *const *)(argv + optind);
 	if (opt.builder != NULL)
@@ -318,6 +427,7 @@ main(int argc, char *argv[])
 	p.env = (const char *const *)opt.env;
 	p.cwd = opt.cwd;
 	p.user = opt.root ? "root" : NULL;
+	p.input = opt.input;
 
 	if (session_open(&session, &opt.settings, opt.sandbox,
 	    opt.keepalive_s, opt.verbose, &f) == -1)
@@ -335,8 +445,14 @@ main(int argc, char *argv[])
 	/* A reader that went away is a write that fails, no more. */
 	signal(SIGPIPE, SIG_IGN);
 	stop_catch();
+	if (opt.tty) {
+		status = on_terminal(&session.reach, &p);
+		goto out;
+	}
 
-	if (run(&session.reach, &p, &end, &f) == -1) {
+	r = run(&session.reach, &p, &end, &f);
+	fed = feed_end();
+	if (r == -1) {
 		if (stop_signal == 0)
 			opt_fail(&f);
 		if (stop_signal == SIGALRM && end.pid != 0)
@@ -352,14 +468,18 @@ main(int argc, char *argv[])
 	} else {
 		status_file(&end);
 		if (end.oom)
-			warnx("%s: killed for want of memory; give the "
+			warnx("%s: killed, memory ran out; give the "
 			    "sandbox more with --memory-mb",
 			    p.command != NULL ? p.command : "the process");
 		status = process_status(&end);
+		/* It was ended, since its input could not be sent. */
+		if (fed != 0 && end.code == -SIGKILL)
+			status = fed;
 	}
 	if (fflush(stdout) == EOF || close(STDOUT_FILENO) == -1)
 		err(EX_IOERR, "stdout");
 
+out:
 	free(built);
 	builder_free(split);
 	free(opt.env);

@@ -10,8 +10,8 @@
 
 static const char usage[] =
     "usage: tl-expires [-v] [-w SECONDS] <DOCUMENT\n"
-    "Say when the first of what is signed in a document ends.\n"
-    "  -w, --within SECONDS  1 if that is within so many seconds, or was\n"
+    "Print when the first presigned URL of a document expires.\n"
+    "  -w, --within SECONDS  status 1 if it expires within this time\n"
     "  -h, --help  -V, --version  -v, --verbose\n";
 
 static const struct option options[] = {

@@ -1,5 +1,6 @@
 /* tl-ext4: an ext4 image and a tree of files, with nothing mounted. */
 
+#include <err.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -16,27 +17,29 @@
 #include "core/span.h"
 
 static const char usage[] =
-"usage: tl-ext4 [-r] sync IMAGE DIR | tar IMAGE | cat IMAGE PATH |\n"
+"usage: tl-ext4 [-kr] sync IMAGE DIR | tar IMAGE | cat IMAGE PATH |\n"
 "       tl-ext4 [-c FILE] [-b NAME [-i ID] -p PARENT] qcow2 IMAGE SNAPSHOT |\n"
 "       tl-ext4 [-v] raw IMAGE SNAPSHOT [PARENT ...] |\n"
 "       tl-ext4 config | id SNAPSHOT\n"
-"  sync   make the tree in IMAGE the same as DIR\n"
-"  tar    write the tree in IMAGE as a tar archive\n"
-"  cat    write one file of IMAGE\n"
-"  qcow2  pack IMAGE into SNAPSHOT\n"
-"  raw    write the disk in SNAPSHOT to IMAGE, all sums verified\n"
-"  config write the configuration that is in SNAPSHOT\n"
-"  id     write which snapshot it is\n"
+"  sync IMAGE DIR        make the tree in IMAGE the same as DIR\n"
+"  tar IMAGE             write the tree in IMAGE as a tar archive\n"
+"  cat IMAGE PATH        write one file of IMAGE\n"
+"  qcow2 IMAGE SNAPSHOT  pack IMAGE into SNAPSHOT\n"
+"  raw IMAGE SNAPSHOT [PARENT...]\n"
+"                        write the disk in SNAPSHOT to IMAGE, all sums verified\n"
+"  config SNAPSHOT       write the configuration that is in SNAPSHOT\n"
+"  id SNAPSHOT           write the id of SNAPSHOT\n"
 "  -b, --backing NAME   qcow2: name this backing file in the header\n"
 "  -c, --config FILE    qcow2: this JSON object is the configuration\n"
 "  -i, --parent-id ID   qcow2: the id of the parent's snapshot\n"
-"  -p, --parent PARENT  qcow2: hold only what differs from this image\n"
-"  -r, --root-owned     sync: all belongs to 0:0\n"
-"  -v, --verbose        raw: say which snapshots have no sums\n"
-"  -h, --help; -V, --version\n";
+"  -k, --keep-devices   sync: device nodes of IMAGE stay\n"
+"  -p, --parent PARENT  qcow2: store only what differs from this image\n"
+"  -r, --root-owned     sync: everything belongs to 0:0\n"
+"  -v, --verbose        raw: name the snapshots that have no sums\n"
+"  -h, --help  -V, --version\n";
 
 static int
-tree(char **argv, int argc, bool root_owned, struct fail *f)
+tree(char **argv, int argc, unsigned how, struct fail *f)
 {
 	bool sync = strcmp(argv[0], "sync") == 0;
 	struct fail second;
@@ -48,7 +51,7 @@ tree(char **argv, int argc, bool root_owned, struct fail *f)
 	if ((e = ext4_open(argv[1], sync, f)) == NULL)
 		return -1;
 	if (sync)
-		r = ext4_sync(e, argv[2], root_owned, f);
+		r = ext4_sync(e, argv[2], how, f);
 	else if (strcmp(argv[0], "tar") == 0)
 		r = ext4_tar(e, STDOUT_FILENO, f);
 	else
@@ -147,8 +150,8 @@ raw(const char *image, char **names, int n, bool verbose, struct fail *f)
 		unlink(image);
 	for (n = r == 0 && verbose ? have : 0; n > 0; n--)
 		if (!ids[n - 1].sealed)
-			fprintf(stderr, "tl-ext4: %s: unverified: it is from "
-			    "before there were sums\n", names[n - 1]);
+			warnx("%s: unverified: it is from before there were "
+			    "sums", names[n - 1]);
 out:
 	while (have > 0)
 		close(fds[--have]);
@@ -204,18 +207,20 @@ main(int argc, char *argv[])
 		{ "backing", required_argument, NULL, 'b' },
 		{ "config", required_argument, NULL, 'c' },
 		{ "parent-id", required_argument, NULL, 'i' },
+		{ "keep-devices", no_argument, NULL, 'k' },
 		{ "parent", required_argument, NULL, 'p' },
 		{ "root-owned", no_argument, NULL, 'r' },
 		OPT_COMMON, { NULL, 0, NULL, 0 }
 	};
 	const char *parent = NULL, *conf = NULL;
-	bool root_owned = false, verbose = false;
+	unsigned how = 0;
+	bool verbose = false;
 	struct qcow2_extra x = { 0 };
 	struct qcow2_id id = { 0 };
 	struct fail f;
 	int ch, r;
 
-	while ((ch = getopt_long(argc, argv, "b:c:i:p:rhVv", longs, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "b:c:i:kp:rhVv", longs, NULL)) != -1)
 		switch (ch) {
 		case 'b':
 			x.backing = optarg;
@@ -229,11 +234,14 @@ main(int argc, char *argv[])
 				opt_usage(usage);
 			x.parent = &id;
 			break;
+		case 'k':
+			how |= EXT4_KEEP_DEVICES;
+			break;
 		case 'p':
 			parent = optarg;
 			break;
 		case 'r':
-			root_owned = true;
+			how |= EXT4_ROOT_OWNED;
 			break;
 		case 'v':
 			verbose = true;
@@ -252,7 +260,7 @@ main(int argc, char *argv[])
 		opt_usage(usage);
 	if (strcmp(argv[0], "sync") == 0 || strcmp(argv[0], "tar") == 0 ||
 	    strcmp(argv[0], "cat") == 0)
-		r = tree(argv, argc, root_owned, &f);
+		r = tree(argv, argc, how, &f);
 	else if (strcmp(argv[0], "qcow2") == 0 && argc == 3)
 		r = pack(argv[1], parent, &x, conf, argv[2], &f);
 	else if (strcmp(argv[0], "config") == 0 && argc == 2)

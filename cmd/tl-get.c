@@ -20,7 +20,7 @@
 static const char usage[] =
     "usage: tl-get [-v] [-s FILE] [-o OUTPUT] [SETTINGS] PATH\n"
     "Write the file at PATH in the sandbox to stdout.\n"
-    "  -s, --sandbox FILE   the sandbox's document (default: $TL_SANDBOX)\n"
+    "  -s, --sandbox FILE   the sandbox document (TL_SANDBOX)\n"
     "  -o, --output OUTPUT  to this file instead, whole or not at all\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;

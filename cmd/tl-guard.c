@@ -1,4 +1,6 @@
-/* tl-guard: run a build; whatever happens, undo what it made elsewhere. */
+/* tl-guard: run a build; if it fails, undo what it made on servers. */
+
+#include <sys/stat.h>
 
 #include <err.h>
 #include <errno.h>
@@ -22,16 +24,16 @@ static const char usage[] =
     "           [SETTINGS] [--] COMMAND [ARGUMENT...]\n"
     "       tl-guard --resume DIR [OPTION...] [-- ARGUMENT...]\n"
     "       tl-guard --recheck [SETTINGS]\n"
-    "Run COMMAND in a build folder; whatever happens to it, undo what it has\n"
-    "made elsewhere.\n"
-    "      --work DIR          the folder (one below the state folder)\n"
-    "      --resume DIR        that one's command again, ARGUMENTs behind it\n"
-    "      --recheck           within: which documents can no longer be used\n"
-    "      --keep-sandbox      leave the sandbox, for debugging\n"
+    "Run COMMAND in a build folder; if it fails, undo what it has made\n"
+    "on servers.\n"
+    "      --work DIR          the build folder (a new one)\n"
+    "      --resume DIR        run its command again, with more ARGUMENTs\n"
+    "      --recheck           for COMMAND: remove outdated documents\n"
+    "      --keep-sandbox      keep the sandbox, for debugging\n"
     "      --label TEXT        before each line, to tell builds apart\n"
-    "      --program NAME      whose name the lines carry (tl-guard)\n"
+    "      --program NAME      the name on its lines (tl-guard)\n"
     "      --progress MODE     auto, plain, json or none (auto)\n"
-    "      --progress-fd N     show there, not on stderr\n"
+    "      --progress-fd N     show it there, not on stderr\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
@@ -184,6 +186,17 @@ resume(int argc, char *argv[])
 		keep("%s%s", *more, "");
 }
 
+/* What all of the command's programs will read can be no pipe. */
+static void
+check_token_file(void)
+{
+	const char *path = settings_get(&settings, SETTING_TOKEN_FILE, NULL);
+	struct stat st;
+
+	if (path != NULL && stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		errx(EX_CONFIG, "%s: the token must be in a file", path);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -219,6 +232,7 @@ main(int argc, char *argv[])
 		errx(EX_USAGE, "--progress-fd %d: is not open",
 		    guard.progress_fd);
 	guard.deadline_s = settings_deadline(&settings);
+	check_token_file();
 
 	if ((status = guard_run(&guard, &f)) == -1)
 		opt_fail(&f);

@@ -25,27 +25,29 @@
 #include "client/stages/sign.h"
 #include "core/json.h"
 #include "core/opt.h"
+#include "core/quote.h"
 #include "core/stop.h"
 #include "core/utf8.h"
 
 static const char usage[] =
     "usage: tl-image ls|show|digest|get|register|rm [options] [NAME|ID]...\n"
-    "List the images that are registered, show or register one, delete some.\n"
-    "  ls                      a table of all of them\n"
-    "  show NAME|ID            one, as the server has it\n"
-    "  digest NAME|ID          which snapshot it is, in a word\n"
-    "  get NAME|ID             its disk: raw, a snapshot, or a tar\n"
-    "  register NAME SNAPSHOT  a finished snapshot of a sandbox, by its id\n"
+    "List registered images; show, fetch, register and delete them.\n"
+    "  ls                      list all of them\n"
+    "  show NAME|ID            show one, as the server sent it\n"
+    "  digest NAME|ID          print a digest of its snapshot\n"
+    "  get NAME|ID             fetch its disk: raw, a snapshot, or a tar\n"
+    "  register NAME SNAPSHOT_ID\n"
+    "                          register a snapshot of a sandbox\n"
     "  rm NAME|ID...           delete them\n"
-    "  --dockerfile FILE       register: the text that stands for it\n"
-    "  --if-exists             rm: one that is not there is no failure\n"
-    "  --json                  ls: a JSON array instead\n"
-    "  -o, --output FILE       get: there, not on stdout\n"
-    "  -p, --public            register: for everybody\n"
+    "  --dockerfile FILE       register: the Dockerfile that belongs to it\n"
+    "  --if-exists             rm: not a failure if there is no such image\n"
+    "  --json                  ls: as a JSON array\n"
+    "  -o, --output FILE       get: write to FILE, not stdout\n"
+    "  -p, --public            register: for everyone\n"
     "  --raw, --snapshot, --tar\n"
-    "                          get: which of them; raw wants a FILE\n"
+    "                          get: the form; --raw needs a FILE\n"
     "  -s, --sandbox FILE      get: whose proxy signs (TL_SANDBOX)\n"
-    "  --signer FILE           get: or what tl-presign(1) signs with\n"
+    "  --signer FILE           get: or a configuration of tl-presign(1)\n"
     "                          (TL_SIGNER)\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
@@ -175,7 +177,7 @@ delete(const char *word, struct fail *f)
 
 	if ((r = image_delete(&server, word, &name, f)) == 1) {
 		if (buf_adds(&line, "deleted ", f) == -1 ||
-		    utf8_quote(&line, name.data, name.len, f) == -1 ||
+		    quote_add(&line, name.data, name.len, f) == -1 ||
 		    buf_adds(&line, "\n", f) == -1)
 			r = -1;
 		else
@@ -656,7 +658,7 @@ parse(int argc, char *argv[])
 			errx(EX_USAGE, "%s: does not take all of these "
 			    "options; see tl-image -h", c->name);
 		if (c->run == enroll && opt.dockerfile == NULL)
-			errx(EX_USAGE, "register: wants --dockerfile FILE, "
+			errx(EX_USAGE, "register: needs --dockerfile FILE, "
 			    "what it was made of");
 		if (opt.signer != NULL && opt.sandbox != NULL)
 			errx(EX_USAGE, "get: -s or --signer, one of them");
@@ -668,7 +670,7 @@ parse(int argc, char *argv[])
 			    "document with -s, or --signer FILE");
 		if (c->run == get && opt.output == NULL &&
 		    opt.form != SNAPSHOT && opt.form != TAR)
-			errx(EX_USAGE, "get: a raw disk wants -o FILE");
+			errx(EX_USAGE, "get: a raw disk needs -o FILE");
 		return c;
 	}
 	opt_usage(usage);

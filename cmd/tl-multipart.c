@@ -17,7 +17,11 @@ static const char usage[] =
 "usage: tl-multipart [-v] -c FILE create KEY | abort KEY ID |\n"
 "                             list KEY | release KEY\n"
 "\n"
-"  -c, --config FILE    where the bucket is and what signs for it\n"
+"  create KEY           begin an upload; print its id\n"
+"  abort KEY ID         abort one upload\n"
+"  list KEY             list the open uploads of this key\n"
+"  release KEY          abort all open uploads of this key\n"
+"  -c, --config FILE    the bucket, and the key that signs\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
 /* Open one and say its id; one whose id nobody learns of is aborted. */
@@ -36,9 +40,7 @@ create(struct http *http, const struct config *config, const char *key,
 		return -1;
 	rc = buf_addf(&line, f, "%s\n", id.data);
 	if (rc == 0)
-		rc = buf_write(&line, STDOUT_FILENO, "stdout", f);
-	if (rc == 0 && close(STDOUT_FILENO) == -1)
-		rc = fail_sys(f, EX_IOERR, "stdout");
+		rc = opt_write(&line, f);
 	if (rc == -1 &&
 	    multipart_abort(http, config, key, id.data, &second) == -1) {
 		fail_in(&second, "the upload is left open");
@@ -63,9 +65,7 @@ list(struct http *http, const struct config *config, const char *key,
 		if (ids.data[i] == '\0')
 			ids.data[i] = '\n';
 	if (rc == 0)
-		rc = buf_write(&ids, STDOUT_FILENO, "stdout", f);
-	if (rc == 0 && close(STDOUT_FILENO) == -1)
-		rc = fail_sys(f, EX_IOERR, "stdout");
+		rc = opt_write(&ids, f);
 	buf_free(&ids);
 	return rc;
 }

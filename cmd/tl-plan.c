@@ -12,18 +12,19 @@
 #include "client/plan/plan.h"
 #include "core/opt.h"
 #include "core/utf8.h"
+#include "dockerfile/lower.h"
 
 static const char usage[] =
 "usage: tl-plan [-v] [-f FILE] [-n NAME] [--public] [CONTEXT |\n"
 "           DOCKERFILE [CONTEXT] | -] | --import REF\n"
 "Read a Dockerfile, or name an image to import; write the plan of its build.\n"
 "\n"
-"  -f, --file FILE   the Dockerfile, - is standard input; else CONTEXT's\n"
-"      --import REF  no Dockerfile: take an image as it is\n"
+"  -f, --file FILE   the Dockerfile, - is stdin; default: CONTEXT's\n"
+"      --import REF  no Dockerfile: an image of a registry\n"
 "  -n, --name NAME   register the image under this name\n"
 "      --public      for everyone\n"
 "  -h, --help        this text\n"
-"  -v, --verbose     say what is looked up and what is not\n"
+"  -v, --verbose     print what will be looked up and what not\n"
 "  -V, --version     the version\n";
 
 enum { OPT_PUBLIC = 256, OPT_IMPORT };
@@ -44,9 +45,18 @@ warn_of(const struct plan *p, const char *file)
 	char text[200];
 	size_t i;
 
-	for (i = 0; i < p->ignoreds; i++)
-		warnx("%s:%zu: %s has no effect in a sandbox image", file,
-		    p->ignored[i].line, p->ignored[i].word);
+	for (i = 0; i < p->ignoreds; i++) {
+		const char *word = p->ignored[i].word;
+
+		if (strcmp(word, "SHELL") == 0)
+			continue;
+		warnx("%s:%zu: %s %s", file, p->ignored[i].line, word,
+		    strcmp(word, "VOLUME") == 0 ? "mounts nothing in a "
+		    "sandbox: what is written there is part of the image" :
+		    strcmp(word, "ONBUILD") == 0 ? "acts on stages of this "
+		    "Dockerfile only: no image keeps it" :
+		    "has no effect in a sandbox image");
+	}
 	for (i = 0; i < p->unresolvables; i++)
 		warnx("%s:%zu: %s is not looked up as a template (%s)", file,
 		    p->unresolvable[i].line, fail_show(text, sizeof(text),
@@ -73,7 +83,8 @@ main(int argc, char *argv[])
 	struct dockerfile d = DOCKERFILE_INIT;
 	struct plan plan = PLAN_INIT;
 	struct buf text = BUF_INIT(BUF_SMALL_MAX);
-	struct buf out = BUF_INIT(BUF_DOC_MAX);
+	struct buf out = BUF_INIT(BUF_DOC_MAX), older = BUF_INIT(BUF_DOC_MAX);
+	struct gather nothing = GATHER_INIT;
 	const char *context = ".", *arg = NULL, *name = NULL, *file;
 	char *path = NULL, *found = NULL, *import = NULL;
 	bool verbose = false, is_public = false;
@@ -150,6 +161,8 @@ main(int argc, char *argv[])
 		}
 		if (dockerfile_parse(&d, file, &text, &f) == -1 ||
 		    plan_read(&plan, &d, file, &f) == -1 ||
+		    (!d.foreign &&
+		    lower(&d, file, &nothing, &older, NULL, &f) == -1) ||
 		    (name == NULL && plan_name(arg == NULL ? path : arg,
 		    &found, &f) == -1))
 			opt_fail(&f);
@@ -166,6 +179,7 @@ main(int argc, char *argv[])
 	dockerfile_free(&d);
 	buf_free(&text);
 	buf_free(&out);
+	buf_free(&older);
 	free(path);
 	free(found);
 	free(import);

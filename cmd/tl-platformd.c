@@ -8,33 +8,39 @@
 #include "core/opt.h"
 #include "region/platform/api.h"
 #include "region/serve/daemon.h"
+#include "region/sign/receipt_key.h"
 
 #define EXPIRE_S	(7 * 24 * 3600)	/* tl-wire(7), "Open points" */
+#define ATTEST_AGE_S	(24 * 3600)	/* a build that is resumed has one */
 
 static const char usage[] =
     "usage: tl-platformd [-v] --keys FILE --db FILE --reader FILE [OPTION]...\n"
     "\n"
     "platform-api of a region over HTTP, see tl-platformd(8).\n"
     "  --listen HOST:PORT   a loopback address (127.0.0.1:0: any free port)\n"
-    "  --ready FILE         holds the URL once requests are taken\n"
-    "  --keys FILE          whose tokens are whose\n"
+    "  --ready FILE         write the URL there when it is ready\n"
+    "  --keys FILE          tokens and their projects\n"
     "  --db FILE            templates and builds\n"
     "  --reader FILE        the bucket, with a key that may read it\n"
-    "  --lifecycle URL      where /v1/namespaces/ requests are passed on to\n"
-    "  --answer KIND        to prepare: versioned (default) or legacy\n"
+    "  --lifecycle URL      pass /v1/namespaces/ requests on to this server\n"
+    "  --answer KIND        of prepare: versioned (default) or legacy\n"
     "  --signer FILE        the bucket, with a key that may write it, for\n"
     "                       legacy answers\n"
-    "  --templates DIR      public templates, a NAME.json each\n"
+    "  --attest WORD        receipts: ignore, accept (default,\n"
+    "                       with keys) or require\n"
+    "  --attest-age SECONDS  refuse receipts older than this\n"
+    "  --attest-keys FILE   public keys that sign receipts\n"
+    "  --templates DIR      public templates, each in NAME.json\n"
     "  --builder-image S, --builder-command S, --builder-cpus N,\n"
     "  --builder-memory-mb N, --builder-disk-mb N\n"
-    "                       what a build is given to run in\n"
-    "  --expire SECONDS     after which a build never completed is forgotten\n"
-    "  --fault FILE         what goes wrong on purpose, see tl-fault(7)\n"
-    "  -h, --help; -V, --version; -v, --verbose\n";
+    "                       the sandbox of a build\n"
+    "  --expire SECONDS     after which an uncompleted build is removed\n"
+    "  --fault FILE         faults on purpose, see tl-fault(7)\n"
+    "  -h, --help  -V, --version  -v, --verbose\n";
 
 enum {
 	KEYS = 256, DB, READER, LIFECYCLE, ANSWER, SIGNER, TEMPLATES, IMAGE,
-	COMMAND, CPUS, MEMORY, DISK, EXPIRE
+	COMMAND, CPUS, MEMORY, DISK, EXPIRE, ATTEST, ATTEST_AGE, ATTEST_KEYS
 };
 
 static const struct option options[] = {
@@ -44,6 +50,9 @@ static const struct option options[] = {
 	{ "reader", required_argument, NULL, READER },
 	{ "lifecycle", required_argument, NULL, LIFECYCLE },
 	{ "answer", required_argument, NULL, ANSWER },
+	{ "attest", required_argument, NULL, ATTEST },
+	{ "attest-age", required_argument, NULL, ATTEST_AGE },
+	{ "attest-keys", required_argument, NULL, ATTEST_KEYS },
 	{ "signer", required_argument, NULL, SIGNER },
 	{ "templates", required_argument, NULL, TEMPLATES },
 	{ "builder-image", required_argument, NULL, IMAGE },
@@ -64,6 +73,35 @@ legacy(const char *arg)
 	return arg[0] == 'l';
 }
 
+static enum api_attest
+attest(const char *arg)
+{
+	static const char *const words[] = {
+		[ATTEST_IGNORE] = "ignore",
+		[ATTEST_ACCEPT] = "accept",
+		[ATTEST_REQUIRE] = "require",
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(arg, words[i]) == 0)
+			return i;
+	errx(EX_USAGE, "--attest %.40s: neither ignore, accept nor require",
+	    arg);
+}
+
+/* What is wrong with the keys is said now; they are read each time. */
+static void
+check_keys(const char *path)
+{
+	struct receipt_keys keys;
+	struct fail f;
+
+	if (receipt_keys_load(&keys, path, &f) == -1)
+		opt_fail(&f);
+	receipt_keys_free(&keys);
+}
+
 /* The lifecycle's address: targets are appended to it as they are. */
 static const char *
 lifecycle(char *url)
@@ -81,13 +119,14 @@ lifecycle(char *url)
 int
 main(int argc, char *argv[])
 {
-	struct api api = { .expire_s = EXPIRE_S, .builder = {
+	struct api api = { .expire_s = EXPIRE_S,
+	    .attest_age_s = ATTEST_AGE_S, .builder = {
 	    "tensorlake/rootfs-builder", "tl-rootfs-build", 2, 2048, 10240 } };
 	struct daemon d = { .usage = usage, .serve = {
 	    .name = "tl-platformd", .listen = "127.0.0.1:0", .ops = &api_ops,
 	    .arg = &api } };
 	const char *keys = NULL, *db = NULL, *reader = NULL;
-	const char *signer = NULL, *templates = NULL;
+	const char *signer = NULL, *templates = NULL, *word = NULL;
 	struct config reader_config, signer_config;
 	struct fail f;
 	int ch;
@@ -133,6 +172,16 @@ main(int argc, char *argv[])
 			api.builder.disk_mb = opt_number(
 			    "--builder-disk-mb", optarg, 1, 1 << 30);
 			break;
+		case ATTEST:
+			word = optarg;
+			break;
+		case ATTEST_AGE:
+			api.attest_age_s = (int64_t)opt_number("--attest-age",
+			    optarg, 1, 1U << 31);
+			break;
+		case ATTEST_KEYS:
+			api.attest_keys = optarg;
+			break;
 		case EXPIRE:
 			api.expire_s = (int64_t)opt_number("--expire", optarg,
 			    1, 1U << 31);
@@ -144,8 +193,14 @@ main(int argc, char *argv[])
 		opt_usage(usage);
 	if (api.legacy && signer == NULL)
 		errx(EX_USAGE, "--answer legacy: needs --signer FILE");
+	api.attest = word != NULL ? attest(word) : api.attest_keys != NULL ?
+	    ATTEST_ACCEPT : ATTEST_IGNORE;
+	if (api.attest != ATTEST_IGNORE && api.attest_keys == NULL)
+		errx(EX_USAGE, "--attest %s: needs --attest-keys FILE", word);
 
 	daemon_begin(&d);
+	if (api.attest_keys != NULL)
+		check_keys(api.attest_keys);
 	if ((api.keys = keys_load(keys, &f)) == NULL ||
 	    (api.pool = pool_new(&f)) == NULL ||
 	    config_load(&reader_config, reader, &f) == -1 ||

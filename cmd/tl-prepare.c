@@ -13,7 +13,7 @@
 
 static const char usage[] =
     "usage: tl-prepare [-v] [-k KEY] [SETTINGS] <PLAN >PREPARED\n"
-    "  -k, --idempotency-key KEY  ask again for a build asked for before\n"
+    "  -k, --idempotency-key KEY  ask for the build of an earlier run\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 

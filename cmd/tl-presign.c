@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/date.h"
+#include "core/mask.h"
 #include "core/opt.h"
 #include "region/sign/block.h"
 #include "region/sign/config.h"
@@ -23,10 +24,10 @@
 static const char usage[] =
 "usage: tl-presign [-v] -c FILE -p PROJECT [-t TIME] [-u ID] <request >block\n"
 "\n"
-"  -c, --config FILE    where the bucket is and what signs for it\n"
-"  -p, --project NS     project of the sandbox that asks\n"
-"  -t, --time TIME      sign as of then, e.g. 2026-06-02T00:00:00Z\n"
-"  -u, --upload-id ID   an upload that is open; without it one is opened\n"
+"  -c, --config FILE    the bucket, and the key that signs\n"
+"  -p, --project NS     the project of the sandbox\n"
+"  -t, --time TIME      sign as of this time, e.g. 2026-06-02T00:00:00Z\n"
+"  -u, --upload-id ID   an open upload; without it, one is opened\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
 extern char **environ;
@@ -82,8 +83,14 @@ output(struct sign_block *block, struct fail *f)
 	while ((n = sign_next(block, &piece)) > 0) {
 		const struct buf b = { .data = (char *)piece, .len = n };
 
-		if (buf_write(&b, STDOUT_FILENO, "stdout", f) == -1)
+		if (isatty(STDOUT_FILENO) == 1)
+			mask_write(stdout, piece, n);
+		else if (buf_write(&b, STDOUT_FILENO, "stdout", f) == -1)
 			return;
+	}
+	if (fflush(stdout) == EOF) {
+		fail_sys(f, EX_IOERR, "stdout");
+		return;
 	}
 	if (close(STDOUT_FILENO) == -1)
 		fail_sys(f, EX_IOERR, "stdout");
@@ -157,8 +164,8 @@ main(int argc, char *argv[])
 		id = opened.data;
 	}
 	if (verbose)
-		fprintf(stderr, "tl-presign: s3://%s/%s, %u parts\n",
-		    request.bucket, request.key, (unsigned)request.parts);
+		warnx("s3://%s/%s, %u parts", request.bucket, request.key,
+		    (unsigned)request.parts);
 
 	/*
 	 * Once begun, only the output can fail: the block is not kept, and

@@ -16,9 +16,9 @@
 static const char usage[] =
     "usage: tl-put [-pv] [-s FILE] [--allow-empty] [SETTINGS] PATH <file\n"
     "Write stdin to the file at PATH in the sandbox.\n"
-    "  -s, --sandbox FILE   the sandbox's document (default: $TL_SANDBOX)\n"
+    "  -s, --sandbox FILE   the sandbox document (TL_SANDBOX)\n"
     "  --allow-empty        an empty stdin makes an empty file\n"
-    "  -p, --progress       bytes sent on stderr, once a second\n"
+    "  -p, --progress       print the bytes sent on stderr, once a second\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 

@@ -3,6 +3,7 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +12,20 @@
 
 #include "client/cloud/begin.h"
 #include "client/ledger/reap.h"
+#include "core/mask.h"
 #include "core/opt.h"
 
 static const char usage[] =
     "usage: tl-reap [-anv] [--folders] [--older-than DURATION] [LEDGER...]\n"
-    "Undo what builds that died have left: uploads and sandboxes.\n"
-    "  -a, --all                   what was kept, and another key's, too\n"
-    "      --folders               the folders of builds that failed, too\n"
-    "  -n, --dry-run               only say what there is\n"
-    "      --older-than DURATION   only builds that died so long ago: 90,\n"
+    "Undo what killed builds have left: uploads and sandboxes.\n"
+    "  -a, --all                   also kept ones, and another key's\n"
+    "      --folders               also remove the folders of failed builds\n"
+    "  -n, --dry-run               only print what is open\n"
+    "      --older-than DURATION   builds that ended this long ago: 90,\n"
     "                              90s, 15m, 2h, 1d\n"
     "  -t, --timeout SECONDS       for each build (60)\n"
     "      --api-url URL, --token-file FILE, --insecure-http\n"
-    "                              where to and as whom: tl-config(5)\n"
+    "                              server and credential: tl-config(5)\n"
     "  -h, --help  -V, --version  -v, --verbose\n";
 
 enum { OLDER = 256, FOLDERS };
@@ -48,18 +50,18 @@ tell(void *arg, const char *ledger, const struct ledger_entry *e,
 {
 	const char *name = strrchr(ledger, '/');
 	struct buf *out = arg;
-	char id[300], why[600];
+	char id[300], file[NAME_MAX + 1];
 	struct fail f;
 
 	failures += how == REAP_FAILED;
 	name = name != NULL ? name + 1 : ledger;
+	snprintf(file, sizeof(file), "%s", name);
 	fail_show(id, sizeof(id), e->id != NULL ? e->id : e->key, 250);
-	snprintf(why, sizeof(why), "%s", note);
 	if (buf_addf(out, &f, "%s\t%s\t%s\t%s\n", reap_word(how),
-	    ledger_word(e->kind), id, name) == -1)
+	    ledger_word(e->kind), id, mask_text(file)) == -1)
 		opt_fail(&f);
 	if (*note != '\0')
-		warnx("%s %s: %s", ledger_word(e->kind), id, fail_mask(why));
+		warnx("%s %s: %s", ledger_word(e->kind), id, note);
 }
 
 static void
@@ -67,12 +69,15 @@ tell_folder(void *arg, const char *name, enum reap_result how,
     const char *note)
 {
 	struct buf *out = arg;
+	char shown[NAME_MAX + 1];
 	struct fail f;
 
 	failures += how == REAP_FAILED;
+	snprintf(shown, sizeof(shown), "%s", name);
 	if (*note != '\0')
 		warnx("folder %s", note);
-	if (buf_addf(out, &f, "%s\tfolder\t%s\t-\n", reap_word(how), name) == -1)
+	if (buf_addf(out, &f, "%s\tfolder\t%s\t-\n", reap_word(how),
+	    mask_text(shown)) == -1)
 		opt_fail(&f);
 }
 

@@ -14,6 +14,7 @@
 #include "client/sandbox/builder.h"
 #include "client/sandbox/lifecycle.h"
 #include "client/sandbox/sandbox.h"
+#include "client/stages/attest.h"
 #include "client/stages/disk.h"
 #include "client/stages/prepare.h"
 #include "client/stages/sign.h"
@@ -22,10 +23,11 @@
 
 static const char usage[] =
     "usage: tl-requests [-v] [OPTIONS] [SETTINGS] <PLAN >REQUESTS\n"
-    "Say the requests that a build of a plan would send; send none.\n"
-    "  --disk-mb, --builder-disk-mb, --cpus, --memory-mb, --dialect:\n"
-    "                          as tl-build is to be given them\n"
-    "  --no-context            of a Dockerfile that comes alone\n"
+    "Print the requests that a build of a plan would send; send none.\n"
+    "  --disk-mb SIZE, --builder-disk-mb SIZE, --cpus N, --memory-mb SIZE\n"
+    "                          the same as for tl-build\n"
+    "  --dialect WORD          the same: auto, seed or merged\n"
+    "  --no-context            for a Dockerfile without a context\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
@@ -182,6 +184,18 @@ sign(void)
 }
 
 static void
+attest(void)
+{
+	struct buf body = BUF_INIT(BUF_SMALL_MAX);
+	struct fail f;
+
+	if (attest_body(&body, "{snapshotRelPath}", NULL, &f) == -1)
+		opt_fail(&f);
+	proxy("POST", ATTEST_PATH, body.data);
+	buf_free(&body);
+}
+
+static void
 requests(const struct prepare *p, bool context)
 {
 	struct buf body = BUF_INIT(BUF_DOC_MAX);
@@ -202,6 +216,7 @@ requests(const struct prepare *p, bool context)
 	proxy("PUT", "/api/v1/files?path=/tmp/tl-spec.json", "{the spec}");
 	process("{builder.command}", true);
 	proxy("GET", "/api/v1/files?path="BUILDER_DIR"/metadata.json", "");
+	attest();
 	platform("POST", "sandbox-template-builds/{buildId}/complete",
 	    "{the metadata}");
 	lifecycle("DELETE", "/{id}", NULL);

@@ -1,4 +1,5 @@
 /* tl-runtime: the inside of a sandbox; tl-sandboxd runs it, nobody else. */
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,20 +22,32 @@
 
 #include "core/opt.h"
 #include "region/runtime/init.h"
+#include "region/runtime/loop.h"
 #include "region/runtime/message.h"
+#include "region/runtime/network.h"
 #include "region/runtime/root.h"
+#include "region/runtime/rootless.h"
 
 static const char usage[] =
-"usage: tl-runtime [-b id] [-d mb] [-g cgroup] [-n name] [-t tools] folder\n"
-"       tl-runtime -c [-b id]\n"
-"  -b, --base ID        first of the 65,536 user and group ids\n"
-"  -c, --check          can sandboxes be made here?  0, or a line why not\n"
+"usage: tl-runtime [-b ID] [-d MB] [-g FOLDER] [-i FOLDER] [-n NAME]\n"
+"           [-t FOLDER] [-N KIND] [-p PORT] [-u USER] FOLDER\n"
+"       tl-runtime -c [-b ID] [-N KIND]\n"
+"       tl-runtime -e [-b ID] COMMAND [ARGUMENT...]\n"
+"  -b, --base ID        first of its user and group ids\n"
+"  -c, --check          check that sandboxes can be made here\n"
 "  -d, --disk-mb N      size of the disk, in MiB\n"
-"  -g, --cgroup FOLDER  be limited by this cgroup; may be repeated\n"
+"  -e, --enter          run a command as root of the user namespace that an\n"
+"                       ordinary user's sandboxes are made in; with --base, of\n"
+"                       such a sandbox's\n"
+"  -g, --cgroup FOLDER  join this cgroup (repeatable)\n"
+"  -i, --image FOLDER   an image's root, instead of this machine's /usr\n"
 "  -n, --name NAME      host name\n"
-"  -t, --tools FOLDER   shown, read-only, at /usr/local/bin\n"
+"  -N, --network KIND   what it reaches: none, store, outside, host\n"
+"  -p, --reach PORT     this port of the host's loopback (repeatable)\n"
+"  -t, --tools FOLDER   mounted read-only at /usr/local/bin\n"
+"  -u, --user USER      of an image: who reads and writes files (root)\n"
 "  -h, --help  -V, --version  -v, --verbose\n"
-"tl-sandboxd runs it, with a socket as descriptor 3.\n";
+"tl-sandboxd runs it, with a socket and a filter as descriptors 3 and 4.\n";
 
 /* mke2fs lies where a user's PATH may not lead to. */
 static void
@@ -65,29 +78,51 @@ join(const char *cgroup)
 
 /* Try what a sandbox is made of; ending undoes it. */
 static _Noreturn void
-check(uint32_t base)
+check(uint32_t base, const struct network *network)
 {
+	struct network_run net = NETWORK_RUN_INIT;
+	struct space space = SPACE_INIT;
 	struct fail f;
-	int fd;
+	uint32_t n;
 
-	if (geteuid() != 0)
-		errx(EX_NOPERM, "not root: sandboxes need user, mount and pid "
-		    "namespaces and loop devices");
-	if (system("command -v mke2fs >/dev/null") != 0)
+	if (loop_check(&f) == -1)
+		warnx("sandboxes have no disk limit: %s", f.msg);
+	else if (system("command -v mke2fs >/dev/null") != 0)
 		errx(EX_OSERR, "mke2fs: not found; install e2fsprogs");
-	if (unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
-	    CLONE_NEWUTS) == -1)
+	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) == -1)
 		err(errno == EPERM ? EX_NOPERM : EX_OSERR,
-		    "mount, pid, ipc and uts namespaces");
-	fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	if (fd == -1)
-		err(EX_OSERR, "/dev/loop-control (modprobe loop helps)");
-	close(fd);
-	/* It forks once; a second child would find its init gone. */
-	if (root_userns(base, &f) == -1)
+		    "mount, ipc and uts namespaces");
+	if (base == 0 && rootless_ids(&base, &n, &f) == -1)
 		opt_fail(&f);
-	/* Nor may anything that runs at exit fork. */
-	_exit(0);
+	if (space_make(&space, base, network->kind != NETWORK_HOST, &f) == -1)
+		opt_fail(&f);
+	if (network_start(network, base, &space, &net, &f) == -1 ||
+	    network_ready(&net, &f) == -1) {
+		f.status = EX_UNAVAILABLE;
+		opt_fail(&f);
+	}
+	network_stop(&net);
+	space_let_go(&space);
+	exit(0);
+}
+
+/* As the command's owner, in effect, of all that sandboxes have made. */
+static _Noreturn void
+enter(uint32_t base, char *argv[])
+{
+	struct space space = SPACE_INIT;
+	struct fail f;
+
+	if (base != 0) {
+		if (space_make(&space, base, false, &f) == -1)
+			opt_fail(&f);
+		if (setns(space.user, CLONE_NEWUSER) == -1 ||
+		    space_become(0, 0) == -1)
+			err(EX_OSERR, "user namespace");
+		space_let_go(&space);
+	}
+	execvp(argv[0], argv);
+	err(errno == ENOENT ? 127 : 126, "%s", argv[0]);
 }
 
 static _Noreturn void
@@ -106,9 +141,10 @@ failed(const struct fail *f)
 
 /* Make the root here, then live as the parent of the sandbox's init. */
 static _Noreturn void
-run(struct root *r)
+run(struct root *r, const struct network *network)
 {
 	struct message_head born = { .kind = MESSAGE_BORN };
+	struct network_run net = NETWORK_RUN_INIT;
 	struct fail f;
 	pid_t pid;
 
@@ -116,12 +152,20 @@ run(struct root *r)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
-	if (unshare(CLONE_NEWNS) == -1) {
+	if (network->kind == NETWORK_OUTSIDE)
+		r->dns = NETWORK_DNS;
+	if (space_make(&r->space, r->base, network->kind != NETWORK_HOST,
+	    &f) == -1 || network_start(network, r->base, &r->space, &net,
+	    &f) == -1)
+		failed(&f);
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1) {
 		fail_sys(&f, EX_OSERR, "mount namespace");
 		failed(&f);
 	}
-	if (root_build(r, &f) == -1)
+	if (root_build(r, &f) == -1 || network_ready(&net, &f) == -1)
 		failed(&f);
+	space_let_go(&r->space);
 	if (unshare(CLONE_NEWPID) == -1 || (pid = fork()) == -1) {
 		fail_sys(&f, EX_OSERR, "pid namespace");
 		failed(&f);
@@ -138,6 +182,7 @@ run(struct root *r)
 	/* Its end is that of all its processes: the kernel waits for them. */
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		;
+	network_stop(&net);
 	_exit(0);
 }
 
@@ -149,25 +194,32 @@ main(int argc, char *argv[])
 		{ "check", no_argument, NULL, 'c' },
 		{ "cgroup", required_argument, NULL, 'g' },
 		{ "disk-mb", required_argument, NULL, 'd' },
+		{ "enter", no_argument, NULL, 'e' },
+		{ "image", required_argument, NULL, 'i' },
 		{ "name", required_argument, NULL, 'n' },
+		{ "network", required_argument, NULL, 'N' },
+		{ "reach", required_argument, NULL, 'p' },
 		{ "tools", required_argument, NULL, 't' },
+		{ "user", required_argument, NULL, 'u' },
 		OPT_COMMON,
 		{ NULL, 0, NULL, 0 }
 	};
 	struct root r = {
-		.name = "sandbox", .disk_mb = 1024, .base = ROOT_BASE,
-		.loop = -1, .userns = -1,
+		.name = "sandbox", .user = "root", .disk_mb = 1024,
+		.loop = -1, .space = SPACE_INIT,
 	};
-	bool checking = false;
+	struct network network = { .kind = NETWORK_NONE };
+	bool checking = false, entering = false;
 	socklen_t len;
+	struct fail f;
 	int ch, type;
 
-	while ((ch = getopt_long(argc, argv, "b:cd:g:hn:t:Vv", longs,
+	while ((ch = getopt_long(argc, argv, "+b:cd:eg:hi:N:n:p:t:u:Vv", longs,
 	    NULL)) != -1)
 		switch (ch) {
 		case 'b':
-			r.base = (uint32_t)opt_number("--base", optarg,
-			    ROOT_IDS, UINT32_MAX - 2 * ROOT_IDS);
+			r.base = (uint32_t)opt_number("--base", optarg, 1,
+			    UINT32_MAX - 2 * SPACE_IDS);
 			break;
 		case 'c':
 			checking = true;
@@ -176,16 +228,30 @@ main(int argc, char *argv[])
 			r.disk_mb = opt_number("--disk-mb", optarg,
 			    ROOT_DISK_MB_MIN, ROOT_DISK_MB_MAX);
 			break;
+		case 'e':
+			entering = true;
+			break;
 		case 'g':
 			join(optarg);
 			break;
 		case 'h':
 			opt_help(usage);
+		case 'i':
+			r.image = optarg;
+			break;
 		case 'n':
 			r.name = optarg;
 			break;
+		case 'N':
+		case 'p':
+			if (network_option(&network, ch, optarg, &f) == -1)
+				opt_fail(&f);
+			break;
 		case 't':
 			r.tools = optarg;
+			break;
+		case 'u':
+			r.user = optarg;
 			break;
 		case 'V':
 			opt_version("tl-runtime");
@@ -197,10 +263,16 @@ main(int argc, char *argv[])
 	argc -= optind;
 	argv += optind;
 	extend_path();
+	if (geteuid() != 0 && rootless_enter(&f) == -1)
+		opt_fail(&f);
 	if (checking && argc == 0)
-		check(r.base);
-	if (argc != 1)
+		check(r.base, &network);
+	if (entering && argc > 0)
+		enter(r.base, argv);
+	if (argc != 1 || entering || checking)
 		opt_usage(usage);
+	if (r.base == 0)
+		r.base = SPACE_WIDE_BASE;
 	r.folder = argv[0];
 	len = sizeof(type);
 	if (getsockopt(MESSAGE_FD, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
@@ -208,5 +280,6 @@ main(int argc, char *argv[])
 		errx(EX_USAGE, "descriptor 3 is not the socket that "
 		    "tl-sandboxd runs me with");
 	fcntl(MESSAGE_FD, F_SETFD, FD_CLOEXEC);
-	run(&r);
+	fcntl(FILTER_FD, F_SETFD, FD_CLOEXEC);
+	run(&r, &network);
 }

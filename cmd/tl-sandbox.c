@@ -19,29 +19,44 @@
 #include "client/stages/prepared.h"
 #include "core/opt.h"
 #include "core/stop.h"
+#include "core/utf8.h"
 
 static const char usage[] =
     "usage: tl-sandbox create|wait|show|keepalive|rm [options] <document\n"
-    "Create the builder's sandbox for a prepared document; look after it.\n"
-    "  -s, --sandbox FILE      its document instead of stdin (not create)\n"
+    "       tl-sandbox create --image NAME [options]\n"
+    "Create a sandbox for a prepared build, or of an image; keep it\n"
+    "alive, delete it.\n"
+    "  create                  create one and write its document\n"
+    "  wait                    wait until it runs and write its document\n"
+    "  show                    write its document as it is now\n"
+    "  keepalive               ping it until it ends\n"
+    "  rm                      delete it\n"
+    "  -s, --sandbox FILE      the sandbox document, not stdin (not create)\n"
+    "  --image NAME            create: of this registered image; no stdin\n"
     "  --cpus N                create: instead of the prepared number\n"
-    "  --memory-mb SIZE        create: likewise\n"
+    "  --memory-mb SIZE        create: instead of the prepared size\n"
     "  --disk-mb SIZE          create: size of the image's file system\n"
-    "  --builder-disk-mb SIZE  create: of its own disk, if that is more\n"
-    "  --idempotency-key KEY   create: the same key, the same sandbox\n"
-    "  --timeout SECONDS       wait: for each of two waits; rm: for trying\n"
-    "  --every SECONDS         keepalive: between two pings\n"
+    "  --builder-disk-mb SIZE  create: size of its own disk, if larger\n"
+    "  --idempotency-key KEY   create: the same key gives the same sandbox\n"
+    "  --timeout SECONDS       wait: for each of two waits; rm: to try\n"
+    "  --every SECONDS         keepalive: time between two pings\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
-enum { CPUS = 256, MEMORY, DISK, BUILDER_DISK, KEY, TIMEOUT, EVERY };
+enum { CPUS = 256, MEMORY, DISK, BUILDER_DISK, KEY, TIMEOUT, EVERY, IMAGE };
 
 #define EVERY_MAX	290	/* less than the life that a ping renews */
 #define RM_TIMEOUT_S	10
 #define KEY_MAX		200
+/* Of an image's sandbox, as of one of the cloud that nobody says more of. */
+#define IMAGE_CPUS	1.0
+#define IMAGE_MB	1024U
+#define IMAGE_DISK_MB	10240U
+#define IMAGE_MAX	255
 
 static struct options {
 	const char	*file;
+	const char	*image;
 	double		 cpus;
 	uint64_t	 memory_mb, disk_mb, builder_disk_mb;
 	bool		 has_disk;
@@ -103,6 +118,16 @@ print(void)
 	buf_free(&out);
 }
 
+static char *
+copy(const char *s)
+{
+	char *p = strdup(s);
+
+	if (p == NULL)
+		errx(EX_OSERR, "out of memory");
+	return p;
+}
+
 /*
  * The sizes of tl-wire(7), "Disk sizes and part count", in the order of
  * preference it has.
@@ -119,7 +144,7 @@ size(const struct prepared *p)
 	    &f) == -1 || disk_check(&p->doc, bytes, &f) == -1)
 		opt_fail(&f);
 	if (disk_doubt(bytes, doubt) != NULL)
-		warnx("warning: %s", doubt);
+		opt_warn(doubt);
 	root = disk_mb(bytes);
 	disk = opt.builder_disk_mb != 0 ? opt.builder_disk_mb :
 	    p->builder.disk_mb;
@@ -131,15 +156,6 @@ size(const struct prepared *p)
 	    (uint64_t)p->builder.memory_mb;
 }
 
-static char *
-copy(const char *s)
-{
-	char *p = strdup(s);
-
-	if (p == NULL)
-		errx(EX_OSERR, "out of memory");
-	return p;
-}
 
 /* One that is, or certainly is not; where that is open, nothing is added. */
 static void
@@ -177,13 +193,38 @@ undo(const struct fail *f)
 	failed(f);
 }
 
+/* What is asked for: the builder's, of the prepared build. */
+static void
+of_build(void)
+{
+	struct buf text = BUF_INIT(BUF_DOC_MAX);
+	struct prepared p = PREPARED_INIT;
+	struct fail f;
+
+	if (prepared_load(&p, &text, "-", &f) == -1)
+		opt_fail(&f);
+	size(&p);
+	life.image = copy(p.builder.image);
+	life.build_id = copy(p.build_id);
+	prepared_free(&p);
+	buf_free(&text);
+}
+
+/* Or one of an image, to look around in. */
+static void
+of_image(void)
+{
+	life.image = copy(opt.image);
+	life.cpus = opt.cpus > 0 ? opt.cpus : IMAGE_CPUS;
+	life.memory_mb = opt.memory_mb != 0 ? opt.memory_mb : IMAGE_MB;
+	life.disk_mb = opt.has_disk ? opt.disk_mb : IMAGE_DISK_MB;
+}
+
 static void
 create(void)
 {
-	struct buf text = BUF_INIT(BUF_DOC_MAX);
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct buf body = BUF_INIT(BUF_SMALL_MAX);
-	struct prepared p = PREPARED_INIT;
 	const char *key = opt.key;
 	char made[LEDGER_KEY];
 	struct fail f;
@@ -194,14 +235,11 @@ create(void)
 			opt_fail(&f);
 		key = made;
 	}
-	if (prepared_load(&p, &text, "-", &f) == -1)
-		opt_fail(&f);
-	size(&p);
-	life.image = copy(p.builder.image);
-	life.build_id = copy(p.build_id);
+	if (opt.image != NULL)
+		of_image();
+	else
+		of_build();
 	life.ns = copy(cloud.ns);
-	prepared_free(&p);
-	buf_free(&text);
 
 	if (lifecycle_body(&life, &body, &f) == -1 ||
 	    ledger_intent(&ledger, LEDGER_SANDBOX, key, &cloud, body.data,
@@ -219,12 +257,8 @@ create(void)
 		warnx("sandbox %s: %s", life.id, life.status);
 	/* Whoever stopped it needs the id all the more. */
 	if (lifecycle_write(&life, &out, &f) == -1 ||
-	    buf_write(&out, STDOUT_FILENO, "stdout", &f) == -1)
+	    opt_write(&out, &f) == -1)
 		undo(&f);
-	if (close(STDOUT_FILENO) == -1) {
-		fail_sys(&f, EX_IOERR, "stdout");
-		undo(&f);
-	}
 	buf_free(&out);
 }
 
@@ -307,7 +341,7 @@ static const struct command {
 	void		(*run)(void);
 	const char	*takes;		/* besides the common ones */
 } commands[] = {
-	{ "create", create, "cmdbk" },
+	{ "create", create, "cmdbki" },
 	{ "wait", wait_for, "st" },
 	{ "show", show, "s" },
 	{ "keepalive", keepalive, "se" },
@@ -320,6 +354,7 @@ parse(int argc, char *argv[])
 	static const struct option options[] = {
 		OPT_COMMON,
 		{ "sandbox", required_argument, NULL, 's' },
+		{ "image", required_argument, NULL, IMAGE },
 		{ "cpus", required_argument, NULL, CPUS },
 		{ "memory-mb", required_argument, NULL, MEMORY },
 		{ "disk-mb", required_argument, NULL, DISK },
@@ -348,6 +383,14 @@ parse(int argc, char *argv[])
 		case 's':
 			opt.file = optarg;
 			kind = "s";
+			break;
+		case IMAGE:
+			if (*optarg == '\0' || strlen(optarg) > IMAGE_MAX ||
+			    !utf8_valid(optarg, strlen(optarg)))
+				errx(EX_USAGE, "--image: not 1 to %d bytes of "
+				    "UTF-8", IMAGE_MAX);
+			opt.image = optarg;
+			kind = "i";
 			break;
 		case CPUS:
 			opt.cpus = opt_decimal("--cpus", optarg,
@@ -402,6 +445,10 @@ parse(int argc, char *argv[])
 			if (strspn(used, commands[i].takes) != n)
 				errx(EX_USAGE, "%s: does not take all of these"
 				    " options; see tl-sandbox -h", argv[optind]);
+			/* The builder's disk is for a build. */
+			if (opt.image != NULL && opt.builder_disk_mb != 0)
+				errx(EX_USAGE, "--image: its disk is "
+				    "--disk-mb");
 			return &commands[i];
 		}
 	opt_usage(usage);

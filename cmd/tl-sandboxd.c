@@ -10,32 +10,47 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "core/opt.h"
+#include "region/runtime/rootless.h"
 #include "region/sandbox/service.h"
 #include "region/serve/daemon.h"
 
 static const char usage[] =
-"usage: tl-sandboxd [-v] [-l address] [-r file] [-d socket] [-t folder]\n"
-"           [-R program] -k file -s folder\n"
+"usage: tl-sandboxd [-v] [-l ADDR] [-r FILE] [-d PATH] [-t FOLDER]\n"
+"           [-N KIND] [-p PORT] [-R PROGRAM] -k FILE -s FOLDER\n"
+"      --api FILE        holds platform-api's URL, for images\n"
+"      --builder-image NAME  means this machine's own programs\n"
+"                        (tensorlake/rootfs-builder)\n"
 "  -d, --dataplane PATH  tl-dataplaned's unix socket\n"
 "      --fault FILE      what goes wrong on purpose, see tl-fault(7)\n"
+"      --disk-quota MB   of all sandboxes of a project (no end)\n"
+"      --images FOLDER   where images are unpacked; none: there are none\n"
 "  -k, --keys FILE       who may use it\n"
 "  -l, --listen ADDR     127.0.0.1:0\n"
+"  -N, --network KIND    what sandboxes reach: none, store (the ports),\n"
+"                        outside (other machines, too), host; store\n"
+"  -p, --reach PORT      a port of 127.0.0.1 that they reach; repeatable\n"
 "  -r, --ready FILE      gets the URL once it answers\n"
-"  -R, --runtime PROGRAM tl-runtime (beside this program)\n"
+"  -R, --runtime PROGRAM  tl-runtime (beside this program)\n"
+"      --sandbox-quota N  sandboxes of a project at a time (128)\n"
+"      --signer FILE     what signs downloads of images\n"
 "  -s, --state FOLDER    where the sandboxes are\n"
 "  -t, --tools FOLDER    shown at /usr/local/bin of each sandbox\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
 extern char **environ;
 
+enum { API = 256, BUILDER_IMAGE, DISK_QUOTA, IMAGES, SANDBOX_QUOTA, SIGNER };
+
 /* What sandboxes would lack is said now, in tl-runtime's words. */
 static void
-check(const char *runtime)
+check(const char *runtime, enum network_kind kind)
 {
 	char *argv[] = { (char *)(uintptr_t)"tl-sandboxd",
-	    (char *)(uintptr_t)"--check", NULL };
+	    (char *)(uintptr_t)"--check", (char *)(uintptr_t)"--network",
+	    (char *)(uintptr_t)network_word(kind), NULL };
 	int status, error;
 	pid_t pid;
 
@@ -68,33 +83,68 @@ int
 main(int argc, char *argv[])
 {
 	static const struct option longs[] = {
+		{ "api", required_argument, NULL, API },
+		{ "builder-image", required_argument, NULL, BUILDER_IMAGE },
 		{ "dataplane", required_argument, NULL, 'd' },
+		{ "disk-quota", required_argument, NULL, DISK_QUOTA },
+		{ "images", required_argument, NULL, IMAGES },
 		{ "keys", required_argument, NULL, 'k' },
+		{ "network", required_argument, NULL, 'N' },
+		{ "reach", required_argument, NULL, 'p' },
 		{ "runtime", required_argument, NULL, 'R' },
+		{ "sandbox-quota", required_argument, NULL, SANDBOX_QUOTA },
+		{ "signer", required_argument, NULL, SIGNER },
 		{ "state", required_argument, NULL, 's' },
 		{ "tools", required_argument, NULL, 't' },
 		DAEMON_OPTIONS,
 		{ NULL, 0, NULL, 0 }
 	};
 	struct service service = { .keys = NULL };
-	struct host_options o = { .runtime = NULL };
+	struct host_options o = { .network = { .kind = NETWORK_STORE },
+	    .project_sandboxes = 128,
+	    .builder_image = "tensorlake/rootfs-builder" };
 	struct daemon d = { .usage = usage, .serve = {
 	    .name = "tl-sandboxd", .listen = "127.0.0.1:0",
 	    .ops = &service_ops, .arg = &service } };
 	const char *keys = NULL;
-	char *runtime = NULL;
+	char *runtime = NULL, *unpack;
 	struct serve *s;
 	struct fail f;
 	int ch, status;
 
-	while ((ch = getopt_long(argc, argv, "d:hk:l:R:r:s:t:Vv", longs,
+	while ((ch = getopt_long(argc, argv, "d:hk:l:N:p:R:r:s:t:Vv", longs,
 	    NULL)) != -1)
 		switch (ch) {
+		case API:
+			o.api = optarg;
+			break;
+		case BUILDER_IMAGE:
+			o.builder_image = optarg;
+			break;
+		case DISK_QUOTA:
+			o.project_disk_mb = opt_number("--disk-quota", optarg,
+			    1, UINT32_MAX);
+			break;
+		case SANDBOX_QUOTA:
+			o.project_sandboxes = (unsigned)opt_number(
+			    "--sandbox-quota", optarg, 1, 256);
+			break;
+		case IMAGES:
+			o.images = optarg;
+			break;
+		case SIGNER:
+			o.signer = optarg;
+			break;
 		case 'd':
 			o.dataplane = optarg;
 			break;
 		case 'k':
 			keys = optarg;
+			break;
+		case 'N':
+		case 'p':
+			if (network_option(&o.network, ch, optarg, &f) == -1)
+				opt_fail(&f);
 			break;
 		case 'R':
 			o.runtime = optarg;
@@ -113,11 +163,19 @@ main(int argc, char *argv[])
 	if (o.runtime == NULL)
 		o.runtime = runtime = opt_beside("tl-runtime");
 
+	if (o.images != NULL && (o.api == NULL || o.signer == NULL))
+		errx(EX_USAGE, "--images: needs --api and --signer");
+	o.unpack = unpack = opt_beside("tl-unpack");
+
+	if (geteuid() != 0 && rootless_enter(&f) == -1) {
+		fail_in(&f, "not root");
+		opt_fail(&f);
+	}
 	daemon_begin(&d);
 	service.keys = keys_load(keys, &f);
 	if (service.keys == NULL)
 		opt_fail(&f);
-	check(o.runtime);
+	check(o.runtime, o.network.kind);
 	raise_limits();
 	service.sandboxes = sandboxes_open(&o, &f);
 	if (service.sandboxes == NULL)
@@ -131,6 +189,7 @@ main(int argc, char *argv[])
 	sandboxes_close(service.sandboxes);
 	keys_free(service.keys);
 	free(runtime);
+	free(unpack);
 	if (status == -1)
 		opt_fail(&f);
 	return 0;

@@ -20,7 +20,7 @@ static const char usage[] =
     "[SETTINGS] <PREPARED >SIGNED\n"
     "  -d, --dialect DIALECT  auto, seed or merged (TL_SIGN_DIALECT; auto)\n"
     "      --disk-mb SIZE     the size of the image's root file system\n"
-    "  -s, --sandbox FILE     the sandbox's document (TL_SANDBOX)\n"
+    "  -s, --sandbox FILE     the sandbox document (TL_SANDBOX)\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
@@ -58,12 +58,6 @@ dialect(const char *option)
 	return d;
 }
 
-static void
-doubted(const char *line)
-{
-	warnx("warning: %s", line);
-}
-
 int
 main(int argc, char *argv[])
 {
@@ -74,7 +68,7 @@ main(int argc, char *argv[])
 	struct ledger ledger = LEDGER_INIT;
 	struct patience patience;
 	struct sign sign = { .cloud = &cloud, .sandbox = &sandbox,
-	    .ledger = &ledger, .patience = &patience, .doubt = doubted };
+	    .ledger = &ledger, .patience = &patience, .doubt = opt_warn };
 	const char *sandbox_path = NULL, *word = NULL;
 	char doubt[DISK_DOUBT];
 	bool has_mb = false;
@@ -125,7 +119,7 @@ main(int argc, char *argv[])
 			opt_fail(&f);
 		parts = disk_parts(bytes, NULL);
 		if (disk_doubt(bytes, doubt) != NULL)
-			warnx("warning: %s", doubt);
+			opt_warn(doubt);
 		stop_catch();
 		/* A reader that is gone is a write that fails, not our end. */
 		signal(SIGPIPE, SIG_IGN);
@@ -135,13 +129,7 @@ main(int argc, char *argv[])
 	    == -1)
 		end(&f);
 	/* From here on there is an upload, and no one else knows of it. */
-	if (stop_signal != 0 ||
-	    buf_write(&out, STDOUT_FILENO, "stdout", &f) == -1) {
-		sign_undo(&sign, &out);
-		end(&f);
-	}
-	if (close(STDOUT_FILENO) == -1) {
-		fail_sys(&f, EX_IOERR, "stdout");
+	if (stop_signal != 0 || opt_write(&out, &f) == -1) {
 		sign_undo(&sign, &out);
 		end(&f);
 	}

@@ -1,7 +1,6 @@
 /* tl-splice: put signed blocks and a plan into a prepared answer, as bytes. */
 
 #include <err.h>
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,20 +11,21 @@
 
 #include "client/stages/disk.h"
 #include "client/stages/spec.h"
+#include "core/mask.h"
 #include "core/opt.h"
 #include "core/private.h"
 
 static const char usage[] =
 "usage: tl-splice [-v] [-p PLAN [options]] PREPARED SIGNED\n"
-"Make the builder's spec: a prepared answer with the signed blocks in it.\n"
-"One of the files may be -, standard input.\n"
+"Make the builder's spec: the prepared build with the signed blocks in it.\n"
+"One of the files may be -, which is stdin.\n"
 "\n"
 "  -p, --plan PLAN           tl-plan's document: set what the builder needs\n"
 "      --disk-mb SIZE        size of the root file system: 2048, 10G\n"
 "      --docker-config FILE  give the builder these registry credentials\n"
 "      --docker-compat       ask the builder for Docker compatibility\n"
 "  -h, --help                this text\n"
-"  -v, --verbose             say what is done\n"
+"  -v, --verbose             print what is done\n"
 "  -V, --version             the version\n";
 
 enum { OPT_DISK = 256, OPT_CONFIG, OPT_COMPAT };
@@ -65,23 +65,18 @@ load(struct map *m, const char *path)
 	return m;
 }
 
-/* https://reproducible-builds.org/specs/source-date-epoch/, as JSON has it */
-static const char *
-source_date_epoch(void)
+/* On a terminal, and so masked. */
+static int
+show(const struct spec *spec, struct fail *f)
 {
-	static char text[24];
-	const char *s = getenv("SOURCE_DATE_EPOCH");
-	intmax_t epoch;
-	char *end;
+	size_t i;
 
-	if (s == NULL || *s == '\0')
-		return NULL;
-	errno = 0;
-	epoch = strtoimax(s, &end, 10);
-	if (*s < '0' || *s > '9' || *end != '\0' || errno != 0)
-		errx(EX_CONFIG, "SOURCE_DATE_EPOCH: not a number of seconds");
-	snprintf(text, sizeof(text), "%jd", epoch);
-	return text;
+	for (i = 0; i < spec->pieces; i++)
+		if (mask_write(stdout, spec->piece[i].at,
+		    spec->piece[i].len) == -1)
+			break;
+	return i < spec->pieces || fflush(stdout) == EOF ?
+	    fail_sys(f, EX_IOERR, "stdout") : 0;
 }
 
 int
@@ -93,6 +88,8 @@ main(int argc, char *argv[])
 	struct buf nothing = BUF_INIT(0);
 	bool verbose = false;
 	uint64_t disk_mb;
+	int64_t epoch;
+	char seconds[24];
 	struct fail f, changed;
 	int ch, r;
 
@@ -138,7 +135,11 @@ main(int argc, char *argv[])
 	if (plan_path != NULL)
 		o.plan = load(&plan, plan_path);
 	if (plan_path != NULL)
-		o.epoch = source_date_epoch();
+		if (opt_source_date_epoch(&epoch)) {
+			snprintf(seconds, sizeof(seconds), "%jd",
+			    (intmax_t)epoch);
+			o.epoch = seconds;
+		}
 	if (docker_path != NULL)
 		o.docker = load(&docker, docker_path);
 
@@ -152,10 +153,11 @@ main(int argc, char *argv[])
 	if (r == -1)
 		opt_fail(&f);
 	if (verbose)
-		fprintf(stderr, "tl-splice: %zu bytes of %s and %zu of %s: "
-		    "a spec of %zu\n", prepared.len, prepared.name,
-		    blocks.len, blocks.name, spec.len);
-	if (spec_write(&spec, STDOUT_FILENO, "stdout", &f) == -1)
+		warnx("%zu bytes of %s and %zu of %s: a spec of %zu",
+		    prepared.len, prepared.name, blocks.len, blocks.name,
+		    spec.len);
+	if ((isatty(STDOUT_FILENO) == 1 ? show(&spec, &f) :
+	    spec_write(&spec, STDOUT_FILENO, "stdout", &f)) == -1)
 		opt_fail(&f);
 	opt_output(&nothing);
 	spec_free(&spec);

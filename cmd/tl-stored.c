@@ -16,17 +16,24 @@ static const char usage[] =
 "usage: tl-stored [-v] -d DIR -c FILE -b NAME [-l ADDR] [-r FILE]\n"
 "\n"
 "  -b, --bucket NAME       a bucket (repeatable)\n"
-"  -c, --credentials FILE  keys: ACCESS SECRET rw|ro, one a line\n"
+"  -c, --credentials FILE  keys: ACCESS SECRET rw|ro, one per line\n"
 "  -d, --root DIR          where objects are kept\n"
-"      --fault FILE        what goes wrong on purpose, see tl-fault(7)\n"
+"      --fault FILE        faults on purpose, see tl-fault(7)\n"
 "  -l, --listen ADDR       loopback HOST:PORT (127.0.0.1:0) or unix:/PATH\n"
 "      --listen-any        let HOST be any address of this machine\n"
-"  -m, --part-min BYTES    least size of a part that is not the last (5 MiB)\n"
-"  -r, --ready FILE        write the address there once it answers\n"
+"  -m, --part-min BYTES    smallest size of a part except the last (5 MiB)\n"
+"  -r, --ready FILE        write the address there when it is ready\n"
 "      --region NAME       the region of signatures (us-east-1)\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
 enum { OPT_ANY = 256, OPT_REGION };
+
+/* What is damaged is found while it starts. */
+static void
+damaged(const char *what)
+{
+	warnx("%s", what);
+}
 
 int
 main(int argc, char *argv[])
@@ -87,7 +94,7 @@ main(int argc, char *argv[])
 	daemon_begin(&d);
 	if (s3_keys_load(&s3, keys, &f) == -1 ||
 	    (s3.objects = objects_open(root, buckets, n, part_min,
-	    &f)) == NULL)
+	    damaged, &f)) == NULL)
 		opt_fail(&f);
 	daemon_run(&d, daemon_start(&d));
 	objects_close(s3.objects);

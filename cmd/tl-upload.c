@@ -20,12 +20,12 @@
 static const char usage[] =
 "usage: tl-upload [-v] [-j N] [-J FILE] [-p] [-s SPEC] SNAPSHOT <block\n"
 "  -j, --jobs N        parts sent at once (4)\n"
-"  -J, --journal FILE  keep acknowledged parts there, send only the rest\n"
-"  -p, --progress      bytes done and in all on stderr, once a second\n"
+"  -J, --journal FILE  record acknowledged parts there, send only the rest\n"
+"  -p, --progress      print progress on stderr, once a second\n"
 "  -s, --spec SPEC     take the block from member upload of this file\n"
-"  -t, --tries N       of each request (8)\n"
-"  -v, --verbose       say each exchange on stderr\n"
-"  -h, --help; -V, --version\n";
+"  -t, --tries N       tries of each request (8)\n"
+"  -v, --verbose       print each request on stderr\n"
+"  -h, --help  -V, --version\n";
 
 static volatile sig_atomic_t caught;
 

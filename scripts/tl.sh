@@ -21,7 +21,7 @@ case ${stamp_file-} in -*) stamp_file=./$stamp_file ;; esac
 case $context in -*) context=./$context ;; esac
 
 die () {
-	echo "tl.mk: $*" >&2
+	printf 'tl.mk: %s\n' "$*" >&2
 	exit 64
 }
 
@@ -106,6 +106,9 @@ sent () {
 	if ! digest "$folder/now"; then
 		echo "tl.mk: $target: that will build it again each time" >&2
 	elif cmp -s "$folder/now" "$sent"; then
+		# As old as what was sent: another target that was made of the
+		# same meanwhile may be there already, and is not due again.
+		touch -r "$sent" "$folder/now"
 		mv "$folder/now" "$stamp"
 	fi
 }

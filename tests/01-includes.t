@@ -6,7 +6,7 @@
 root=$here/..
 
 # A line a file and what it includes of ours: "folder folder", lib/ left out;
-# a folder is core, client/x, region/x ...
+# a folder is core, dockerfile, client/x, region/x ...
 (cd "$root" && grep -r '^#include "[a-z_]*/' cmd lib) >all
 sed -n 's|^lib/||; s|/[^/:]*:#include "| |
     s|/[^/]*$||; / /p' all | sort -u | awk '$1 != $2' >edges
@@ -27,13 +27,16 @@ only() {
 ok "the servers stand on core" test -n "$(arrows region core)"
 ok "the client's side stands on core" test -n "$(arrows client core)"
 ok "the builder stands on core" test -n "$(arrows builder core)"
-is "core stands on nothing" "$(arrows core 'client|builder|region|cmd')" ''
+is "core stands on nothing" \
+    "$(arrows core 'client|builder|region|dockerfile|cmd')" ''
+is "what reads a Dockerfile stands on core alone" \
+    "$(arrows dockerfile 'client|builder|region|cmd')" ''
 is "the client's side knows neither builder nor server" \
     "$(arrows client 'builder|region')" ''
 is "the builder knows neither client nor server" \
     "$(arrows builder 'client|region')" ''
-is "the servers know neither client nor builder" \
-    "$(arrows region 'client|builder')" ''
+is "the servers know neither client nor builder, nor a Dockerfile" \
+    "$(arrows region 'client|builder|dockerfile')" ''
 is "nothing in lib includes a program" \
     "$(grep '^lib/.*"cmd/' all)" ''
 ok "folders of lib stand on each other in one direction" tsort edges
@@ -68,3 +71,5 @@ is "files of lib stand on each other in one direction" \
 only microhttpd.h 'lib/region/serve/serve(_[a-z]*)?\.c'
 only curl/curl.h 'lib/core/http(_[a-z]*)?\.[ch]'
 only jv.h lib/core/json_double.c
+only expat.h lib/core/xml.c
+only wslay/wslay.h lib/core/websocket.c

@@ -16,10 +16,7 @@ taken () {
 		grep -oE '"[a-z_-]+", [a-z]+_argument' "$top/cmd/$1.c" |
 		    sed 's/"/--/; s/".*//'
 	else
-		# A list of getopt(1), or patterns of case.
-		sed -n '/getopt -n/,/-- "\$@"/p' "$top/scripts/$1" |
-		    grep -oE -- '-l [a-z_:,-]+' | sed 's/^-l //' | tr , '\n' |
-		    sed 's/:*$//; s/^/--/'
+		# Patterns of case; tl-options reads the usage text itself.
 		grep -oE '^[[:space:]]+-[^")]*\)' "$top/scripts/$1" |
 		    grep -oE -- '--[a-z][a-z_-]*( \||[|)])'
 	fi | long
@@ -49,12 +46,15 @@ for program in "$TL_BIN"/*; do
 	is "$program: its SYNOPSIS has no others" "$(cat others)" ''
 	taken "$program" | comm -23 - said >others
 	is "$program: it takes no others" "$(cat others)" ''
-	is "$program -V" "$("$program" -V </dev/null 2>&1)" \
-	    "$program $(cat "$top/.version")"
+	is "$program -V" "$("$program" -V </dev/null 2>&1 |
+	    sed 's/ ([0-9a-f]\{7,40\})$//')" "$program $(cat "$top/.version")"
 	"$program" --no-such-option >out 2>err </dev/null
 	is "$program --no-such-option: status, stdout" "$? $(cat out)" '64 '
 done
 
+# groff measures the columns of a list between such marks.
+is 'no width of a list has an apostrophe' \
+    "$(grep -n "^\.Bl -column.*'" "$top"/man/*)" ''
 sed -n 's/^\.Xr \(tl[a-z-]*\) \([0-9]\).*/\1.\2/p; s/^.*Xr \(tl[a-z-]*\) \([0-9]\).*/\1.\2/p' \
     "$top"/man/* | sort -u |
 while read -r page; do
@@ -87,7 +87,7 @@ ok 'there are texts that name files' test "$(wc -l <paths)" -gt 100
 	# Tests that make trees of their own; a library's header.
 	tests/12-*.t\ *|tests/13-*.t\ *|tests/88-*.t\ *|tests/unit/ignore.c\ *)
 		continue ;;
-	*\ curl/curl.h) continue ;;
+	*\ curl/curl.h|*\ wslay/wslay.h) continue ;;
 	# Placeholders: NN-x.t, tl-x.1, x.c.
 	*/x|*/x.*|*-x.*) continue ;;
 	esac

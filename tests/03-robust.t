@@ -248,6 +248,7 @@ row tl-context - prints 'context'
 row tl-context - prints '--list context'
 row tl-prepare stdin=plan.json 'prints net' ''
 row tl-sandbox stdin=prepared.json 'prints net' create
+row tl-sandbox - 'prints net' 'create --image n'
 row tl-sandbox stdin=sandbox.json 'prints net' 'wait --timeout 1'
 row tl-sandbox stdin=sandbox.json 'prints net' show
 row tl-sandbox stdin=sandbox.json endless keepalive
@@ -255,9 +256,15 @@ row tl-sandbox stdin=sandbox.json net 'rm --timeout 1'
 row tl-sign stdin=prepared.json 'prints net' '-s sandbox.json'
 row tl-sign doc=sandbox.json 'prints words' '-s doc --dialect seed' \
     live/prepared.json
+row tl-attest stdin=metadata.json 'prints net' \
+    '-p prepared.json -s sandbox.json'
+row tl-attest doc=prepared.json 'prints net' '-p doc -s sandbox.json' \
+    live/metadata.json
 row tl-complete stdin=metadata.json 'prints net' \
     '-p prepared.json -s signed.json'
 row tl-complete doc=prepared.json 'prints net' '-p doc' live/metadata.json
+row tl-complete doc=attested.json prints '-p prepared.json -a doc' \
+    live/metadata.json
 row tl-complete doc=signed.json prints '-p prepared.json -s doc' \
     live/metadata.json
 row tl-image - 'prints net' ls
@@ -301,7 +308,7 @@ daemon tl-stored '-d objects -c doc -b images' store.keys
 daemon tl-dataplaned "-c doc -s . -l unix:$T/live/sock" signer.conf
 daemon tl-platformd '--keys doc --db db --reader signer.conf' keys
 daemon tl-platformd '--keys keys --db db --reader doc' signer.conf
-[ "$(id -u)" -ne 0 ] || daemon tl-sandboxd '-k doc -s state' keys
+! tl-runtime --enter true 2>/dev/null || daemon tl-sandboxd '-k doc -s state' keys
 
 # What all have in common, scripts too.
 for program in "$TL_BIN"/*; do

@@ -43,6 +43,8 @@ each '' request.json 80 tl-presign -c signer.conf -p p1 \
 each --on plan.json 7 tl-docker-config
 each '' diff.json 80 tl-sign -s sandbox.json
 each '--on --step 7' diff.json 12 tl-sign -s sandbox.json
+each '--step 2' metadata.json 40 tl-attest -p prepared.json -s sandbox.json
+each '--step 2' metadata.json 40 tl-complete -p prepared.json -a attested.json
 each '--step 2' metadata.json 40 tl-complete -p prepared.json -s signed.json
 each '' plan.json 40 tl-image ls
 each '' plan.json 40 tl-image ls --json

@@ -23,7 +23,17 @@ with open(sys.argv[1], "rb") as f:
 # What reads all of it goes on; what reads none of it waits for more.
 if os.environ.get("MORE") is None:
     os.close(keep)
-time.sleep(0.3)
+# At work, or waiting: asleep, and has been for a while.
+def at_work():
+    with open("/proc/%d/stat" % p.pid) as f:
+        stat = f.read().rsplit(")", 1)[1].split()
+    return stat[0], stat[11], stat[12]
+calm, was = 0, None
+while calm < 5 and p.poll() is None:
+    time.sleep(0.1)
+    now = at_work()
+    calm = calm + 1 if now == was and now[0] == "S" else 0
+    was = now
 if p.poll() is not None:
     sys.exit("ended with %d: %s" % (p.returncode, open("crash.err").read()))
 p.send_signal(signal.SIGABRT)
@@ -43,6 +53,7 @@ leaves () {
 leaves plan.json tl-prepare
 leaves prepared.json tl-sandbox create
 leaves prepared.json tl-sign -s sandbox.json
+leaves metadata.json tl-attest -p prepared.json -s sandbox.json
 leaves /dev/null tl-exec -s sandbox.json -- true
 leaves /dev/null tl-image ls
 leaves signed.json tl-abort

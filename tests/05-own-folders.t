@@ -67,7 +67,6 @@ mkdir made
 dockerfile made/Dockerfile
 echo "include $here/../scripts/tl.mk
 app.template.json: Dockerfile" >made/Makefile
-unset MAKEFLAGS MFLAGS MAKELEVEL
 try 'tl.mk beside the Dockerfile' in_ made make -s app.template.json \
     TL_BUILD_FLAGS='--disk-mb 64'
 exits 0

@@ -56,6 +56,7 @@ whole () {
 	export DOCKER_CONFIG
 	traced plan.json tl-prepare -v
 	traced prepared.json tl-sandbox create -v
+	traced /dev/null tl-sandbox create -v --image n
 	traced sandbox.json tl-sandbox wait -v --timeout 1
 	traced sandbox.json tl-sandbox show -v
 	traced sandbox.json tl-sandbox rm -v --timeout 1
@@ -64,6 +65,7 @@ whole () {
 	traced /dev/null tl-get -v -s sandbox.json /x
 	traced /dev/null tl-exec -v -s sandbox.json -- true
 	traced /dev/null tl-diagnose -v -t 1 -s sandbox.json
+	traced metadata.json tl-attest -v -p prepared.json -s sandbox.json
 	traced metadata.json tl-complete -v -p prepared.json -s signed.json
 	traced /dev/null tl-image -v ls
 	traced /dev/null tl-image -v show n
@@ -125,10 +127,13 @@ scripted '{"path":"*","answers":[{"status":307,"headers":{"Location":
     "http://127.0.0.1:1/x?X-Sig=MARKER"}}]},'
 whole 'a server that sends elsewhere'
 
-# A proxy that is not well-formed: libcurl would quote it.
+# A proxy that is not well-formed: libcurl would quote it, or take what stands
+# between a password's '@' and '/' for its host.
 server='a bad proxy'
 for proxy in https_proxy HTTPS_PROXY ALL_PROXY; do
-	for value in http://user:MARKER/x@127.0.0.1:3128 nosuch://u:MARKER@h:1; do
+	for value in http://user:MARKER/x@127.0.0.1:3128 nosuch://u:MARKER@h:1 \
+	    http://u:x@MARKER/y@h:1 u:1@MARKER#y@h socks5h://u:x@MARKER?@h:1 \
+	    http://MARKER:1/x@h:1; do
 		export "$proxy=$value" TENSORLAKE_API_URL=https://api.h.example
 		traced plan.json tl-prepare -v
 		unset "$proxy"
@@ -159,7 +164,8 @@ is 'and reach the spec' "$(grep -c dTpNQVJLRVI out)" 1
 
 # A whole region, its sandbox and builder included.
 if [ "$(id -u)" -ne 0 ]; then
-	echo '# a region needs root'
+	echo '# a region of an ordinary user needs newuidmap, which has no' \
+	    'rights where it is traced'
 	exit 0
 fi
 peer_end

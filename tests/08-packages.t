@@ -19,6 +19,32 @@ done <tests
 is 'each once' "$(sort all | uniq -d)" ''
 is 'all of them' "$(wc -l <all)" "$(cat installed tests | wc -l)"
 
+# field NAME: the packages of all such fields of Debian's control file, but for
+# our own
+field () {
+	sed -n "/^$1:/,/^[^ ]/{ /^$1:/p; /^ /p; }" "$root/scripts/debian/control" |
+	    sed "s/^$1://; s/([^)]*)//g; s/\\\${[^}]*}//g" | tr ',|' ' ' | tr ' ' '\n' |
+	    grep -vE '^(tl-.*|)$' | sort -u
+}
+"$root/scripts/quickstart" packages build | grep -v '^build-essential$' |
+    sort >wanted
+field Build-Depends | grep -v '^debhelper' >named
+is 'what Debian builds with' "$(diff named wanted)" ''
+# util-linux is on every Debian, and may not be named.
+"$root/scripts/quickstart" packages run | grep -vx util-linux | sort >wanted
+{ field Depends; field Recommends; } | sort -u >named
+is 'what a package depends on' "$(diff named wanted)" ''
+is 'its version' "$(head -n 1 "$root/scripts/debian/changelog" |
+    sed 's/^tl (\([^)]*\)).*/\1/')" "$(cat "$root/.version")"
+
+# What all parts have in common comes with each; Debian has a package of it.
+for part in client builder region; do
+	is "installing $part brings tl-options" "$(make -n -C "$root" \
+	    "install-$part" | grep -c '^install .*/bin/tl-options ')" 1
+	is "$part alone does not" "$(make -n -C "$root" "install-$part" \
+	    ALONE=1 | grep -c '^install .*/bin/tl-options ')" 0
+done
+
 try 'another kind' "$root/scripts/quickstart" packages some
 exits 64
 silent out

@@ -365,6 +365,14 @@ try 'the same, redirected' sh -c 'tl-splice p - <long'
 is 'redirected: byte for byte' "$status $(cmp out want 2>&1)" '0 '
 try 'the same, from a pipe' sh -c 'cat long | tl-splice p -'
 is 'piped: byte for byte' "$status $(cmp out want 2>&1)" '0 '
+# shellcheck disable=SC2016
+try 'piped, in pieces' sh -c '{ head -c 70000 long; sleep 0.1
+    tail -c +70001 long; } | tl-splice p -'
+is 'piped, in pieces: byte for byte' "$status $(cmp out want 2>&1)" '0 '
+try 'piped, too long' sh -c 'yes "" | head -c 67108865 | tl-splice p -'
+exits 65
+says 'stdin: more than 67108864 bytes'
+silent out
 try 'the same, into a pipe' sh -c 'tl-splice p long | cat'
 is 'into a pipe: byte for byte' "$(cmp out want 2>&1)" ''
 {

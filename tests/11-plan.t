@@ -60,11 +60,14 @@ tl-plan: stdin:3: b@sha256:0 is not looked up as a template (digest)'
 
 given 'FROM a
 EXPOSE 1
-VOLUME /v'
+VOLUME /v
+SHELL ["/bin/sh", "-xc"]
+ONBUILD RUN x'
 try 'warnings' tl-plan -f -
 is 'one line each' "$(cat err)" \
     'tl-plan: stdin:2: EXPOSE has no effect in a sandbox image
-tl-plan: stdin:3: VOLUME has no effect in a sandbox image'
+tl-plan: stdin:3: VOLUME mounts nothing in a sandbox: what is written there is part of the image
+tl-plan: stdin:5: ONBUILD acts on stages of this Dockerfile only: no image keeps it'
 given '# syntax=x/y
 FROM a
 RNU x'

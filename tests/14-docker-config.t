@@ -280,7 +280,7 @@ done
 plan none.example/a odd.example/a gone.example/a
 try 'why, when asked' tl-docker-config -v
 says 'none.example: docker-credential-ok: has none, or failed'
-says 'odd.example: docker-credential-ok: its answer makes no sense'
+says 'odd.example: docker-credential-ok: its answer is not valid'
 says 'gone.example: docker-credential-gone: No such file'
 is 'nothing it wrote is shown' "$(grep -c -e keychain -e noise err)" 0
 plan reg.example/a token.example/a
@@ -364,7 +364,7 @@ plan a.example/a s.example/a
 try 'one whose child holds its stdout' timeout 20 tl-docker-config -v
 exits 0
 gives '{"auths":{"a.example":{"auth":"dTpw"}}}'
-says 's.example: docker-credential-silent: its answer makes no sense'
+says 's.example: docker-credential-silent: its answer is not valid'
 i=0
 while [ "$i" -lt 20 ] && sed 's/.*) //' "/proc/$(cat log.agent)/stat" \
     2>log.ps | grep -qv '^Z'; do

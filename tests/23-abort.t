@@ -63,8 +63,20 @@ refused () {
 	silent out
 	ok "$1: no key shown" sh -c '! grep MARKER err'
 }
-refused 'expired' 77 '{"status":403,"body":"<Error/>"}' 'abort: refused (403)'
-refused 'broken' 69 '{"status":500}' 'refused (500)'
+refused 'refused' 77 '{"status":403,"body":"<Error/>"}' \
+    'abort: the store refused (403 Error)'
+# Its code says more than the status.
+coded () {
+	refused "$1" "$2" "{\"status\":400,
+	    \"body\":\"<Error><Code>$1</Code></Error>\"}" "$3"
+}
+coded ExpiredToken 77 'credentials that signed it are over'
+coded RequestTimeTooSkewed 77 'set the clocks'
+coded RequestTimeout 75 'abort: the store refused (400 RequestTimeout)'
+is 'slow: asked again' "$(seen length)" 5
+refused 'broken' 75 '{"status":500}' 'refused (500)'
+is 'broken: asked again' "$(seen length)" 5
+refused 'not that' 69 '{"status":501}' 'refused (501)'
 refused 'busy' 75 '{"status":503}' 'refused (503)'
 refused 'no HTTP' 76 '{"raw":"hello\r\n"}' 'DELETE '
 refused 'hang-up' 75 '{"drop":true}' 'DELETE '

@@ -438,6 +438,10 @@ bad 'no address' ':1: api_url: nowhere: not an http(s) address' \
     'api_url = nowhere' 'api_key = MARKER'
 bad 'an address with a password' ':1: api_url: holds a user name' \
     'api_url = https://u:MARKER@api.x.example' 'api_key = k'
+bad 'one with a slash in it' ':1: api_url: holds a user name' \
+    'api_url = https://u:1/MARKER@api.x.example' 'api_key = k'
+bad 'one without a scheme' ':1: api_url: holds a user name' \
+    'api_url = u:MARKER@api.x.example' 'api_key = k'
 bad 'an address whose sandboxes are nowhere' ':1: api_url: https://x.example' \
     'api_url = https://x.example' 'api_key = k'
 bad 'a dialect' ':1: dialect: neither auto, seed nor merged' 'dialect = old'

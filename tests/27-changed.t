@@ -43,7 +43,7 @@ exits 0
 silent out
 silent err
 is 'the folder has its digest' "$(cat work/inputs)" "sha256:$(printf \
-    '[1,"web",false,"FROM base\\n",false,"0123",null,false,["base","s-0"]]' |
+    '[2,"web",false,"FROM base\\n",false,"0123",null,false,null,["base","s-0"]]' |
     sha256sum | cut -d ' ' -f 1)"
 is 'asks what it stands on, and no more' "$(seen 'map(.target)[]')" "$all/base"
 cp work/context.seen work/context.digest
@@ -81,6 +81,10 @@ is 'nor changed' "$(cat state)" "$(cat good)"
 folder
 again 'another size' 'what makes it has changed' --disk-mb 1G
 again 'compatibility' 'what makes it has changed' --docker-compat
+SOURCE_DATE_EPOCH=1 again 'another time' 'what makes it has changed'
+SOURCE_DATE_EPOCH=x try 'no time' tl-changed --state state work
+exits 78
+says 'SOURCE_DATE_EPOCH: not a number of seconds'
 again 'told to' 'it is to be built' --force
 echo 0124 >work/context.seen
 again 'another context' 'what makes it has changed'

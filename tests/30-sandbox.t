@@ -81,6 +81,25 @@ Host: 127.0.0.1
 Idempotency-Key: HEX32
 User-Agent: tl/V
 traceparent: 00-HEX32-HEX16-01'
+peer "[$(rule POST $all "$created")]"
+TENSORLAKE_API_URL=$URL
+try 'one of an image' tl-sandbox create --image team/web:1
+exits 0
+gives '{"id":"sbx-1","namespace":"default","status":"pending","image":"team/web:1","resources":{"cpus":1.0,"memoryMb":1024,"diskMb":10240}}'
+is 'one of an image: the request' "$(seen '.[0].body')" \
+    '{"image":"team/web:1","resources":{"cpus":1.0,"memory_mb":1024,"disk_mb":10240},"timeout_secs":300}'
+try 'one of an image, of other sizes' tl-sandbox create --image web --cpus 2 \
+    --memory-mb 2G --disk-mb 512
+exits 0
+is 'one of an image, of other sizes: the request' "$(seen \
+    '.[1].body|fromjson.resources|map_values(.+0)|tojson')" \
+    '{"cpus":2,"memory_mb":2048,"disk_mb":512}'
+for bad in "--image=" "--image=$(printf '%0256d' 0)" \
+    "--image=$(printf '\377')" '--image=web --builder-disk-mb=5'; do
+	# shellcheck disable=SC2086
+	try "create $bad" tl-sandbox create $bad
+	exits 64
+done
 create --idempotency-key my-key
 is 'a key of one'\''s own' \
     "$(seen '.[0].headers[]|select(.[0]=="Idempotency-Key")[1]')" my-key
@@ -468,7 +487,10 @@ python3 - >out 2>err <<'END'
 import signal, subprocess, time
 p = subprocess.Popen(["tl-sandbox", "create"], stdin=open("in"),
                      stdout=subprocess.PIPE)
-time.sleep(0.4)
+# Not before it has asked.
+end = time.monotonic() + 30
+while not open("log").read() and time.monotonic() < end:
+    time.sleep(0.02)
 p.send_signal(signal.SIGINT)
 print(p.communicate()[0].decode().split(",")[0], p.returncode)
 END

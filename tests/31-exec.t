@@ -184,9 +184,9 @@ ends "$(exited '"exit_code":256')" 255
 ends "$(exited '"signal":9' signaled)" 137
 ends "$(exited '"signal":15' signaled)" 143
 ends "$(exited '"exit_code":2,"oom_killed":true')" 2
-says 'killed for want of memory'
+says 'killed, memory ran out'
 ends "$(exited '"exit_code":0,"oom_killed":true')" 137
-says 'killed for want of memory'
+says 'killed, memory ran out'
 ends "$(exited '' oom_killed)" 137
 ends "$(exited '"managed":{"id":"m","last_exit":{"oom_killed":true}}')" 137
 ends "$(exited '')" 0

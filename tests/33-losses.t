@@ -311,6 +311,7 @@ each_patient () {
 	input=$prepared
 	"$1" POST '{"json":{"uri":"s3://b/x"}}' tl-sign
 	input=$metadata
+	"$1" POST '{"json":{"receipt":"x"}}' tl-attest -p prepared.json
 	"$1" POST '{"json":{"id":"t-1"}}' tl-complete -p prepared.json
 }
 # back METHOD ANSWER COMMAND...

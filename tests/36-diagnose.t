@@ -158,14 +158,14 @@ exits 1
 says 'STEP'
 is 'another failure: no old advice' "$(grep -cF "$larger" err)" 0
 if grep -qs 'no memory cgroup' "$TL_REGION_DIR"/log/*; then
-	echo '# no memory cgroup here: want of memory is not tested'
+	echo '# no memory cgroup here: a lack of memory is not tested'
 else
 	printf 'FROM busybox\nRUN tail /dev/zero\n' >build/Dockerfile
 	try 'a build that wants memory' tl-build --work oom --memory-mb 256 \
 	    build/Dockerfile
 	exits 1
-	says 'for want of memory: try more with --memory-mb'
+	says 'memory ran out: try more with --memory-mb'
 	ok 'a build that wants memory: its log has it' \
-	    grep -q 'want of memory: try more with --memory-mb' oom/log
+	    grep -q 'memory ran out: try more with --memory-mb' oom/log
 fi
 nothing_left 'builds that failed'

@@ -137,6 +137,83 @@ says 'tl-guard: a ...'
 try 'half a line' tl-guard -- sh -c 'printf half >&2'
 is 'half a line: is shown' "$(cat err)" half
 
+# --- what buildah says of copying, and how long its steps take
+
+copying () {
+	events 'Getting image source signatures' \
+	    'Copying blob sha256:ab182cf268ea' \
+	    'Copying config sha256:050d73788126' \
+	    'Writing manifest to image destination' 'Storing signatures' \
+	    'Storing signatures of mine' "$@"
+}
+copying
+try 'copying' show plain --work copies
+is 'copying: is not shown' "$(cat err)" 'Storing signatures of mine'
+is 'copying: is in the log' "$(wc -l <copies/log)" 6
+rm -rf copies
+copying
+try 'copying, verbose' show plain -v
+is 'copying, verbose: is shown' "$(grep -c '^[CGSW]' err)" 6
+copying
+try 'copying, JSON' show json
+is 'copying, JSON: is there' "$(shapes | grep -c '^line ')" 6
+copying '!error bad'
+try 'copying, none' show none
+is 'copying, none: is not among the last lines' "$(cat err)" \
+    'Storing signatures of mine
+tl-guard: bad'
+
+# Behind a line that begins with + some time passes.
+events '+STEP 1/1: of no stage' '!stage a' '+STEP 1/1: FROM a' '!done' \
+    '!stage build' '+tl-rootfs-build: fetching' '+[1/2] STEP 1/2: FROM x' \
+    '[1/2] STEP 2/2: COPY quick' '+STEP of a program' \
+    "+[2/2] STEP 1/1: RUN $(printf 'é%.0s' $(seq 40))" \
+    '+[2/2] COMMIT' 'a line' '+tl-rootfs-build: packing' \
+    'tl-rootfs-build: done' '!done' '!stage c' '!done'
+cat >slow <<'END'
+while IFS= read -r line; do
+	printf '%s\n' "${line#+}"
+	case $line in
+	+*[13579]/12:*) sleep 0.4 ;;
+	+*/12:*) sleep 0.12 ;;
+	+*) sleep 0.2 ;;
+	esac
+done
+END
+cp in timed
+# took: the lines with times; a step's must be long enough
+took () {
+	sed -nE 's/^(tl-guard: [abc].* )[0-9.]+s$/\1Ns/
+	    s/^(tl-guard: +)[0-9]+\.([2-9].|1[5-9])s  /\1Ns  /; /^tl-guard/p' err
+}
+try 'steps' sh -c 'sh slow | tl-guard --progress plain -- say'
+exits 0
+took >out
+gives "tl-guard: a           Ns
+tl-guard:    Ns  STEP 1/1: FROM a
+tl-guard: build       Ns
+tl-guard:    Ns  fetching
+tl-guard:    Ns  [1/2] STEP 1/2: FROM x
+tl-guard:    Ns  [1/2] STEP 2/2: COPY quick
+tl-guard:    Ns  [2/2] STEP 1/1: RUN $(printf 'é%.0s' $(seq 20))...
+tl-guard:    Ns  [2/2] COMMIT
+tl-guard:    Ns  packing
+tl-guard: c           Ns"
+cp timed in
+try 'steps, JSON' sh -c 'sh slow | tl-guard --progress json -- say'
+is 'steps, JSON: events as before' "$(jq -r .event err | sort | uniq -c |
+    tr -s ' ' | tr '\n' ,)" ' 3 done, 1 end, 11 line, 3 stage,'
+{
+	printf '@MARK@ %s\n' 'stage build'
+	seq -f '+STEP %g/12: RUN x' 12
+	printf '@MARK@ %s\n' 'done'
+} >in
+try 'many steps' sh -c 'sh slow | tl-guard --progress plain -- say'
+is 'many steps: eight of them, the longest among them' \
+    "$(grep -c 'STEP.*RUN x' err) $(grep -cE '[0-9]s  STEP ' err) $(
+    grep -cE '[0-9]s  STEP ([13579]|11)/' err)" '20 8 6'
+is 'in their order' "$(grep -E '[0-9]s  STEP ' err | sort -k 4.1,4V -c 2>&1)" ''
+
 # --- none
 
 events '!stage a' '!say quiet' 'quiet too' '!done'

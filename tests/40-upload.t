@@ -349,6 +349,54 @@ try 'a file that is no journal' tl-upload -J mine snap
 exits 65
 says 'not a journal'
 is 'it is left alone' "$(cat mine)" precious
+# A place that is none, and what others left there: no byte is sent.
+mkdir folder
+mkfifo pipe
+ln -s "$T/mine" link
+for case in 'absent/journal:No such file' 'folder:Is a directory' \
+    'pipe:not a regular file' 'link:' "/dev/null:not a regular file"; do
+	peer "[$parts$complete]"
+	given "$(block 4)"
+	try "a journal at ${case%%:*}" timeout 20 tl-upload \
+	    -J "${case%%:*}" snap
+	exits 73
+	says "${case%%:*}: ${case#*:}"
+	is "$name: it is given back, and no part sent" \
+	    "$(seen 'map(.method) | join(" ")')" DELETE
+done
+is 'what a link leads to is left alone' "$(cat mine)" precious
+# Lines that say what cannot be: from there on all is sent again.
+for line in '0 00112233445566778899aabbccddeeff "e"' \
+    '2 00112233445566778899aabbccddee "e"' \
+    '2 zz112233445566778899aabbccddeeff "e"' \
+    '2 00112233445566778899aabbccddeeff' '-2 x' ''; do
+	peer "[$parts$complete]"
+	{
+		sed -n 1p journal.2
+		printf '%s\n' "$line"
+		sed -n '2,$p' journal.2
+	} >journal
+	given "$(block 4)"
+	try "a journal with the line $line" tl-upload -J journal snap
+	exits 0
+	is "$name: all parts are sent" \
+	    "$(seen '[.[] | select(.method == "PUT")] | length')" 4
+done
+# A part that the upload does not have, or one that is there with another sum.
+peer "[$parts$complete]"
+{
+	sed -n 1p journal.2
+	echo '5 00112233445566778899aabbccddeeff "e5"'
+	echo '18446744073709551616 00112233445566778899aabbccddeeff "e5"'
+	echo '2 00112233445566778899aabbccddeeff "e2"'
+} >journal
+given "$(block 4)"
+try 'a journal of other parts' tl-upload -J journal snap
+exits 0
+is 'all parts are sent, and no others' "$(seen '[.[] | select(.method == "PUT") |
+    .target | capture("partNumber=(?<n>[0-9]+)").n] | sort | join(" ")')" \
+    '1 2 3 4'
+peer "[$parts$complete]"
 cp journal.2 journal
 exec 9<journal
 flock 9
@@ -378,6 +426,81 @@ peer '[{"method":"PUT","path":"/one*","answers":[{"status":403}]}]'
 given "$(single)"
 try 'a single_put that is refused' tl-upload snap
 exits 77
+silent out
+hushed
+
+# What each of S3's codes means: "STATUS CODE...", and what is advised.  One
+# answer for each, as of a store that has only that to say.
+table='75 BadDigest BandwidthLimitExceeded Busy ConditionalRequestConflict
+75 IncompleteBody InternalError InternalFailure OperationAborted
+75 PriorRequestNotComplete RequestLimitExceeded RequestThrottled RequestTimeout
+75 RequestTimeoutException ServerBusy ServiceUnavailable SlowDown SlowDownRead
+75 SlowDownWrite TemporaryRedirect Throttling ThrottlingException
+75 TooManyRequests TooManyRequestsException XAmzContentChecksumMismatch
+75 XAmzContentSHA256Mismatch
+77=expired ExpiredPresignRequest RequestExpired
+77=credentials ExpiredToken ExpiredTokenException InvalidAccessKeyId
+77=credentials InvalidClientTokenId InvalidToken InvalidTokenId
+77=credentials TokenRefreshRequired UnrecognizedClientException
+77=clocks RequestInTheFuture RequestNotReadyYet RequestTimeTooSkewed
+77=as.it.was AuthorizationHeaderMalformed AuthorizationParametersError
+77=as.it.was AuthorizationQueryParametersError IncompleteSignature
+77=as.it.was InvalidSignatureException MissingAuthenticationToken
+77=as.it.was MissingSecurityHeader SignatureDoesNotMatch
+77=as.it.was SignatureVersionNotSupported
+77=may.not AccessDenied AccessDeniedException AccountProblem AllAccessDisabled
+77=may.not AuthFailure CredentialsNotSupported InvalidPayer InvalidSecurity
+77=may.not NotSignedUp UnauthorizedAccess UserSuspended
+69=completed NoSuchUpload
+69 EntityTooSmall EntityTooLarge InvalidPart InvalidPartOrder NoSuchBucket
+69 NoSuchKey InvalidArgument InvalidDigest KeyTooLongError MalformedXML
+69 MethodNotAllowed NotImplemented PreconditionFailed QuotaExceeded
+69 InvalidRequest SomethingNew'
+echo "$table" | while read -r want each; do
+	for code in $each; do
+		echo "$want $code"
+	done
+done >codes
+while read -r _ code; do
+	jq -cn --arg b "<Error><Code>$code</Code></Error>" '{status: 400,
+	    body: $b}'
+done <codes | jq -s '[{method: "PUT", path: "/one*", answers: .}]' >answers
+peer "$(cat answers)"
+single >in.block
+while read -r want code; do
+	tl-upload -t 1 snap <in.block >out 2>err
+	got=$?
+	advice=${want#??}
+	is "$code: $want" "$got $(grep -c "$code.*${advice#=}" err) $(grep -c \
+	    'hush' err)" "${want%%=*} 1 0"
+done <codes
+is 'all codes that the program knows are in the table' "$(sed -n \
+    's/.*{ STORE_[A-Z]*, "\(.*\)" }.*/\1/p' "$here/../lib/core/store.c" |
+    while read -r code; do grep -q " $code\$" codes || echo "$code"; done)" ''
+# What passes is asked again, whatever the status; what does not is not.
+for answer in '400 SlowDown 2' '403 RequestTimeout 2' '200 - 1' '500 - 2' \
+    '503 Strange 2' '429 - 2' '501 - 1' '403 ExpiredToken 1' '400 - 1'; do
+	# shellcheck disable=SC2086
+	set -- $answer
+	body=''
+	[ "$2" = - ] || body="<Error><Code>$2</Code></Error>"
+	peer "$(jq -cn --arg b "$body" --argjson s "$1" '[{method: "PUT",
+	    path: "/one*", answers: [{status: $s, body: $b}]}]')"
+	single >in.block
+	tl-upload -t 2 snap <in.block >out 2>err
+	is "$1 $2: asked $3 times" "$(seen length)" "$3"
+done
+peer '[{"method":"PUT","path":"/one*","answers":[{"status":403,"body":
+    "<Error><Code>AccessDenied</Code><Message>Request is not yet valid</Message></Error>"}]}]'
+given "$(single)"
+try 'a URL of the future' tl-upload snap
+exits 77
+says 'set the clocks'
+given '{"kind":"single_put","url":"http://store.example/one?sig=hush"}'
+try 'a proxy that is none' env no_proxy= NO_PROXY= \
+    http_proxy=nosuch://u:hush@h:1 tl-upload snap
+exits 78
+says 'http_proxy: not well-formed'
 silent out
 hushed
 

@@ -50,9 +50,18 @@ line"
 	    os.chmod(r + "/d/f", 0o4755)
 	    os.setxattr(r + "/bin/rand", "security.capability", bytes.fromhex(
 	        "0100000200200000000000000000000000000000"))
-	    os.setxattr(r + "/d/e", "system.posix_acl_default", bytes.fromhex(
+	    acl = bytes.fromhex(
 	        "0200000001000700ffffffff020006000500000004000500ffffffff"
-	        "10000700ffffffff20000500ffffffff"))
+	        "10000700ffffffff20000500ffffffff")
+	    # What is there before does not inherit it.
+	    os.makedirs(r + "/d/e/in/deep")
+	    for name in "/d/e/in/plain", "/d/e/in/deep/plain", "/d/e/own":
+	        open(r + name, "w").close()
+	    os.symlink("plain", r + "/d/e/in/link")
+	    os.chmod(r + "/d/e/own", 0o640)
+	    os.setxattr(r + "/d/e/own", "system.posix_acl_access", acl)
+	    os.setxattr(r + "/d/e", "system.posix_acl_default", acl)
+	    os.setxattr(r + "/d/e/in/deep", "system.posix_acl_default", acl)
 	END
 }
 
@@ -409,6 +418,34 @@ try 'more files than a disk of this size has inodes by itself' \
     tl-snapshot pack crowd "$((G / 2))" crowd.snap
 exits 0
 rm -r crowd*
+
+# Device nodes that could not be made in the tree.
+[ "$root" -ne 0 ] || {
+	mkdir -p nodes/d nodes/many nodes/gone
+	mknod nodes/d/null c 1 3
+	mknod nodes/d/taken b 7 1
+	mknod nodes/gone/node c 1 3
+	mknod nodes/many/big c 300 70000
+	(cd nodes/many && seq 400 | xargs touch)
+	tl-snapshot pack nodes 67108864 nodes.snap
+	rm -r nodes/gone nodes/d/* nodes/many/big
+	echo x >nodes/d/taken
+	touch nodes/many/new
+	tl-snapshot pack -k --parent nodes.snap nodes 67108864 nodes.2
+	ok 'devices that stay: is sound' tl-snapshot check \
+	    --parent nodes.snap nodes.2
+	is 'devices stay where their folders do, and nothing of their name' \
+	    "$(tl-snapshot tar --parent nodes.snap nodes.2 |
+	    tar -tvf - | awk '/^[bc]/ { print $1, $3, $NF }')" \
+	    'crw-r--r-- 1,3 ./d/null
+crw-r--r-- 300,70000 ./many/big'
+	is 'beside all others' "$(tl-snapshot tar --parent nodes.snap nodes.2 |
+	    tar -tf - | grep -c ./many/)" 403
+	tl-snapshot pack --parent nodes.snap nodes 67108864 nodes.2
+	is 'unless told they go' "$(tl-snapshot tar --parent nodes.snap nodes.2 |
+	    tar -tvf - | grep -c '^[bc]')" 0
+	rm -r nodes*
+}
 
 # Holes stay holes, zeros become some.
 mkdir holes holes.out

@@ -2,36 +2,11 @@
 # tl-platformd: templates, prepare and complete over HTTP, against a real store
 
 . "${0%/*}/lib.sh"
+. "$here/daemons.sh"
 umask 077
 
 hash () {
 	printf %s "$1" | sha256sum | cut -d' ' -f1
-}
-
-# up NAME OPTION...: a daemon, until it is ready
-up () {
-	daemon=$1
-	shift
-	"tl-$daemon" --ready "$daemon.url" "$@" >"$daemon.log" 2>&1 &
-	eval "$daemon=$!"
-	later "kill $! 2>/dev/null; wait $! 2>/dev/null"
-	i=0
-	until [ -s "$daemon.url" ]; do
-		i=$((i + 1))
-		if [ "$i" -gt 500 ] || ! kill -0 $! 2>/dev/null; then
-			fail_ "tl-$daemon starts" "$(cat "$daemon.log")"
-			exit 1
-		fi
-		sleep 0.02
-	done
-	url=$(cat "$daemon.url")
-}
-
-down () {
-	eval "pid=\$$1"
-	# shellcheck disable=SC2154
-	kill "$pid"
-	wait "$pid"
 }
 
 key=tok_one
@@ -616,6 +591,7 @@ ask GET /v1/namespaces/default/sandboxes/x
 answers 'a lifecycle that does not answer' 502 '"code": "bad_gateway"'
 
 # The store is away
+away=$(sed -n 's/^endpoint = //p' reader.conf)
 down stored
 ask POST $builds -d @prepare.json
 cp body third.json
@@ -627,6 +603,20 @@ is 'no secret is in the log' \
     "$(grep -c -e tok_one -e Signature -e rwsecret -e rosecret \
     platformd.log)" 0
 down platformd
+
+# It is back, and the reader's key is another by now.
+printf '%s %s rw\n%s %s ro\n' RWKEY rwsecret ROKEY changed >store.keys
+up stored --root store --credentials store.keys --bucket images \
+    --listen "${away#http://}"
+start
+ask POST $builds -d @prepare.json
+cp body third.json
+completes third.json
+answers 'a store that refuses the reader' 502 '"code": "store_refused"'
+ok 'which is in the log' grep -q 'HEAD of s3://images/[^?]*: refused (403)' \
+    platformd.log
+down platformd
+down stored
 
 # What it refuses to start with
 set -- --keys keys --db platform.db --reader reader.conf

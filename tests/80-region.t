@@ -52,6 +52,32 @@ later tl-region --dir "$T/other" down --purge
 is 'leaves nothing running' "$(tl-region --dir "$T/other" status |
     grep -c ' down')" 4
 
+# What sandboxes reach, where there is no pasta.
+try 'another network' tl-region --dir "$T/other" up --network some
+exits 64
+says '--network some'
+try 'no port' tl-region --dir "$T/other" up --reach 1x
+exits 64
+says '--reach 1x'
+mkdir scratch
+cp "$data/scratch/hello.txt" scratch/
+printf 'FROM busybox\nCOPY hello.txt /\n' >scratch/Dockerfile
+# shellcheck disable=SC2016
+try 'without pasta' unshare -m sh -c 'pasta=$(command -v pasta) &&
+    mount --bind /dev/null "$(readlink -f "$pasta")"
+    exec tl-region --dir "$1" up --reach 9' - "$T/other"
+exits 0
+silent out
+is 'it is said, with the cure' "$(head -n 1 err)" 'tl-region: sandboxes reach the store '\
+'alone, no registries: pasta: not found; install passt'
+(
+	eval "$(tl-region --dir "$T/other" env)"
+	tl-build -n without scratch/Dockerfile
+) >out 2>err
+is 'a build on a template works' "$(jq -r .name out)" without
+[ "$(jq -r .name out)" = without ] || sed 's/^/# /' err
+tl-region --dir "$T/other" down --purge
+
 # Their logs, one and all.
 printf '%s\n' '2020-01-01T00:00:02.000Z two' 'and more' \
     '2020-01-01T00:00:04.000Z four' >>"$TL_REGION_DIR/log/platformd.log"

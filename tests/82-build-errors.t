@@ -37,10 +37,10 @@ exits 66
 says 'none/Dockerfile'
 nothing_left 'after what fails before a sandbox'
 
-dockerfile parent 'FROM no.such.invalid/image:1'
+dockerfile parent 'FROM 127.0.0.1:9/image:1'
 try 'an unknown base image' tl-build parent/Dockerfile
 exits 1
-says 'no.such.invalid/image:1'
+says '127.0.0.1:9/image:1'
 silent out
 nothing_left 'an unknown base image'
 

@@ -40,6 +40,7 @@ wait "$one"
 is 'two at once: the first' "$? $(jq -r .name left.json)" '0 left'
 wait "$two"
 is 'two at once: the second' "$? $(jq -r .name right.json)" '0 right'
+[ -s right.json ] || cat right.err >&2
 is 'two at once: two snapshots' "$(jq -r .snapshotUri left.json right.json |
     sort -u | wc -l)" 2
 nothing_left 'two at once'

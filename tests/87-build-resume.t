@@ -96,7 +96,7 @@ rm hold held work/builder.begun
 try 'resumed beside its sandbox' tl-build --resume work -v
 exits 0
 is 'resumed beside its sandbox: what ran' "$(ran)" \
-    'plan options check compare resume credentials wait splice spec build metadata complete delete'
+    'plan options check compare resume credentials wait splice spec build metadata attest complete delete'
 says 'tl-build: sign: is there'
 nothing_left 'resumed beside its sandbox'
 try 'a build that has ended well' tl-build --resume work
@@ -167,6 +167,8 @@ try 'a completion, resumed' tl-build --resume work
 exits 0
 is 'a completion, resumed: what ran' "$(ran)" \
     'plan options check compare resume credentials complete'
+is 'a completion, resumed: with the receipt that it has' "$(tl-region logs \
+    platformd | grep ': registered as' | tail -n 1 | grep -c 'attested by')" 1
 nothing_left 'a completion, resumed'
 
 # --- signals and the deadline

@@ -9,7 +9,8 @@ region
 TL_SANDBOX=$T/box.json
 export TL_SANDBOX
 file prepared.json '{"buildId":"b-1","snapshotId":"s-1",
-"rootfsNodeKind":"base","builder":{"image":"i","command":"tl-rootfs-build",
+"rootfsNodeKind":"base","builder":{"image":"tensorlake/rootfs-builder",
+"command":"tl-rootfs-build",
 "cpus":1,"memoryMb":512,"diskMb":1024}}'
 sandboxd=$(cat "$TL_REGION_DIR/run/sandboxd.pid")
 

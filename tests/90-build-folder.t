@@ -21,7 +21,7 @@ if command -v strace >/dev/null && [ -z "${TL_ASAN-}" ]; then
 	    sed -n 's/^[0-9]* *execve("\([^"]*\)".*/\1/p' |
 	    sed 's,.*/,,' | sort -u | paste -sd' ' >holders
 	is 'a build: who has the key' "$(cat holders)" \
-	    'tl-build tl-complete tl-exec tl-get tl-guard tl-prepare tl-put tl-sandbox tl-sign'
+	    'tl-attest tl-build tl-complete tl-exec tl-get tl-guard tl-prepare tl-put tl-sandbox tl-sign'
 	sed -n 's/^[0-9]* *execve("[^"]*", \(\[[^]]*\]\).*/\1/p' trace >args
 	is 'a build: in no argument' \
 	    "$(grep -c -F "$TENSORLAKE_API_KEY" args)" 0
@@ -35,7 +35,7 @@ exits 0
 is 'a folder that was named: nothing signed stays' \
     "$(grep -rl -e X-Amz-Signature named)" ''
 is 'a folder that was named: what is there' "$(cd named && printf "%s " *)" \
-    'builder.begun builder.json command context.digest log metadata.json plan.json prepared.json template.json '
+    'attested.json builder.begun builder.json command context.digest log metadata.json plan.json prepared.json template.json '
 is 'for nobody else' "$(stat -c %a named) $(find named -type f -perm /077)" \
     '700 '
 try 'a folder that was used' tl-build --work named context/Dockerfile

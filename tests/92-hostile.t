@@ -27,6 +27,13 @@ exits 64
 says '--progress-fd 7: is not open'
 try 'no credentials file' tl-build --docker-config none quick/Dockerfile
 exits 66
+: >empty.json
+try 'an empty credentials file' tl-build --docker-config empty.json \
+    quick/Dockerfile
+exits 65
+says 'empty.json: not a JSON object'
+is 'an empty credentials file: before anything is paid for' \
+    "$(grep -c 'prepare' err)" 0
 echo '[' >bad.json
 try 'a broken credentials file' tl-build --docker-config bad.json quick/Dockerfile
 exits 65
@@ -38,7 +45,7 @@ try 'a token from a pipe' timeout -k 1 20 tl-build --token-file pipe quick/Docke
 exits 78
 says 'pipe: the token must be in a file'
 mkdir few
-for program in sh sed grep cat mkdir dirname readlink getopt; do
+for program in sh sed grep cat mkdir dirname readlink; do
 	ln -s "$(command -v "$program")" few/
 done
 for program in "$TL_BIN"/tl-*; do

@@ -29,8 +29,11 @@ try 'by hand' sh -eu stages
 exits 0
 is 'by hand: registered' "$(jq -r .name template.json)" sample
 nothing_left 'by hand'
-try 'its images' sh -eu images
-exits 0
+# One of the lines enters the image.
+printf '%s\n' 'wait / #' 'type exit\r' >steps
+try 'its images' /usr/bin/python3 "$here/data/typist.py" -s 24x80 steps \
+    sh -eu images
+holds 'STATUS 0'
 holds 'sample  '
 holds 'deleted sample'
 holds "$(printf 'a\t1,3,4')"

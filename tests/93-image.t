@@ -101,7 +101,10 @@ PATH=$PATH:/usr/sbin:/sbin
 signer=$TL_REGION_DIR/signer.conf
 printf 'FROM web\nRUN echo three >/more\n' >context/Dockerfile
 build top third
-mkdir got
+# What get makes on the way is in a folder of its own: others make the like.
+mkdir got tmp
+TMPDIR=$T/tmp
+export TMPDIR
 try 'get, raw' tl-image get --signer "$signer" -o got/disk top
 exits 0
 silent err
@@ -146,7 +149,8 @@ mv out files
 ok 'the same files' cmp got/tar files
 try 'get, by a sandbox, raw' tl-image get -s sandbox.json -o got/raw top
 exits 0
-ok 'the same disk' cmp got/disk got/raw
+# Most of its 10 GiB are holes, which cmp would read.
+ok 'the same disk' qemu-img compare -f raw -F raw got/disk got/raw
 rm got/raw
 ok 'it goes' tl-sandbox rm -s sandbox.json
 try 'get, by one that is gone' tl-image get -s sandbox.json --tar top
@@ -170,8 +174,9 @@ try 'get, a parent that is not listed' tl-image get --signer "$signer" \
 exits 65
 says 'name its parent'
 is 'nothing but what was asked for is left' "$(find got -mindepth 1 | sort |
-    tr '\n' ' ')$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name '.tl-image.*')" \
+    tr '\n' ' ')$(ls -A tmp)" \
     'got/again got/disk got/snapshot got/tar '
+unset TMPDIR
 tl-image rm top >/dev/null
 printf 'FROM busybox\nRUN echo one >/what\n' >context/Dockerfile
 build web second

@@ -5,7 +5,6 @@
 . "${0%/*}/lib.sh"
 . "$here/region.sh"
 
-unset MAKEFLAGS MFLAGS MAKELEVEL SOURCE_DATE_EPOCH
 region
 # block WORD: the block of README.md that holds it
 block () {

@@ -12,6 +12,8 @@
 #	is NAME GOT WANTED	two strings are the same
 #	lists PAGE [FILE]	the page's EXIT STATUS has each N of exits (or of
 #				FILE); what any program may end with is in tl.7
+#	taps NAME COMMAND...	the "ok - " and "not ok - " lines it prints are
+#				checks, too; that it ends well is one more
 #	skip WHY		end the whole file, skipped
 #	peer SCRIPT		a server that answers by SCRIPT (peer.py): sets
 #				$URL, empties ./log, ends the one before
@@ -33,7 +35,8 @@ here=$(cd "${0%/*}" && pwd)
 # shellcheck disable=SC2034
 data=$here/data
 pages=$here/../man
-PATH=${TL_BIN:?run me through make check}:$PATH
+# What the tests are known to work with comes before other software of its name.
+PATH=${TL_BIN:?run me through make check}:/usr/bin:/bin:$PATH
 export PATH
 cd "$T" || exit 1
 HOME=$T/home
@@ -46,7 +49,7 @@ unset TENSORLAKE_API_URL TENSORLAKE_API_KEY TENSORLAKE_PAT TL_TOKEN_FILE \
 	SOURCE_DATE_EPOCH http_proxy https_proxy HTTP_PROXY HTTPS_PROXY \
 	ALL_PROXY all_proxy XDG_STATE_HOME XDG_CONFIG_HOME TL_SANDBOX \
 	TL_LEDGER TL_LEAVE_OUT TL_RETRY_SECOND_MS TL_DEADLINE TL_STALL_S \
-	TL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR
+	TL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR MAKEFLAGS MFLAGS MAKELEVEL
 
 n=0 failed=0 name='' status='' at_exit=''
 : >in
@@ -65,7 +68,7 @@ finish () {
 	cd /
 	rm -rf "$T"
 	if [ "$code" -ne 0 ] && [ "$failed" -eq 0 ]; then
-		echo "# ended early with $code"
+		echo "# $0: ended early with $code" >&2
 	fi
 	if [ -z "${skipped-}" ]; then
 		echo "1..$n"
@@ -84,6 +87,12 @@ skip () {
 	exit 0
 }
 
+# sandboxes: an ordinary user may have none on this machine
+sandboxes () {
+	[ "$(id -u)" -eq 0 ] || lacking=$(tl-runtime --enter true 2>&1) ||
+	    skip "$lacking"
+}
+
 pass_ () {
 	n=$((n + 1))
 	printf "ok %d - %s\n" "$n" "$1"
@@ -93,9 +102,11 @@ fail_ () {
 	n=$((n + 1))
 	failed=$((failed + 1))
 	printf "not ok %d - %s\n" "$n" "$1"
+	# What it had is shown by prove without -v, too.
+	printf '# %s, check %d: %s\n' "$0" "$n" "$1" >&2
 	shift
 	for line; do
-		printf '%s\n' "$line" | head -c 2000 | sed 's/^/#   /'
+		printf '%s\n' "$line" | head -c 2000 | sed 's/^/#   /' >&2
 	done
 }
 
@@ -133,7 +144,8 @@ exit_status () {
 
 lists () {
 	exit_status "$1" >listed
-	sed -n 's/^\.It //p' "$pages/tl.7" | grep -E '^[0-9]+$' >>listed
+	sed -n '/^Any program may also end/,/^\./p' "$pages/tl.7" |
+	    grep -oE '[0-9]+' >>listed
 	sort -u "${2-$T/statuses}" | while read -r n_; do
 		grep -qw -- "$n_" listed || echo "$n_"
 	done >unlisted
@@ -182,6 +194,21 @@ ok () {
 	else
 		fail_ "$name" "status $? of: $*" "$(cat out err)"
 	fi
+}
+
+taps () {
+	taps_=$1
+	shift
+	"$@" >tap 2>&1
+	tap_status=$?
+	while read -r line; do
+		case $line in
+		'ok - '*) pass_ "$taps_: ${line#ok - }" ;;
+		'not ok - '*) fail_ "$taps_: ${line#not ok - }" ;;
+		*) printf '%s\n' "# ${line#'#'}" ;;
+		esac
+	done <tap
+	is "$taps_: to its end" "$tap_status" 0
 }
 
 is () {

@@ -19,7 +19,8 @@
 #				is interrupted
 #		stop		tl-guard stands still for three seconds
 #	WHEN	before, during or after
-#	STEP	prepare create wait sign splice context spec build get complete
+#	STEP	prepare create wait sign splice context spec build get attest
+#		complete
 
 state=$HOME/.local/state/tl
 faketime=$(find /usr/lib -name libfaketimeMT.so.1 2>/dev/null | head -n 1)
@@ -35,7 +36,7 @@ losses () {
 		program_=${program##*/}
 		cp "$program" real/
 		case $program_ in
-		tl-prepare|tl-sandbox|tl-sign|tl-splice|tl-put|tl-exec|tl-get|tl-complete)
+		tl-prepare|tl-sandbox|tl-sign|tl-splice|tl-put|tl-exec|tl-get|tl-attest|tl-complete)
 			ln -s ../step "bin/$program_" ;;
 		tl-guard) ln -s ../guard bin/tl-guard ;;
 		*) cp "$program" bin/ ;;

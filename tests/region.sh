@@ -7,7 +7,7 @@
 #	nothing_left NAME	no sandbox, process, mount, loop device, open
 #				upload of it
 
-[ "$(id -u)" -eq 0 ] || skip 'a sandbox needs root'
+sandboxes
 sample=$here/data/sample
 # shellcheck disable=SC2154
 case $sample in
@@ -34,28 +34,29 @@ fetch () {
 }
 
 # uploads: the multipart uploads that are open in the region's store
-uploads () {
-	/usr/bin/python3 - "$TL_REGION_DIR" <<'END'
-import sys, boto3
-from botocore.config import Config
-region = sys.argv[1]
-conf = dict(line.strip().split(" = ", 1) for line in open(region + "/signer.conf"))
-s3 = boto3.client("s3", endpoint_url=conf["endpoint"],
-    region_name=conf["region"], aws_access_key_id=conf["access_key"],
-    aws_secret_access_key=conf["secret_key"],
-    config=Config(s3={"addressing_style": "path"}))
-for upload in s3.list_multipart_uploads(Bucket=conf["bucket"]).get("Uploads", []):
-    print(upload["Key"], upload["UploadId"])
-END
-}
+uploads () (
+	# shellcheck disable=SC2034
+	while read -r key _ value; do
+		eval "$key=\$value"
+	done <"$TL_REGION_DIR/signer.conf"
+	# shellcheck disable=SC2154
+	printf 'user = "%s:%s"\nurl = "%s/%s?uploads="\n' "$access_key" \
+	    "$secret_key" "$endpoint" "$bucket" |
+	    curl -fsS --aws-sigv4 "aws:amz:$region:s3" --config - \
+	    -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' >"$T/uploads.xml"
+	# What is no list has none of them.
+	grep -q '<ListMultipartUploadsResult' "$T/uploads.xml" || echo 'no list'
+	grep -o '<UploadId>[^<]*' "$T/uploads.xml"
+)
 
 # rest: everything of the region that a finished build must not leave
 rest () {
 	find "$TL_REGION_DIR/sandboxes" -mindepth 1 -maxdepth 1 -type d
 	grep -F "$TL_REGION_DIR/sandboxes" /proc/self/mountinfo
-	losetup -l -n -O NAME,BACK-FILE | grep -F "$TL_REGION_DIR"
+	PATH=$PATH:/usr/sbin losetup -l -n -O NAME,BACK-FILE | grep -F "$TL_REGION_DIR"
 	# A sandbox's processes end with its tl-runtime, which names its folder.
-	for f in /proc/[0-9]*/cmdline; do
+	# shellcheck disable=SC2013
+	for f in $(grep -alsF -e "$T/" /proc/[0-9]*/cmdline); do
 		{ tr '\0\n' '  ' <"$f" && echo; } 2>/dev/null
 	done | grep -F -e "$T/" | grep -v -e ' --ready ' -e grep
 	uploads

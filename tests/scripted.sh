@@ -59,6 +59,8 @@ scripted () {
     \"url\":\"@URL@/images/x?X-Sig=MARKER\"}}]},
 {\"method\":\"POST\",\"path\":\"*/blob/sign\",\"answers\":[
     {\"json\":$(block_ @URL@)}]},
+{\"method\":\"POST\",\"path\":\"*/blob/attest\",\"answers\":[
+    {\"json\":{\"receipt\":\"{}\",\"signature\":\"00\"}}]},
 {\"method\":\"PUT\",\"path\":\"/part*\",\"answers\":[
     {\"headers\":{\"ETag\":\"\\\"e\\\"\"}}]},
 {\"method\":\"POST\",\"path\":\"/whole*\",\"answers\":[
@@ -128,6 +130,7 @@ documents () {
 	metadata_ >metadata.json
 	block_ "$2" >block.json
 	echo "{\"upload\":$(cat block.json)}" >signed.json
+	echo '{"attestation":{"receipt":"{}","signature":"00"}}' >attested.json
 	echo '{"expiresAt":"2026-06-02T00:00:00Z"}' >expires.json
 	cat >sandbox.json <<-END
 	{"id":"sbx-1","namespace":"default","status":"running",

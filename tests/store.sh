@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# A store for a test, behind lib.sh:
+# A store for a test, behind lib.sh or where else later() is:
 #
 #	store OPTION...		tl-stored with a bucket "images" in ./store, until
 #				the test ends; ./signer.conf signs for it;

@@ -70,6 +70,26 @@ date_basic(const char *s, time_t *t)
 	return 0;
 }
 
+int
+date_http(const char *s, time_t *t)
+{
+	static const char *const forms[] = { "%a, %d %b %Y %H:%M:%S GMT",
+	    "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y" };
+	struct tm tm;
+	const char *end;
+	size_t i;
+
+	for (i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		memset(&tm, 0, sizeof(tm));
+		if ((end = strptime(s, forms[i], &tm)) != NULL &&
+		    *end == '\0') {
+			*t = timegm(&tm);
+			return 0;
+		}
+	}
+	return -1;
+}
+
 void
 date_text(char out[DATE_TEXT], time_t t)
 {

@@ -6,29 +6,7 @@
 #include <sysexits.h>
 
 #include "core/fail.h"
-
-/* U+0080 to U+009F: some terminals heed them, too. */
-static bool
-is_c1(const char *s)
-{
-	return (unsigned char)s[0] == 0xc2 && (s[1] & 0xe0) == 0x80;
-}
-
-char *
-fail_mask(char *text)
-{
-	char *from = text, *to = text;
-
-	for (; *from != '\0'; from++) {
-		bool c1 = is_c1(from);
-
-		from += c1;
-		*to++ = c1 || (unsigned char)*from < 0x20 || *from == 0x7f ?
-		    '?' : *from;
-	}
-	*to = '\0';
-	return text;
-}
+#include "core/mask.h"
 
 int
 fail_set(struct fail *f, int status, const char *fmt, ...)
@@ -39,7 +17,7 @@ fail_set(struct fail *f, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(f->msg, sizeof(f->msg), fmt, ap);
 	va_end(ap);
-	fail_mask(f->msg);
+	mask_text(f->msg);
 	return -1;
 }
 
@@ -55,7 +33,7 @@ fail_sys(struct fail *f, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(f->msg, sizeof(f->msg), fmt, ap);
 	va_end(ap);
-	n = strlen(fail_mask(f->msg));
+	n = strlen(mask_text(f->msg));
 	snprintf(f->msg + n, sizeof(f->msg) - n, ": %s", strerror(saved));
 	return -1;
 }
@@ -67,7 +45,7 @@ fail_in(struct fail *f, const char *what)
 
 	memcpy(msg, f->msg, sizeof(msg));
 	snprintf(f->msg, sizeof(f->msg), "%.200s: %.300s", what, msg);
-	fail_mask(f->msg);
+	mask_text(f->msg);
 	return -1;
 }
 
@@ -90,8 +68,10 @@ userinfo(const char *s, size_t len, bool cut)
 char *
 fail_show(char *dst, size_t size, const char *s, size_t max)
 {
-	size_t i, n = 0, len = strnlen(s, max + 1);
-	int url = 0;
+	/* So far that the last character is seen whole. */
+	size_t i, n = 0, len = strnlen(s, max + 4);
+	bool passes, url = false;
+	size_t many;
 
 	if (size == 0)
 		return dst;
@@ -99,27 +79,33 @@ fail_show(char *dst, size_t size, const char *s, size_t max)
 		unsigned char c = (unsigned char)s[i];
 
 		if (c == ':' && len - i > 3 && memcmp(s + i, "://", 3) == 0)
-			url = 1;
+			url = true;
 		else if (url && (c <= ' ' || c == '"' || c == '\''))
-			url = 0;
+			url = false;
 		if (url && c == '?') {
 			/* Skip to the end of the URL, keep what follows. */
 			dst[n++] = '?';
 			while (i + 1 < len && (unsigned char)s[i + 1] > ' ' &&
 			    s[i + 1] != '"' && s[i + 1] != '\'')
 				i++;
-			url = 0;
+			url = false;
 			continue;
 		}
-		if (i + 1 < len && is_c1(s + i)) {
-			c = '?';
-			i++;
-		}
-		dst[n++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+		many = mask_next(s + i, len - i, &passes);
+		/* A character is shown whole, or not at all. */
+		if (many > max - i || n + many + 3 >= size)
+			break;
+		if (passes) {
+			memcpy(dst + n, s + i, many);
+			n += many;
+		} else
+			dst[n++] = '?';
+		i += many - 1;
 		/* A password is no more to be seen than a signature. */
 		if (url && c == '/' && i > 1 && memcmp(s + i - 2, "://",
 		    3) == 0)
-			i += userinfo(s + i + 1, len - i - 1, len > max);
+			i += userinfo(s + i + 1, len - i - 1,
+			    len == max + 4);
 	}
 	if (i < len && n + 4 <= size) {
 		memcpy(dst + n, "...", 3);

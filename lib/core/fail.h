@@ -14,12 +14,9 @@ struct fail {
 };
 
 /*
- * Control characters become '?', in place: no text from outside moves a cursor
- * or makes a second line.  Every message goes through here.
+ * Set the status and the line, which is masked (core/mask.h).  Always -1, so
+ * an error path is one line.
  */
-char	*fail_mask(char *);
-
-/* Set the status and the line.  Always -1, so an error path is one line. */
 int	fail_set(struct fail *, int status, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 
@@ -34,10 +31,10 @@ int	fail_sys(struct fail *, int status, const char *fmt, ...)
 int	fail_in(struct fail *, const char *what);
 
 /*
- * Text from outside made fit for a message: control characters become '?', a
- * URL loses its "user:password@" and ends at its '?' (the query of a presigned
- * URL is a key).  At most max bytes of s are taken, "..." says that there was
- * more.  Returns dst.
+ * Text from outside made fit for a message: what is not to be shown becomes '?'
+ * (core/mask.h), a URL loses its "user:password@" and ends at its '?' (the
+ * query of a presigned URL is a key).  At most max bytes of s are taken, "..."
+ * says that there was more.  Returns dst.
  */
 char	*fail_show(char *dst, size_t size, const char *s, size_t max);
 

@@ -84,6 +84,7 @@ struct http_reply {
 	struct buf	 body;		/* not 2xx: without the token */
 	char		 type[96];	/* Content-Type, or "" */
 	char		 etag[256];	/* ETag as it came, quotes included, or "" */
+	char		 modified[64];	/* Last-Modified, or "" */
 	uint64_t	 length;	/* Content-Length, or HTTP_LEN_UNKNOWN */
 	long		 retry_after_s;	/* Retry-After in seconds, or -1 */
 	bool		 sent;		/* the request may have reached the server */
@@ -121,6 +122,24 @@ int	http_wait(struct http *, int timeout_ms, struct http_reply **,
 	    struct fail *);
 /* Drop one that is under way; its reply is not reported any more. */
 void	http_cancel(struct http *, struct http_reply *);
+
+/*
+ * A GET that the server answers by becoming the other end of a WebSocket
+ * (core/websocket.h): 1, and the connection; 0 if it answered something else,
+ * which is in the reply, its body if it is no stream; -1 as http_do().  TLS,
+ * proxies, limits and credentials are those of any request; redirects are not
+ * followed.  It stays usable when the client is freed.
+ */
+struct http_stream;
+
+int	http_websocket(struct http *, const struct http_request *,
+	    struct http_reply *, struct http_stream **, struct fail *);
+/* To be waited for; what TLS has read already is not seen by poll(2). */
+int	http_stream_fd(const struct http_stream *);
+/* How many bytes; 0: none for now; -1: no more, or broken. */
+ssize_t	http_stream_recv(struct http_stream *, void *, size_t);
+ssize_t	http_stream_send(struct http_stream *, const void *, size_t);
+void	http_stream_close(struct http_stream *);
 
 /*
  * What a status that is not 2xx means to a user: fills f with the status of

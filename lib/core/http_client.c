@@ -114,18 +114,12 @@ multi_failed(CURLMcode m, struct fail *f)
 }
 
 int
-http_start(struct http *h, const struct http_request *q, struct http_reply *r,
+http_may_go(const struct http *h, const struct http_request *q,
     struct fail *f)
 {
 	int local = q->unix_path != NULL ? 1 : http_is_loopback(q->url, f);
-	struct transfer *t;
 	char url[200];
-	CURLMcode m;
-	CURL *e;
 
-	http_reply_clear(r);
-	if (r->body.max == 0)
-		r->body.max = q->reply_max != 0 ? q->reply_max : BUF_SMALL_MAX;
 	if (local == -1)
 		return -1;
 	fail_show(url, sizeof(url), q->url, sizeof(url));
@@ -137,16 +131,45 @@ http_start(struct http *h, const struct http_request *q, struct http_reply *r,
 	    strncasecmp(q->url, "https://", 8) != 0)
 		return fail_set(f, EX_CONFIG, "%s: a token would go over plain "
 		    "http; use https, or --insecure-http", url);
-	if ((t = calloc(1, sizeof(*t))) == NULL ||
-	    (e = t->easy = curl_easy_init()) == NULL) {
+	return local;
+}
+
+struct transfer *
+http_transfer_new(struct http *h, const struct http_request *q,
+    struct http_reply *r)
+{
+	struct transfer *t = calloc(1, sizeof(*t));
+	char url[200];
+
+	http_reply_clear(r);
+	if (r->body.max == 0)
+		r->body.max = q->reply_max != 0 ? q->reply_max : BUF_SMALL_MAX;
+	if (t == NULL || (t->easy = curl_easy_init()) == NULL) {
 		free(t);
-		return fail_set(f, EX_OSERR, "out of memory");
+		return NULL;
 	}
 	t->http = h;
 	t->req = q;
 	t->reply = r;
 	t->begun = t->moved = clock_ms();
+	fail_show(url, sizeof(url), q->url, sizeof(url));
 	snprintf(t->shown, sizeof(t->shown), "%s %s", q->method, url);
+	return t;
+}
+
+int
+http_start(struct http *h, const struct http_request *q, struct http_reply *r,
+    struct fail *f)
+{
+	int local = http_may_go(h, q, f);
+	struct transfer *t;
+	CURLMcode m;
+
+	http_reply_clear(r);
+	if (local == -1)
+		return -1;
+	if ((t = http_transfer_new(h, q, r)) == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
 	t->next = h->list;
 	h->list = t;
 
@@ -154,7 +177,7 @@ http_start(struct http *h, const struct http_request *q, struct http_reply *r,
 		drop(h, t);
 		return fail_set(f, EX_OSERR, "out of memory");
 	}
-	if ((m = curl_multi_add_handle(h->multi, e)) != CURLM_OK) {
+	if ((m = curl_multi_add_handle(h->multi, t->easy)) != CURLM_OK) {
 		drop(h, t);
 		return multi_failed(m, f);
 	}

@@ -36,6 +36,12 @@ struct http {
 	const char	*ca;
 };
 
+/* May it go out?  1: to this machine, 0: elsewhere, -1. */
+int	http_may_go(const struct http *, const struct http_request *,
+	    struct fail *);
+/* One to begin, "GET http://..." to be shown; NULL out of memory. */
+struct transfer *http_transfer_new(struct http *, const struct http_request *,
+	    struct http_reply *);
 /* The handle set for the request; -1 out of memory. */
 int	http_transfer_set(struct transfer *, bool local);
 /* libcurl's result becomes the reply's. */

@@ -15,7 +15,7 @@ http_reply_clear(struct http_reply *r)
 {
 	buf_clear(&r->body);
 	r->status = 0;
-	r->type[0] = r->etag[0] = '\0';
+	r->type[0] = r->etag[0] = r->modified[0] = '\0';
 	r->retry_after_s = -1;
 	r->length = HTTP_LEN_UNKNOWN;
 	r->sent = r->bad_type = false;
@@ -49,28 +49,74 @@ strike(struct buf *b, const char *token)
 	}
 }
 
-/*
- * libcurl quotes a proxy that it cannot make out, password included.  The
- * variable that it took it from, in its order, or NULL: it is another fault.
- */
+/* The variable that libcurl takes a proxy from, in its order, or NULL. */
 static const char *
-bad_proxy(const struct transfer *t)
+proxy_of(const char *url)
 {
 	static const char *const names[] = { "https_proxy", "HTTPS_PROXY",
 	    "http_proxy", "all_proxy", "ALL_PROXY" };
-	bool tls = strncasecmp(t->req->url, "https:", 6) == 0;
+	bool tls = strncasecmp(url, "https:", 6) == 0;
 	const char *value;
 	size_t i;
 
-	if (strcasestr(t->error, "proxy") == NULL ||
-	    strchr(t->error, '\'') == NULL)
-		return NULL;
 	for (i = tls ? 0 : 2; i < sizeof(names) / sizeof(names[0]); i++) {
 		value = getenv(names[i]);
 		if (value != NULL && *value != '\0' && !(tls && i == 2))
 			return names[i];
 	}
-	return "the proxy's variable";
+	return NULL;
+}
+
+/* Whether a password's '/', '?' or '#' ends the host's part of an address. */
+static bool
+is_torn(const char *address)
+{
+	size_t n = strcspn(address, ":/?#");
+
+	n = strncmp(address + n, "://", 3) == 0 ? n + 3 : 0;
+	n += strcspn(address + n, "/?#");
+	return strchr(address + n, '@') != NULL;
+}
+
+/* Whether libcurl speaks of a host that the URL does not name. */
+static bool
+is_other_host(const char *error, const char *url)
+{
+	static const char *const before[] = { "Failed to connect to ",
+	    "Could not resolve host: ", "Could not resolve proxy: " };
+	const char *at = strstr(url, "://");
+	size_t i, n;
+
+	at = at == NULL ? url : at + 3;
+	n = strcspn(at, "/?#:");
+	for (i = 0; i < sizeof(before) / sizeof(before[0]); i++)
+		if (strncmp(error, before[i], strlen(before[i])) == 0) {
+			error += strlen(before[i]);
+			return strncasecmp(error, at, n) != 0 ||
+			    (error[n] != ' ' && error[n] != '\0');
+		}
+	return false;
+}
+
+/*
+ * libcurl quotes a proxy that it cannot make out, password included; one that
+ * is torn it makes out, and names a piece of the password as its host.  The
+ * variable, or NULL: it is another fault.
+ */
+static const char *
+bad_proxy(const struct transfer *t)
+{
+	const char *name;
+	char *url = NULL;
+
+	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
+	name = proxy_of(url != NULL ? url : t->req->url);
+	if (strcasestr(t->error, "proxy") != NULL &&
+	    strchr(t->error, '\'') != NULL)
+		return name != NULL ? name : "the proxy's variable";
+	return name != NULL && is_torn(getenv(name)) &&
+	    is_other_host(t->error, url != NULL ? url : t->req->url) ? name :
+	    NULL;
 }
 
 /*

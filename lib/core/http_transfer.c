@@ -65,7 +65,7 @@ on_header(char *p, size_t size, size_t n, void *arg)
 	t->head_bytes += n;
 	/* A redirect or 100 Continue had headers of its own. */
 	if (begins_answer(t, p, n)) {
-		r->type[0] = r->etag[0] = '\0';
+		r->type[0] = r->etag[0] = r->modified[0] = '\0';
 		return n;
 	}
 	/* Trailers say nothing that headers have not said. */
@@ -74,6 +74,7 @@ on_header(char *p, size_t size, size_t n, void *arg)
 	t->head_ended = n <= 2 && (*p == '\r' || *p == '\n');
 	header_value(p, n, "Content-Type", r->type, sizeof(r->type));
 	header_value(p, n, "ETag", r->etag, sizeof(r->etag));
+	header_value(p, n, "Last-Modified", r->modified, sizeof(r->modified));
 	return n;
 }
 

@@ -9,7 +9,7 @@
 /*
  * A whole file to look at.  A long regular file is mapped, which saves reading
  * it into fresh memory, three times the price of looking through it; anything
- * else is read.
+ * else is read, what is long from a pipe into large pages.
  *
  * A file that someone changes meanwhile would change under our eyes: call
  * map_same() before its bytes go anywhere.  One that becomes shorter raises
@@ -21,6 +21,8 @@ struct map {
 	const char	*name;		/* for messages: the path, or "stdin" */
 	/* Private. */
 	struct buf	 read;
+	void		*room;		/* or NULL: what a pipe was read into */
+	size_t		 room_len;
 	int		 fd;		/* of a mapped file, or -1 */
 	struct stat	 was;
 };

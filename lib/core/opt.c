@@ -1,16 +1,28 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/mask.h"
 #include "core/opt.h"
 #include "core/private.h"
 #include "core/stop.h"
+
+/* Which commit was built, "" if nobody knows; GNUmakefile says it. */
+#ifndef TL_COMMIT
+#define TL_COMMIT ""
+#endif
+
+/* A line on stderr, whatever is in it, and of that what errno means. */
+#define LINE_SIZE	2048
+#define REASON_SIZE	128
 
 /*
  * A program started with stdin, stdout or stderr closed would get the number
@@ -30,6 +42,84 @@ hold_standard(void)
 			_exit(EX_OSERR);
 }
 
+/* getopt(3) would repeat an option that it does not know as it is. */
+__attribute__((constructor)) static void
+hold_getopt(int argc, char *argv[])
+{
+	const char *p;
+	bool passes;
+	int i;
+
+	for (i = 1; i < argc; i++)
+		for (p = argv[i]; argv[i][0] == '-' && *p != '\0';) {
+			p += mask_next(p, strlen(p), &passes);
+			if (!passes)
+				opterr = 0;
+		}
+}
+
+static void
+say(const char *fmt, va_list ap, int error)
+{
+	char line[LINE_SIZE];
+	int n, room = (int)sizeof(line) - REASON_SIZE;
+
+	n = snprintf(line, sizeof(line), "%.100s: ",
+	    program_invocation_short_name);
+	if (fmt != NULL)
+		n += vsnprintf(line + n, (size_t)(room - n), fmt, ap);
+	if (n >= room)
+		n = room - 1;
+	if (error != 0)
+		snprintf(line + n, sizeof(line) - (size_t)n, "%s%s",
+		    fmt != NULL ? ": " : "", strerror(error));
+	fprintf(stderr, "%s\n", mask_text(line));
+}
+
+void
+warn(const char *fmt, ...)
+{
+	int error = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap, error);
+	va_end(ap);
+}
+
+void
+warnx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap, 0);
+	va_end(ap);
+}
+
+void
+err(int status, const char *fmt, ...)
+{
+	int error = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap, error);
+	va_end(ap);
+	exit(status);
+}
+
+void
+errx(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap, 0);
+	va_end(ap);
+	exit(status);
+}
+
 void
 opt_help(const char *usage)
 {
@@ -38,10 +128,16 @@ opt_help(const char *usage)
 	exit(0);
 }
 
+const char *
+opt_version_text(void)
+{
+	return *TL_COMMIT != '\0' ? TL_VERSION " (" TL_COMMIT ")" : TL_VERSION;
+}
+
 void
 opt_version(const char *name)
 {
-	if (printf("%s %s\n", name, TL_VERSION) < 0 || fflush(stdout) == EOF)
+	if (printf("%s %s\n", name, opt_version_text()) < 0 || fflush(stdout) == EOF)
 		err(EX_IOERR, "stdout");
 	exit(0);
 }
@@ -104,10 +200,25 @@ opt_decimal(const char *option, const char *arg, double max)
 	return n;
 }
 
+bool
+opt_source_date_epoch(int64_t *epoch)
+{
+	const char *s = getenv("SOURCE_DATE_EPOCH");
+	char *end;
+
+	if (s == NULL || *s == '\0')
+		return false;
+	errno = 0;
+	*epoch = strtoll(s, &end, 10);
+	if (*s < '0' || *s > '9' || *end != '\0' || errno != 0)
+		errx(EX_CONFIG, "SOURCE_DATE_EPOCH: not a number of seconds");
+	return true;
+}
+
 char *
 opt_beside(const char *name)
 {
-	char self[PATH_MAX], *path;
+	char self[PATH_MAX], *path, *other, *last;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	if (n == -1)
@@ -116,6 +227,18 @@ opt_beside(const char *name)
 	*strrchr(self, '/') = '\0';
 	if (asprintf(&path, "%s/%s", self, name) == -1)
 		err(EX_OSERR, "out of memory");
+	last = strrchr(self, '/');
+	if (last == NULL || access(path, X_OK) == 0 ||
+	    (strcmp(last, "/bin") != 0 && strcmp(last, "/sbin") != 0))
+		return path;
+	if (asprintf(&other, "%s/../%s/%s", self,
+	    strcmp(last, "/bin") == 0 ? "sbin" : "bin", name) == -1)
+		err(EX_OSERR, "out of memory");
+	if (access(other, X_OK) == 0) {
+		free(path);
+		return other;
+	}
+	free(other);
 	return path;
 }
 
@@ -148,10 +271,28 @@ opt_input(struct buf *b, const char *what)
 void
 opt_note(const char *line)
 {
-	char text[1024];
+	warnx("%s", line);
+}
 
-	snprintf(text, sizeof(text), "%s", line);
-	warnx("%s", fail_mask(text));
+int
+opt_write(const struct buf *b, struct fail *f)
+{
+	if (isatty(STDOUT_FILENO) == 0) {
+		if (buf_write(b, STDOUT_FILENO, "stdout", f) == -1)
+			return -1;
+	} else if (mask_write(stdout, b->data, b->len) == -1 ||
+	    fflush(stdout) == EOF)
+		return fail_sys(f, EX_IOERR, "stdout");
+	/* NFS and friends report a full disk only here. */
+	if (close(STDOUT_FILENO) == -1)
+		return fail_sys(f, EX_IOERR, "stdout");
+	return 0;
+}
+
+void
+opt_warn(const char *line)
+{
+	warnx("warning: %s", line);
 }
 
 void
@@ -159,9 +300,6 @@ opt_output(const struct buf *b)
 {
 	struct fail f;
 
-	if (buf_write(b, STDOUT_FILENO, "stdout", &f) == -1)
+	if (opt_write(b, &f) == -1)
 		opt_fail(&f);
-	/* NFS and friends report a full disk only here. */
-	if (close(STDOUT_FILENO) == -1)
-		err(EX_IOERR, "stdout");
 }

@@ -151,7 +151,7 @@ escape(struct reader *r, const char *p)
 		return bad(r, p, "no such escape");
 	}
 	if ((u = hex4(p + 2, end)) == -1)
-		return bad(r, p, "\\u wants four hexadecimal digits");
+		return bad(r, p, "\\u needs four hexadecimal digits");
 	if (u < 0xd800 || u > 0xdfff)
 		return p + 6;
 	/* RFC 8259 section 8.2: half a pair has no meaning. */
@@ -191,7 +191,7 @@ static inline const char *
 digits(struct reader *r, const char *p)
 {
 	if (p == r->end || *p < '0' || *p > '9')
-		return bad(r, p, "a number wants a digit here");
+		return bad(r, p, "a number needs a digit here");
 	while (p < r->end && *p >= '0' && *p <= '9')
 		p++;
 	return p;

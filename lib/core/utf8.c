@@ -77,28 +77,3 @@ utf8_valid(const char *s, size_t n)
 			return false;
 	return true;
 }
-
-int
-utf8_quote(struct buf *b, const char *s, size_t n, struct fail *f)
-{
-	uint32_t r;
-	size_t len, i;
-
-	for (; n > 0; s += len, n -= len) {
-		len = utf8_rune(s, n, &r);
-		/* The C1 controls, U+0080 to U+009F, drive terminals too. */
-		if (len > 0 && r >= 0x20 && r != '\\' &&
-		    (r < 0x7f || r > 0x9f)) {
-			if (buf_add(b, s, len, f) == -1)
-				return -1;
-			continue;
-		}
-		if (len == 0)
-			len = 1;
-		for (i = 0; i < len; i++)
-			if (buf_addf(b, f, "\\%03o",
-			    (unsigned char)s[i]) == -1)
-				return -1;
-	}
-	return 0;
-}

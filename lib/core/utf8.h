@@ -5,9 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/buf.h"
-#include "core/fail.h"
-
 /*
  * The character at the start of n bytes.  Returns its length, 1 to 4, or 0 if
  * they do not begin with well-formed UTF-8 (overlong forms and surrogates are
@@ -20,12 +17,5 @@ size_t	utf8_put(char [4], uint32_t rune);
 
 /* Whether all n bytes are well-formed. */
 bool	utf8_valid(const char *, size_t n);
-
-/*
- * Append bytes so that they are safe on a terminal and stay on one line, and
- * so that no two inputs look the same: a control character, a backslash and
- * a byte that is not part of UTF-8 become \ooo, each byte three octal digits.
- */
-int	utf8_quote(struct buf *, const char *, size_t n, struct fail *);
 
 #endif

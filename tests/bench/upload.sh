@@ -16,21 +16,12 @@ finish () {
 trap finish EXIT
 trap 'exit 130' INT TERM
 PATH=$TL_BIN:$PATH
+# finish ends the store.
+later () { :; }
+. "${0%/*}/../store.sh"
 cd "$work"
 
-echo 'AK SK rw' >cred
-chmod 600 cred
-mkdir store
-tl-stored --root store --credentials cred --bucket images --ready url \
-    >/dev/null 2>stored.log &
-stored=$!
-while [ ! -s url ]; do
-	kill -0 "$stored"
-	sleep 0.02
-done
-printf '%s\n' 'bucket = images' "endpoint = $(cat url)" 'addressing = path' \
-    'access_key = AK' 'secret_key = SK' >signer.conf
-chmod 600 signer.conf
+store
 head -c 1073741824 /dev/urandom >snap
 split -b 64M -d snap part.
 

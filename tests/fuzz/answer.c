@@ -7,7 +7,7 @@
 
 #include <sysexits.h>
 
-#include "builder/upload/s3.h"
+#include "core/store.h"
 #include "client/sandbox/events.h"
 #include "client/stages/metadata.h"
 #include "core/json.h"
@@ -133,10 +133,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	char *text = strndup((const char *)p, n);
-	struct s3_answer a;
+	struct store_answer a;
 
 	MUST(text != NULL);
-	if (s3_parse(&a, (const char *)p, n, &f) == 0)
+	if (store_parse(&a, (const char *)p, n, &f) == 0)
 		MUST(a.root[0] != '\0');
 	parts(text, strlen(text));
 	events((const char *)p, n);

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/context/ignore.h"
 #include "core/buf.h"
+#include "dockerfile/ignore.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

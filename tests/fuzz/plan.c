@@ -1,6 +1,7 @@
 /*
- * build/dockerfile and build/plan on any bytes: refused with a place, or a plan
- * that is JSON and holds the very text.  Without libFuzzer: one text on stdin.
+ * dockerfile/ and client/plan on any bytes: refused with a place, or a plan that
+ * is JSON and holds the very text; and an older Dockerfile that is read, and is
+ * an older one of itself.  Without libFuzzer: one text on stdin.
  */
 
 #include <stdint.h>
@@ -10,6 +11,7 @@
 
 #include "client/plan/plan.h"
 #include "core/span.h"
+#include "dockerfile/lower.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -19,6 +21,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 		abort();						\
 	}								\
 } while (0)
+
+/* What is older already is taken again. */
+static void
+lowered(const struct dockerfile *d)
+{
+	struct buf once = BUF_INIT(BUF_DOC_MAX), twice = BUF_INIT(BUF_DOC_MAX);
+	struct dockerfile older = DOCKERFILE_INIT;
+	struct gather g = GATHER_INIT;
+	struct fail f;
+
+	if (lower(d, "x", &g, &once, NULL, &f) == -1) {
+		MUST(strncmp(f.msg, "x:", 2) == 0);
+		MUST(strchr(f.msg, '\n') == NULL);
+	} else if (!d->foreign) {
+		MUST(dockerfile_parse(&older, "y", &once, &f) == 0);
+		if (lower(&older, "y", &g, &twice, NULL, &f) == -1)
+			MUST(strncmp(f.msg, "y:", 2) == 0);
+	}
+	dockerfile_free(&older);
+	buf_free(&once);
+	buf_free(&twice);
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
@@ -46,6 +70,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 		for (i = 0; i < plan.references; i++)
 			MUST(plan.reference[i].additional == (i > 0) ||
 			    (i == 0 && plan.reference[0].additional));
+		lowered(&d);
 	}
 	plan_free(&plan);
 	dockerfile_free(&d);

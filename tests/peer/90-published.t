@@ -7,7 +7,7 @@
 sample=$here/../data/sample
 
 command -v npm >/dev/null || skip 'npm is absent'
-[ "$(id -u)" -eq 0 ] || skip 'a sandbox needs root'
+sandboxes
 case $(uname -m) in
 x86_64) arch=linux-x64 ;;
 aarch64) arch=linux-arm64 ;;
@@ -50,6 +50,31 @@ same='del(.id, .name, .snapshotId, .snapshotUri, .createdAt, .snapshotSizeBytes,
 is 'and registered the same but for names' "$(jq -cS "$same" out)" \
     "$(jq -cS "$same" template.json)"
 
+# What it has registered is an image like any other, and ours are found by it.
+try 'its image is listed' tl-image ls
+exits 0
+is 'its image is listed: beside ours' "$(awk 'NR > 1 { print $1 }' out |
+    grep -cx -e published -e ours)" 2
+try 'its image, by name' tl-image show published
+exits 0
+is 'its image, by name: what it was told' "$(jq -cS . out)" \
+    "$(jq -cS . template.json)"
+try 'its image, by id' tl-image show "$(jq -r .id template.json)"
+exits 0
+is 'its image, by id: the same' "$(jq -cS . out)" \
+    "$(jq -cS . template.json)"
+try 'its image, fetched' tl-image get --signer "$TL_SIGNER" -o disk.raw published
+exits 0
+is 'its image, fetched: a file of it' "$(tl-ext4 cat disk.raw /srv/poem.txt |
+    cmp - "$sample/poem.txt" 2>&1)" ''
+mkdir on
+printf 'FROM ours\nRUN test -s /srv/index.tsv\n' >on/Dockerfile
+try 'it builds on ours' node "$here/build.cjs" "$module" on/Dockerfile on
+exits 0
+is 'it builds on ours: which it has found by name' "$(jq -r \
+    '[.rootfsNodeKind, .parentManifestUri] | join(" ")' out)" \
+    "diff $(tl-image show ours | jq -r .snapshotUri)"
+
 # It signs neither local images nor what a parent stands on: that comes with
 # the answer to prepare.
 mkdir top
@@ -80,4 +105,19 @@ is 'an upload was opened for it, which the region releases' \
     tl-region logs sandboxd | grep -c 'released 1 uploads') $(
     find "$TL_REGION_DIR"/store/*/uploads -type f)" '1 1 '
 
+# Its terminals, on a sandbox of its image.
+tl-sandbox create --image published 2>err | tl-sandbox wait >box.json 2>>err ||
+    cat err
+try 'its terminals' node "$here/pty.cjs" client/node_modules/tensorlake \
+    "$(jq -r .id box.json)" "$(jq -r .proxyUrl box.json)"
+exits 0
+gives 'its size true
+what it was told true
+another size true
+again, from the beginning true
+and on true
+its status 6
+killed: PTY session terminated
+no token: Unexpected server response: 403'
+tl-sandbox rm <box.json >out 2>err || cat err
 is 'no sandbox is left' "$(find "$TL_REGION_DIR/sandboxes" -name owner.json)" ''

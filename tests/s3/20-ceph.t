@@ -11,5 +11,6 @@ engine_refusals
 engine_journal
 engine_multipart
 engine_reader
+engine_conform ceph
 engine_virtual "http://localhost:${ENDPOINT##*:}"
 engine_hurt

@@ -82,6 +82,9 @@ engine () {
 	set -- $(/usr/bin/python3 -c 'import socket
 all = [socket.create_server(("127.0.0.1", 0)) for i in range(4)]
 print(*(s.getsockname()[1] for s in all))')
+	# Where the classes of an OSD's objects are: Debian's 18.2 has a path
+	# from /, which is where its units start it.
+	classes=$(ceph-conf -c /dev/null --show-config-value osd_class_dir)
 	cat >"$T/ceph/ceph.conf" <<-CONF
 	[global]
 	fsid = $(cat /proc/sys/kernel/random/uuid)
@@ -98,6 +101,7 @@ print(*(s.getsockname()[1] for s in all))')
 	mgr data = \$name
 	rgw data = \$name
 	osd objectstore = memstore
+	osd class dir = /${classes#/}
 	memstore device bytes = 2147483648
 	osd pool default size = 3
 	osd pool default min size = 2

@@ -6,6 +6,7 @@
 #	engine_refusals		what may not be, is not whole, or is said twice
 #	engine_journal		an uploader that is killed, and one after it
 #	engine_multipart	uploads listed and given back
+#	engine_conform STORE	S3's answers, as conform.py has them in a table
 #	engine_reader		a key that only reads
 #	engine_virtual URL	the bucket in the host's name
 #	engine_region		builds of a region whose store it is
@@ -14,6 +15,11 @@
 # The store as botocore sees it: s3 FUNCTION [ARGUMENT...] of s3.py
 s3 () {
 	/usr/bin/python3 "$here/s3.py" signer.conf "$@"
+}
+
+# What region.sh has signed by curl, which splits a key like Swift's at its colon.
+uploads () {
+	(cd "$T" && s3 uploads)
 }
 
 bucket () {
@@ -136,8 +142,11 @@ engine_uploads () {
 engine_refusals () {
 	file_of snapshot 13000000
 	block refused 3
-	sed 's/X-Amz-Signature=0/X-Amz-Signature=1/g
-	    s/X-Amz-Signature=[1-9a-f]/X-Amz-Signature=0/g' block >forged
+	sed 's/X-Amz-Signature=0/X-Amz-Signature=x/g
+	    s/X-Amz-Signature=[1-9a-f]/X-Amz-Signature=0/g
+	    s/X-Amz-Signature=x/X-Amz-Signature=1/g' block >forged
+	grep -o 'Signature=[0-9a-f]*' block >signatures
+	is 'no signature stays' "$(grep -c -F -f signatures forged)" 0
 	given "$(cat forged)"
 	try 'a forged signature' tl-upload snapshot
 	exits 77
@@ -214,7 +223,7 @@ engine_journal () {
 	tl-upload -j 1 -J journal -v snapshot <block >first.out 2>first.err &
 	first=$!
 	i=0
-	until [ "$(grep -c '' journal 2>/dev/null || echo 0)" -ge 3 ] ||
+	until [ -n "$(sed -n 3p journal 2>/dev/null)" ] ||
 	    [ "$i" -eq 2000 ]; do
 		i=$((i + 1))
 		sleep 0.005
@@ -237,15 +246,17 @@ engine_journal () {
 	block term 5
 	tl-upload -j 1 -v snapshot <block >first.out 2>first.err &
 	first=$!
-	i=0
-	until grep -q 'PUT ' first.err || [ "$i" -eq 2000 ]; do
-		i=$((i + 1))
-		sleep 0.005
+	until grep -q 'PUT ' first.err || ! kill -0 "$first" 2>/dev/null; do
+		:
 	done
 	kill -TERM "$first"
 	wait "$first"
 	is 'SIGTERM' "$?" 143
 	is 'gives it back' "$(opened term)" 0
+}
+
+engine_conform () {
+	taps "$1" /usr/bin/python3 -B "$here/conform.py" signer.conf "$1"
 }
 
 m () {

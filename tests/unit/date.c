@@ -44,6 +44,17 @@ static const struct {
 	{ "20261302T000000Z", -1 },
 	{ "2026 602T000000Z", -1 },
 	{ "2026-06-02T00:00:00Z", -1 },
+}, http[] = {
+	/* The three of RFC 9110 5.6.7. */
+	{ "Sun, 06 Nov 1994 08:49:37 GMT", 784111777 },
+	{ "Sunday, 06-Nov-94 08:49:37 GMT", 784111777 },
+	{ "Sun Nov  6 08:49:37 1994", 784111777 },
+	{ "", -1 }, { "Sun", -1 },
+	{ "Sun, 06 Nov 1994 08:49:37", -1 },
+	{ "Sun, 06 Nov 1994 08:49:37 GMT x", -1 },
+	{ "Sun, 36 Nov 1994 08:49:37 GMT", -1 },
+	{ "Sun, 06 Now 1994 08:49:37 GMT", -1 },
+	{ "1994-11-06T08:49:37Z", -1 },
 };
 
 #define N(a)	(sizeof(a) / sizeof((a)[0]))
@@ -70,6 +81,8 @@ main(void)
 		check(date_rfc3339, rfc3339[i].text, rfc3339[i].want);
 	for (i = 0; i < N(basic); i++)
 		check(date_basic, basic[i].text, basic[i].want);
+	for (i = 0; i < N(http); i++)
+		check(date_http, http[i].text, http[i].want);
 	date_text(text, 1780358400);
 	UNIT_CHECK(strcmp(text, "2026-06-02T00:00:00Z") == 0, "written");
 	return unit_end();

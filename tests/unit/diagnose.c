@@ -105,8 +105,8 @@ main(void)
 	UNIT_CHECK(!killed("exit status 13") && !killed("137") &&
 	    !killed("killed"), "nothing else is");
 	d = (struct diagnosis){ .killed = true };
-	UNIT_CHECK(advises(d, "the build was killed in the sandbox, maybe for "
-	    "want of memory: try more with --memory-mb\n"), "maybe");
+	UNIT_CHECK(advises(d, "the build was killed in the sandbox, maybe "
+	    "because memory ran out: try more with --memory-mb\n"), "maybe");
 	d.memory = true;
 	UNIT_CHECK(advises(d, "the sandbox ran out of memory: try more with "
 	    "--memory-mb\n"), "certainty is enough");

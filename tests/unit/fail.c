@@ -41,7 +41,10 @@ main(void)
 	shows("http://user:password@h/", 14, "http://...");
 	shows("https://h/a@b", 100, "https://h/a@b");
 	shows("a\302\233m b\302\240\303\233", 100, "a?m b\302\240\303\233");
+	shows("a\377b\233c\303", 100, "a?b?c?");
 	shows("0123456789", 4, "0123...");
+	shows("012\303\251", 4, "012...");
+	shows("012\303\251", 5, "012\303\251");
 	shows("http://h/?secret", 10, "http://h/?");
 	fail_show(small, sizeof(small), "0123456789", 100);
 	UNIT_CHECK(strlen(small) < sizeof(small), "a small room: %s", small);

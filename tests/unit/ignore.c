@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client/context/ignore.h"
+#include "dockerfile/ignore.h"
 #include "unit.h"
 
 /* Walk to a path; what is said of it, and of going below its last name. */

@@ -44,7 +44,7 @@ main(void)
 	fresh();
 	UNIT_CHECK(inputs_digest(&inputs, was, &f) == 0 && strcmp(was,
 	    "sha256:"
-	    "5ab3bc92fb78ae6efb08652f6c444cf0362621c0117aab4b4b3e8190a8df87d3")
+	    "2e6ce6a42ad955e654949a1b3befd33a306be85bf28805dd91f291b223a3a32b")
 	    == 0, "is what the page says it is: %s", was);
 	differs("nothing", false);
 	prepare.name = b;
@@ -65,6 +65,10 @@ main(void)
 	differs("a size that was not given", false);
 	inputs.docker_compat = true;
 	differs("Docker's behaviour", true);
+	inputs.has_epoch = true;
+	differs("an epoch of 0", true);
+	inputs.epoch = 1;
+	differs("an epoch that was not given", false);
 	refs[0].template.snapshot_id = b;
 	differs("a parent's snapshot", true);
 	refs[0].found = false;

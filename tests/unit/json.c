@@ -1,10 +1,13 @@
 /* Typed fields out of spans, and documents written: lib/core/json.h. */
 
+#include <sys/resource.h>
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "core/json.h"
 #include "unit.h"
@@ -92,6 +95,51 @@ doubles(void)
 	}
 }
 
+/*
+ * A long number, for which libjq has no memory: by itself it would end the
+ * program.
+ */
+static void
+no_memory(void)
+{
+	struct rlimit was, low;
+	char *number, path[] = "/proc/self/statm";
+	const size_t n = 32 << 20;
+	unsigned long pages = 0;
+	struct span doc;
+	struct fail f;
+	double d;
+	FILE *in = fopen(path, "r");
+
+	/* The sanitizers have an address space of their own. */
+	if (getenv("TL_ASAN") != NULL || in == NULL ||
+	    fscanf(in, "%lu", &pages) != 1 ||
+	    (number = malloc(n)) == NULL) {
+		if (in != NULL)
+			fclose(in);
+		return;
+	}
+	fclose(in);
+	memset(number, '7', n);
+	memcpy(number, "{\"n\":", 5);
+	number[n - 1] = '}';
+	UNIT_CHECK(getrlimit(RLIMIT_AS, &was) == 0 &&
+	    span_parse(&doc, number, n, &f) == 0, "a number of 32 MB");
+	low = was;
+	low.rlim_cur = pages * (unsigned long)sysconf(_SC_PAGESIZE) + n +
+	    n / 4;
+	if (setrlimit(RLIMIT_AS, &low) == -1)
+		exit(1);
+	UNIT_CHECK(json_double(&doc, "n", JSON_NEED, &d, &f) == -1 &&
+	    f.status == EX_OSERR && strcmp(f.msg, "n: out of memory") == 0,
+	    "is one that there is no memory for");
+	setrlimit(RLIMIT_AS, &was);
+	free(number);
+	UNIT_CHECK(span_parse(&doc, "{\"n\":1e3}", 9, &f) == 0 &&
+	    json_double(&doc, "n", JSON_NEED, &d, &f) == 1 && d == 1000,
+	    "the next one is read");
+}
+
 static void
 writing(void)
 {
@@ -141,6 +189,7 @@ main(void)
 {
 	reading();
 	doubles();
+	no_memory();
 	writing();
 	return unit_end();
 }

@@ -149,7 +149,8 @@ there(const char *name)
 
 static const char *const all[] = { "plan.json", "plan.new", "prepared.json",
     "sandbox.json", "running.json", "signed.json", "target.json",
-    "metadata.json", "template.json", "builder.begun", "builder.json",
+    "metadata.json", "attested.json", "template.json", "builder.begun",
+    "builder.json",
     "context.digest", "context.new", NULL };
 
 /* A build whose completion is missing, if it is left as it is. */
@@ -201,10 +202,13 @@ looked(const char *what, const char *says, const char *stays,
 static const char *const garbage[] = { "{", "null", "[]", "\"x\"", "7",
     "no JSON", "{}x", "\"\xff\"", "{\"id\":7}", "{\"upload\":7}", NULL };
 
+static const char *const no_attested[] = { "{", "null", "[]", "no JSON",
+    "{\"attestation\":7}", "{\"attestation\":{},\"attestation\":{}}", NULL };
+
 #define OF_SANDBOX							\
 	"sandbox.json running.json signed.json metadata.json "		\
 	"builder.begun builder.json context.digest target.json "	\
-	"template.json"
+	"attested.json template.json"
 
 static void
 damaged(void)
@@ -231,7 +235,8 @@ damaged(void)
 		begin();
 		put("sandbox.json", *g);
 		looked("sandbox.json, the builder has ended", "",
-		    "prepared.json metadata.json", "template.json");
+		    "prepared.json metadata.json", "sandbox.json "
+		    "template.json");
 		begin();
 		unlink(in("metadata.json"));
 		unlink(in("builder.begun"));
@@ -247,6 +252,28 @@ damaged(void)
 		put("target.json", *g);
 		looked("target.json", "", "metadata.json", "target.json");
 	}
+	for (g = no_attested; *g != NULL; g++) {
+		begin();
+		put("attested.json", *g);
+		looked("attested.json", "", "metadata.json prepared.json "
+		    "sandbox.json", "attested.json");
+	}
+	begin();
+	put("attested.json", "{\"attestation\":{}}");
+	looked("a receipt", "", "metadata.json attested.json", "");
+	begin();
+	put("attested.json", "{}");
+	looked("a server that gives none", "", "attested.json", "");
+	begin();
+	unlink(in("metadata.json"));
+	put("attested.json", "{\"attestation\":{}}");
+	looked("a receipt of an earlier try", "the builder has not ended "
+	    "well: again from sandbox\n", "prepared.json", OF_SANDBOX);
+	begin();
+	put("plan.new", "{ }");
+	put("attested.json", "{\"attestation\":{}}");
+	looked("a receipt of another plan", "the plan has changed: again from "
+	    "prepare\n", "", "prepared.json " OF_SANDBOX);
 	/* What is no document at all. */
 	begin();
 	put("template.json", "");

@@ -1,6 +1,7 @@
 /* UTF-8 read strictly, and bytes made safe to show */
 #include <string.h>
 
+#include "core/quote.h"
 #include "core/utf8.h"
 #include "unit.h"
 
@@ -30,7 +31,7 @@ quoted(const char *s, const char *want)
 	struct fail f;
 	int same;
 
-	same = utf8_quote(&b, s, strlen(s), &f) == 0 && b.data != NULL &&
+	same = quote_add(&b, s, strlen(s), &f) == 0 && b.data != NULL &&
 	    strcmp(b.data, want) == 0;
 	buf_free(&b);
 	return same;

@@ -3,7 +3,7 @@
 
 . "${0%/*}/../lib.sh"
 
-[ "$(id -u)" -eq 0 ] || skip 'a sandbox needs root'
+sandboxes
 [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] ||
     skip 'no cgroup v2 alone at /sys/fs/cgroup'
 printf 'key %s k org_1 proj_1\n' \

@@ -27,13 +27,20 @@ int		 ext4_close(struct ext4 *, struct fail *);
  * and the same tree into the same image gives the same bytes, whatever order
  * the folders are read in.  lost+found is left alone.
  *
- * With root_owned all belongs to 0:0, whoever owns it on disk.
+ * With EXT4_ROOT_OWNED all belongs to 0:0, whoever owns it on disk.  With
+ * EXT4_KEEP_DEVICES a device node of the file system stays where the tree has
+ * its folder and nothing of its name: not everybody can make one in a tree.
  *
  * The walk stays in one file system (a mount point below dir is taken as an
  * empty folder) and never follows a link.  No space or inodes left:
  * EX_CANTCREAT, with how many there are.
  */
-int	ext4_sync(struct ext4 *, const char *dir, bool root_owned, struct fail *);
+enum ext4_how {
+	EXT4_ROOT_OWNED = 1,
+	EXT4_KEEP_DEVICES = 2,
+};
+
+int	ext4_sync(struct ext4 *, const char *dir, unsigned how, struct fail *);
 
 /* The whole tree as a tar archive (pax), sorted, lost+found left out. */
 int	ext4_tar(struct ext4 *, int fd, struct fail *);

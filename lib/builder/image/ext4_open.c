@@ -238,13 +238,15 @@ on_block(ext2_filsys fs, blk64_t *block, e2_blkcnt_t n, blk64_t ref, int off,
 	    .e_len = 1 };
 	struct blocks *b = arg;
 
-	(void)fs;
 	(void)ref;
 	(void)off;
-	if (n < 0 || runs_add(b->e, &x) == 0)
-		return 0;
-	b->code = ENOMEM;
-	return BLOCK_ABORT;
+	/* libext2fs passes over a list of blocks that is nowhere. */
+	if (n < 0 && (*block < fs->super->s_first_data_block ||
+	    *block >= ext2fs_blocks_count(fs->super)))
+		b->code = EXT2_ET_BAD_IND_BLOCK;
+	else if (n >= 0 && runs_add(b->e, &x) == -1)
+		b->code = ENOMEM;
+	return b->code == 0 ? 0 : BLOCK_ABORT;
 }
 
 errcode_t
@@ -258,8 +260,7 @@ ext4_runs_read(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode)
 	e->nruns = 0;
 	if (!(inode->i_flags & EXT4_EXTENTS_FL)) {
 		code = ext2fs_block_iterate3(e->fs, ino,
-		    BLOCK_FLAG_DATA_ONLY | BLOCK_FLAG_READ_ONLY, NULL,
-		    on_block, &b);
+		    BLOCK_FLAG_READ_ONLY, NULL, on_block, &b);
 		return code != 0 ? code : b.code;
 	}
 	if ((code = ext2fs_extent_open2(e->fs, ino, inode, &h)) != 0)

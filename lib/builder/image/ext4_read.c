@@ -15,6 +15,9 @@
 
 #define HOLES_TOLD	(1UL << 20)	/* bytes of a file */
 
+/* In an inode a block's place in the file has 32 bits. */
+#define FILE_BLOCKS_MAX	(UINT64_C(1) << 32)
+
 /* The first name under which an inode came by. */
 struct first {
 	ext2_ino_t	 ino;
@@ -26,6 +29,7 @@ struct tar {
 	struct archive	*archive;
 	int		 fd;
 	void		*names;		/* tsearch tree of struct first */
+	ext2fs_inode_bitmap folders;	/* those that came by */
 	struct fail	 stop;		/* why nothing more is written, or 0 */
 };
 
@@ -37,24 +41,27 @@ read_contents(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode,
 {
 	uint64_t size = EXT2_I_SIZE(inode), at = 0;
 	const struct ext4_run *r;
-	size_t hint = 0, n;
+	size_t hint = 0, zeros = 0, n;
 	errcode_t code;
 	unsigned got;
 	ext2_file_t file;
 
+	if (size > FILE_BLOCKS_MAX * e->bs)
+		return fail_set(f, EX_DATAERR, "%s: %s: a broken file",
+		    e->path, name);
 	if (inode->i_flags & EXT4_INLINE_DATA_FL) {
+		e->nruns = 0;
 		if ((code = ext2fs_file_open(e->fs, ino, 0, &file)) != 0)
 			return ext4_failed(e, code, name, f);
 		code = ext2fs_file_read(file, e->a, EXT4_CHUNK, &got);
 		ext2fs_file_close(file);
 		if (code != 0)
 			return ext4_failed(e, code, name, f);
-		if (got != size)
-			return fail_set(f, EX_DATAERR, "%s: %s: a broken file",
-			    e->path, name);
-		return take(arg, e->a, got, f);
-	}
-	if ((code = ext4_runs_read(e, ino, inode)) != 0)
+		/* So much room there is; behind it zeros are meant. */
+		at = got < size ? got : size;
+		if (take(arg, e->a, (size_t)at, f) == -1)
+			return -1;
+	} else if ((code = ext4_runs_read(e, ino, inode)) != 0)
 		return ext4_failed(e, code, name, f);
 	while (at < size) {
 		uint64_t block = at / e->bs, left = size - at;
@@ -67,9 +74,10 @@ read_contents(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode,
 		if (left > size - at)
 			left = size - at;
 		n = left < EXT4_CHUNK ? (size_t)left : EXT4_CHUNK;
-		if (r == NULL)
+		if (r == NULL && n > zeros)
 			memset(e->a, 0, n);
-		else if (ext4_io(e->fd, e->a, n, (r->physical + (block -
+		zeros = r != NULL ? 0 : n > zeros ? n : zeros;
+		if (r != NULL && ext4_io(e->fd, e->a, n, (r->physical + (block -
 		    r->logical)) * e->bs, false) == -1)
 			return fail_sys(f, EX_IOERR, "%s: %s", e->path, name);
 		if (take(arg, e->a, n, f) == -1)
@@ -118,6 +126,7 @@ tar_data(void *arg, const char *p, size_t n, struct fail *f)
 struct xattr_copy {
 	struct archive_entry *to;
 	struct ext2_xattr_handle *from;
+	bool		 access, heritage;	/* out: it has such an ACL */
 };
 
 static int
@@ -126,6 +135,9 @@ tar_xattr(char *name, char *value, size_t len, void *arg)
 	struct xattr_copy *c = arg;
 	void *acl;
 
+	c->access = c->access || strcmp(name, "system.posix_acl_access") == 0;
+	c->heritage = c->heritage ||
+	    strcmp(name, "system.posix_acl_default") == 0;
 	/* Only get() turns an ACL into what setxattr(2) takes. */
 	if (strncmp(name, "system.posix_acl_", 17) == 0) {
 		if (ext2fs_xattr_get(c->from, name, &acl, &len) != 0)
@@ -137,9 +149,35 @@ tar_xattr(char *name, char *value, size_t len, void *arg)
 	return 0;
 }
 
+/*
+ * What was unpacked may have inherited an ACL from its folder: those that say
+ * no more than the mode, and nothing, take it away (acl(5)).
+ */
+static void
+tar_no_acl(struct archive_entry *to, mode_t mode, const struct xattr_copy *has)
+{
+	unsigned char acl[] = { 2, 0, 0, 0,
+	    1, 0, (mode >> 6) & 7, 0, 0xff, 0xff, 0xff, 0xff,	/* owner */
+	    4, 0, (mode >> 3) & 7, 0, 0xff, 0xff, 0xff, 0xff,	/* group */
+	    32, 0, mode & 7, 0, 0xff, 0xff, 0xff, 0xff };	/* others */
+
+	if (S_ISLNK(mode))
+		return;
+	if (!has->access)
+		archive_entry_xattr_add_entry(to, "system.posix_acl_access",
+		    acl, sizeof(acl));
+	if (S_ISDIR(mode) && !has->heritage)
+		archive_entry_xattr_add_entry(to, "system.posix_acl_default",
+		    acl, 4);
+}
+
+/*
+ * heir: whether a folder above has an ACL that is inherited; then, whether this
+ * one has, too.
+ */
 static int
 tar_xattrs(struct ext4 *e, ext2_ino_t ino, struct archive_entry *to,
-    const char *name, struct fail *f)
+    bool *heir, const char *name, struct fail *f)
 {
 	struct xattr_copy copy = { .to = to };
 	errcode_t code;
@@ -149,6 +187,9 @@ tar_xattrs(struct ext4 *e, ext2_ino_t ino, struct archive_entry *to,
 			ext2fs_xattrs_iterate(copy.from, tar_xattr, &copy);
 		ext2fs_xattrs_close(&copy.from);
 	}
+	if (*heir)
+		tar_no_acl(to, archive_entry_mode(to), &copy);
+	*heir = *heir || copy.heritage;
 	return code == 0 ? 0 : ext4_failed(e, code, name, f);
 }
 
@@ -283,12 +324,19 @@ tar_header(struct tar *t, struct archive_entry *entry, struct fail *f)
 	    ARCHIVE_WARN, f);
 }
 
-static int	tar_dir(struct tar *, ext2_ino_t, const char *, unsigned,
+static bool
+is_kind(mode_t mode)
+{
+	return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) ||
+	    S_ISCHR(mode) || S_ISBLK(mode) || S_ISFIFO(mode);
+}
+
+static int	tar_dir(struct tar *, ext2_ino_t, const char *, unsigned, bool,
 		    struct fail *);
 
 static int
 tar_entry(struct tar *t, ext2_ino_t ino, const char *name, unsigned depth,
-    struct fail *f)
+    bool heir, struct fail *f)
 {
 	struct archive_entry *entry = archive_entry_new();
 	struct ext2_inode_large large;
@@ -304,6 +352,11 @@ tar_entry(struct tar *t, ext2_ino_t ino, const char *name, unsigned depth,
 		r = 0;
 		goto out;
 	}
+	if (!is_kind(in->i_mode)) {
+		fail_set(f, EX_DATAERR, "%s: %s: neither a file nor a folder "
+		    "nor anything else", t->e->path, name);
+		goto out;
+	}
 	if (!S_ISDIR(in->i_mode) && in->i_links_count > 1 &&
 	    first_name(t, ino, name, &was, f) == -1)
 		goto out;
@@ -316,23 +369,27 @@ tar_entry(struct tar *t, ext2_ino_t ino, const char *name, unsigned depth,
 	if (S_ISREG(in->i_mode) &&
 	    tar_holes(t->e, ino, in, entry, name, f) == -1)
 		goto out;
-	if (tar_xattrs(t->e, ino, entry, name, f) == -1 ||
+	if (tar_xattrs(t->e, ino, entry, &heir, name, f) == -1 ||
 	    tar_header(t, entry, f) == -1)
 		goto out;
 	archive_entry_free(entry);
 	if (S_ISREG(in->i_mode))
 		return read_contents(t->e, ino, in, name, tar_data, t, f);
 	if (S_ISDIR(in->i_mode))
-		return tar_dir(t, ino, name, depth, f);
+		return tar_dir(t, ino, name, depth, heir, f);
 	return 0;
 out:
 	archive_entry_free(entry);
 	return r;
 }
 
+/*
+ * A folder has one name: by two in each of thirty, one in the other, there
+ * would be as many paths as no disk holds.
+ */
 static int
 tar_dir(struct tar *t, ext2_ino_t ino, const char *path, unsigned depth,
-    struct fail *f)
+    bool heir, struct fail *f)
 {
 	struct ext4 *e = t->e;
 	struct ext4_names l = { 0 };
@@ -343,6 +400,9 @@ tar_dir(struct tar *t, ext2_ino_t ino, const char *path, unsigned depth,
 	if (depth > EXT4_DEPTH_MAX)
 		return fail_set(f, EX_DATAERR, "%s: more than %d folders deep",
 		    e->path, EXT4_DEPTH_MAX);
+	if (ext2fs_mark_inode_bitmap2(t->folders, ino) != 0)
+		return fail_set(f, EX_DATAERR, "%s: %s: a folder that has "
+		    "another name, too", e->path, path);
 	if (ext4_names_read(e, ino, &l, f) == -1)
 		goto out;
 	for (i = 0; i < l.n; i++) {
@@ -358,7 +418,7 @@ tar_dir(struct tar *t, ext2_ino_t ino, const char *path, unsigned depth,
 			fail_set(f, EX_OSERR, "out of memory");
 			goto out;
 		}
-		r = tar_entry(t, l.v[i].ino, sub, depth + 1, f);
+		r = tar_entry(t, l.v[i].ino, sub, depth + 1, heir, f);
 		free(sub);
 		if (r == -1)
 			goto out;
@@ -375,8 +435,11 @@ ext4_tar(struct ext4 *e, int fd, struct fail *f)
 	struct tar t = { .e = e, .archive = archive_write_new(), .fd = fd };
 	int r = -1;
 
-	if (t.archive == NULL)
+	if (t.archive == NULL || ext2fs_allocate_inode_bitmap(e->fs,
+	    "folders", &t.folders) != 0) {
+		archive_write_free(t.archive);
 		return fail_set(f, EX_OSERR, "out of memory");
+	}
 	/*
 	 * Plain headers, and pax records only for what does not fit them: not
 	 * for inode numbers, which are nobody's business.
@@ -391,13 +454,14 @@ ext4_tar(struct ext4 *e, int fd, struct fail *f)
 	    archive_write_open(t.archive, &t, NULL, tar_write, NULL) !=
 	    ARCHIVE_OK)
 		tar_done(&t, false, f);
-	else if (tar_entry(&t, EXT2_ROOT_INO, ".", 0, f) == 0)
+	else if (tar_entry(&t, EXT2_ROOT_INO, ".", 0, false, f) == 0)
 		r = tar_done(&t, archive_write_close(t.archive) == ARCHIVE_OK,
 		    f);
 	/* Freeing it must not write an end to what is not whole. */
 	if (r == -1)
 		t.stop = *f;
 	archive_write_free(t.archive);
+	ext2fs_free_inode_bitmap(t.folders);
 	tdestroy(t.names, first_free);
 	return r;
 }

@@ -30,7 +30,8 @@ struct claim {
 struct sync {
 	struct ext4	*e;
 	dev_t		 dev;		/* of the tree that is copied */
-	bool		 root_owned, clamp;
+	unsigned	 how;
+	bool		 clamp;
 	time_t		 newest;	/* with clamp: no file is newer */
 	void		*twins;		/* tsearch trees */
 	void		*claims;
@@ -313,7 +314,7 @@ static int	sync_dir(struct sync *, int, ext2_ino_t, const char *, unsigned,
 static void
 own(const struct sync *s, struct stat *st)
 {
-	if (s->root_owned)
+	if (s->how & EXT4_ROOT_OWNED)
 		st->st_uid = st->st_gid = 0;
 	if (s->clamp && st->st_mtim.tv_sec > s->newest)
 		st->st_mtim.tv_sec = s->newest;
@@ -435,6 +436,26 @@ out:
 }
 
 /*
+ * Whether a name that the tree does not have stays: 1 as a device, with its
+ * type in entry.
+ */
+static int
+stays(struct sync *s, const struct ext4_name *name, struct ext4_entry *entry,
+    struct fail *f)
+{
+	struct ext2_inode inode;
+	errcode_t code;
+
+	if (!(s->how & EXT4_KEEP_DEVICES))
+		return 0;
+	if ((code = ext2fs_read_inode(s->e->fs, name->ino, &inode)) != 0)
+		return ext4_failed(s->e, code, name->name, f);
+	*entry = (struct ext4_entry){ name->name, name->ino,
+	    inode.i_mode & LINUX_S_IFMT };
+	return S_ISCHR(entry->mode) || S_ISBLK(entry->mode);
+}
+
+/*
  * The list of a folder in bulk, if it is another one than it was.  lost+found
  * of the root is none of the tree's, but stays.
  */
@@ -471,9 +492,9 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 	struct ext4_names tree = { 0 }, image = { 0 };
 	struct ext4_entry *v = NULL;
 	char *sub = NULL;
+	size_t i, n;
 	int r = -1;
 	bool bulk;
-	size_t i;
 
 	if (depth > EXT4_DEPTH_MAX)
 		return fail_set(f, EX_DATAERR, "%s%.100s...: more than %d "
@@ -482,20 +503,25 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 	    ext4_names_read(e, ino, &image, f) == -1)
 		goto out;
 	bulk = ext4_dir_bulk(e, ino, tree.n > image.n ? tree.n : image.n);
-	if ((v = calloc(tree.n + 1, sizeof(*v))) == NULL) {
+	if ((v = calloc(tree.n + image.n + 1, sizeof(*v))) == NULL) {
 		fail_set(f, EX_OSERR, "out of memory");
 		goto out;
 	}
 	/* What goes makes room for what comes. */
-	for (i = 0; i < image.n; i++) {
+	for (i = 0, n = tree.n; i < image.n; i++) {
 		if (ext4_names_find(&tree, image.v[i].name) != NULL ||
 		    (depth == 0 && strcmp(image.v[i].name,
 		    "lost+found") == 0))
 			continue;
-		if (remove_name(e, ino, image.v[i].name, image.v[i].ino,
-		    !bulk, f) == -1)
+		if ((r = stays(s, &image.v[i], &v[n], f)) == 1) {
+			n++;
+			continue;
+		}
+		if (r == -1 || (r = remove_name(e, ino, image.v[i].name,
+		    image.v[i].ino, !bulk, f)) == -1)
 			goto out;
 	}
+	r = -1;
 	for (i = 0; i < tree.n; i++) {
 		if (depth == 0 && strcmp(tree.v[i].name, "lost+found") == 0)
 			continue;
@@ -511,7 +537,7 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 		    f) == -1)
 			goto out;
 	}
-	r = bulk ? list(e, ino, v, tree.n, &image, path, depth, f) : 0;
+	r = bulk ? list(e, ino, v, n, &image, path, depth, f) : 0;
 out:
 	free(v);
 	free(sub);
@@ -521,10 +547,10 @@ out:
 }
 
 int
-ext4_sync(struct ext4 *e, const char *dir, bool root_owned, struct fail *f)
+ext4_sync(struct ext4 *e, const char *dir, unsigned how, struct fail *f)
 {
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
-	struct sync s = { .e = e, .root_owned = root_owned };
+	struct sync s = { .e = e, .how = how };
 	char self[64];
 	struct stat st;
 	int fd, r;

@@ -132,28 +132,38 @@ put(const struct stretch *s, const unsigned char *p, size_t n, uint64_t at,
 	return 0;
 }
 
+/* A cluster that none of its level's bytes are in. */
+static bool
+is_hole(uint64_t entry)
+{
+	return entry == 0 || (!(entry & COMPRESSED) && (entry & ALL_ZERO));
+}
+
 static int
 part(const struct stretch *s, uint64_t i, uint64_t n, ZSTD_DCtx *z,
     unsigned char *in, unsigned char *disk, struct fail *f)
 {
 	uint64_t at = (s->first + i) * CLUSTER, have = n * CLUSTER, k;
-	bool any = false;
 
+	/* Most of a disk is holes: they cost nothing. */
+	for (k = 0; k < n && is_hole(s->entry[i + k]); k++)
+		;
+	if (k == n)
+		return 0;
 	for (k = 0; k < n; k++) {
 		uint64_t e = s->entry[i + k];
 
-		if (e == 0 || (!(e & COMPRESSED) && (e & ALL_ZERO))) {
+		if (is_hole(e)) {
 			memset(disk + k * CLUSTER, 0, CLUSTER);
 			continue;
 		}
-		any = true;
 		if (cluster(&s->level[s->which[i + k]], e, s->first + i + k,
 		    z, in, disk + k * CLUSTER, f) == -1)
 			return -1;
 	}
 	if (have > s->disk_size - at)
 		have = s->disk_size - at;
-	return !any || s->out == -1 ? 0 : put(s, disk, have, at, f);
+	return s->out == -1 ? 0 : put(s, disk, have, at, f);
 }
 
 static void

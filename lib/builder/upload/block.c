@@ -180,8 +180,10 @@ block_read(struct block *b, const struct span *text, const char *name,
 		return fail_set(f, EX_DATAERR, "not an object");
 	if (json_string(text, "kind", JSON_MAY, &kind, f) == -1 ||
 	    json_string(text, "uri", JSON_MAY, &b->uri, f) == -1 ||
-	    json_string(text, "expiresAt", JSON_MAY, &b->expires, f) == -1)
+	    json_string(text, "expiresAt", JSON_MAY, &b->expires, f) == -1) {
+		free(kind);
 		return -1;
+	}
 	b->part_size = BLOCK_PART_DEFAULT;
 	if (kind == NULL || strcmp(kind, "s3_multipart") == 0)
 		r = multipart_read(b, text, name, size, f);

@@ -1,5 +1,6 @@
 #include <nettle/md5.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -11,17 +12,20 @@
 #include "core/clock.h"
 
 #define AHEAD	4		/* parts beyond the highest one asked for */
+#define THREADS_MAX	AHEAD	/* more would have no part to do */
 #define STEP	(128UL << 10)	/* bytes read at a time: they fit a cache */
 
 struct partsum {
 	int		 fd;
 	uint64_t	 size, part, count;
-	pthread_t	 thread;
+	pthread_t	 thread[THREADS_MAX];
+	unsigned	 threads;
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 moved;		/* a sum more, or a part more to do */
-	unsigned char	 (*sums)[PARTSUM_LEN];	/* the thread's, up to done */
+	unsigned char	 (*sums)[PARTSUM_LEN];	/* its thread's until known */
 	/* Under the lock. */
-	uint64_t	 done;		/* sums known: parts 0 to done - 1 */
+	bool		*known;		/* by part */
+	uint64_t	 next;		/* the next one that no thread has */
 	uint64_t	 wanted;	/* compute up to here */
 	bool		 stop, failed;
 	struct fail	 f;
@@ -78,34 +82,46 @@ sum_one(struct partsum *s, uint64_t k, unsigned char *buf, struct fail *f)
 	return 0;
 }
 
+/* The next part to do, or -1: none is left, or none is wanted any more. */
+static int
+take(struct partsum *s, uint64_t *k)
+{
+	int r = -1;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->next < s->count && s->next >= s->wanted && !s->stop &&
+	    !s->failed)
+		pthread_cond_wait(&s->moved, &s->lock);
+	if (s->next < s->count && !s->stop && !s->failed) {
+		*k = s->next++;
+		r = 0;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
 static void *
 run(void *arg)
 {
 	struct partsum *s = arg;
 	unsigned char *buf = malloc(STEP);
 	struct fail f = { 0 };
-	uint64_t k = 0;
-	int n = 0;
+	uint64_t k;
+	int r = 0;
 
 	if (buf == NULL)
-		n = fail_set(&f, EX_OSERR, "out of memory");
-	while (n != -1 && k < s->count) {
+		r = fail_set(&f, EX_OSERR, "out of memory");
+	while (r == 0 && take(s, &k) == 0) {
+		r = sum_one(s, k, buf, &f);
 		pthread_mutex_lock(&s->lock);
-		while (k >= s->wanted && !s->stop)
-			pthread_cond_wait(&s->moved, &s->lock);
-		if (s->stop)
-			n = -1;
-		pthread_mutex_unlock(&s->lock);
-		if (n == -1 || (n = sum_one(s, k, buf, &f)) == -1)
-			break;
-		pthread_mutex_lock(&s->lock);
-		s->done = ++k;
+		if (r == 0)
+			s->known[k] = true;
 		pthread_cond_broadcast(&s->moved);
 		pthread_mutex_unlock(&s->lock);
 	}
 	free(buf);
 	pthread_mutex_lock(&s->lock);
-	if (n == -1) {
+	if (r == -1 && !s->failed) {
 		s->failed = true;
 		s->f = f;
 	}
@@ -114,12 +130,24 @@ run(void *arg)
 	return NULL;
 }
 
+/* One for each processor that this process may use. */
+static unsigned
+cores(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ?
+	    CPU_COUNT(&set) : 1;
+
+	return n < THREADS_MAX ? (unsigned)n : THREADS_MAX;
+}
+
 struct partsum *
 partsum_start(int fd, uint64_t size, uint64_t part, struct fail *f)
 {
 	struct partsum *s = calloc(1, sizeof(*s));
 	sigset_t all, old;
-	int r;
+	unsigned n;
+	int r = 0;
 
 	if (s == NULL)
 		goto memory;
@@ -128,7 +156,9 @@ partsum_start(int fd, uint64_t size, uint64_t part, struct fail *f)
 	s->part = part;
 	s->count = size == 0 ? 1 : (size - 1) / part + 1;
 	s->wanted = AHEAD;
-	if ((s->sums = calloc(s->count, sizeof(*s->sums))) == NULL)
+	s->sums = calloc(s->count, sizeof(*s->sums));
+	s->known = calloc(s->count, sizeof(*s->known));
+	if (s->sums == NULL || s->known == NULL)
 		goto memory;
 	pthread_mutex_init(&s->lock, NULL);
 	clock_cond_init(&s->moved);
@@ -136,15 +166,21 @@ partsum_start(int fd, uint64_t size, uint64_t part, struct fail *f)
 	/* Signals are for the thread that can act on them. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&s->thread, NULL, run, s);
+	for (n = cores(); s->threads < n && s->threads < s->count && r == 0;)
+		if ((r = pthread_create(&s->thread[s->threads], NULL, run,
+		    s)) == 0)
+			s->threads++;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r == 0)
+	/* Fewer do it, too. */
+	if (s->threads > 0)
 		return s;
 	pthread_cond_destroy(&s->moved);
 	pthread_mutex_destroy(&s->lock);
 memory:
-	if (s != NULL)
+	if (s != NULL) {
 		free(s->sums);
+		free(s->known);
+	}
 	free(s);
 	fail_set(f, EX_OSERR, "no memory or thread for the checksums");
 	return NULL;
@@ -162,10 +198,10 @@ partsum_get(struct partsum *s, uint64_t k, int wait_ms,
 		s->wanted = k + AHEAD;
 		pthread_cond_broadcast(&s->moved);
 	}
-	while (s->done <= k && !s->failed && wait_ms > 0 &&
+	while (!s->known[k] && !s->failed && wait_ms > 0 &&
 	    clock_cond_wait(&s->moved, &s->lock, until))
 		;
-	if (s->done > k) {
+	if (s->known[k]) {
 		memcpy(md5, s->sums[k], PARTSUM_LEN);
 		r = 1;
 	} else if (s->failed) {
@@ -179,15 +215,19 @@ partsum_get(struct partsum *s, uint64_t k, int wait_ms,
 void
 partsum_free(struct partsum *s)
 {
+	unsigned i;
+
 	if (s == NULL)
 		return;
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->thread, NULL);
+	for (i = 0; i < s->threads; i++)
+		pthread_join(s->thread[i], NULL);
 	pthread_cond_destroy(&s->moved);
 	pthread_mutex_destroy(&s->lock);
 	free(s->sums);
+	free(s->known);
 	free(s);
 }

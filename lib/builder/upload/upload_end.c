@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "builder/upload/s3.h"
+#include "core/store.h"
 #include "builder/upload/upload_impl.h"
 #include "core/xml.h"
 
@@ -55,15 +55,15 @@ complete_body(struct upload *u, struct buf *b, struct fail *f)
 static int
 completed(struct upload *u, const struct http_reply *r, struct fail *f)
 {
-	struct s3_answer a;
+	struct store_answer a;
 
 	if (r->status / 100 != 2)
-		return s3_refused(r, "complete", f);
-	if (s3_parse(&a, r->body.len == 0 ? "" : r->body.data, r->body.len,
+		return store_refused(r, "complete", f);
+	if (store_parse(&a, r->body.len == 0 ? "" : r->body.data, r->body.len,
 	    f) == -1)
 		return fail_in(f, "complete");
 	if (strcmp(a.root, "Error") == 0)
-		return s3_error(&a, r->status, "complete", f);
+		return store_error(&a, r->status, "complete", f);
 	if (strcmp(a.root, "CompleteMultipartUploadResult") != 0)
 		return fail_set(f, EX_PROTOCOL,
 		    "complete: the store answered <%s>", a.root);
@@ -148,7 +148,7 @@ upload_abort(struct upload *u, struct fail *f)
 	for (try = 1; r == -1 && try <= 2; try++) {
 		r = exchange(u, &req, &reply, true, f);
 		if (r == 0 && reply.status / 100 != 2 && reply.status != 404)
-			r = s3_refused(&reply, "abort", f);
+			r = store_refused(&reply, "abort", f);
 	}
 	http_reply_free(&reply);
 	return r;

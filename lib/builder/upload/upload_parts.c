@@ -9,7 +9,7 @@
 
 #include <nettle/base64.h>
 
-#include "builder/upload/s3.h"
+#include "core/store.h"
 #include "builder/upload/upload_impl.h"
 #include "core/clock.h"
 
@@ -138,7 +138,7 @@ transfer_end(struct transfer *t, struct fail *f)
 		*f = t->reply.fail;
 		fail_in(f, what);
 	} else if (t->reply.status / 100 != 2)
-		s3_refused(&t->reply, what, f);
+		store_refused(&t->reply, what, f);
 	else if (t->reply.etag[0] == '\0' && !u->block.single)
 		fail_set(f, EX_TEMPFAIL, "%s: the store sent no ETag", what);
 	else {

@@ -138,6 +138,12 @@ lifecycle(struct cloud *c, const struct settings *s, struct fail *f)
 	size_t n;
 	int local;
 
+	/* Wherever it is: before it a password may stand, which is not shown. */
+	if (strchr(c->api, '@') != NULL) {
+		fail_set(f, EX_CONFIG, "holds a user name or an '@'; use a "
+		    "token");
+		return settings_blame(s, SETTING_API_URL, f);
+	}
 	fail_show(shown, sizeof(shown), c->api, sizeof(shown) - 1);
 	if (host == NULL || (strncasecmp(c->api, "http://", 7) != 0 &&
 	    strncasecmp(c->api, "https://", 8) != 0)) {
@@ -145,11 +151,6 @@ lifecycle(struct cloud *c, const struct settings *s, struct fail *f)
 		return settings_blame(s, SETTING_API_URL, f);
 	}
 	host += 3;
-	n = strcspn(host, "/?#");
-	if (memchr(host, '@', n) != NULL) {
-		fail_set(f, EX_CONFIG, "holds a user name; use a token");
-		return settings_blame(s, SETTING_API_URL, f);
-	}
 	if ((local = http_is_loopback(c->api, f)) == -1)
 		return -1;
 	if (local) {

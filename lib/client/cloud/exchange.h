@@ -29,7 +29,7 @@ struct exchange {
 	struct exchange_beat	 beat;
 	long			 every_ms;	/* 0: there is none */
 	int64_t			 next_ms;	/* CLOCK_MONOTONIC */
-	bool			 beating;
+	bool			 beating;	/* one is; may be read */
 	struct http_reply	 unread;
 };
 

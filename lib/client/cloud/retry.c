@@ -213,7 +213,8 @@ worth_it(const struct retry *again, int r, const struct http_reply *reply,
 	/* The attempt whose answer was lost is still being worked on. */
 	if (reply->status == 409 && again->maybe)
 		return true;
-	return retry_transient(reply);
+	return again->transient != NULL ? again->transient(reply) :
+	    retry_transient(reply);
 }
 
 bool

@@ -82,6 +82,8 @@ struct retry {
 	long			 grace_ms;
 	bool			 despite_stop;
 	struct patience		*patience;	/* NULL: none */
+	/* Whether an answer is worth it.  NULL: retry_transient(). */
+	bool			(*transient)(const struct http_reply *);
 	/* All attempts end by this clock_ms(); 0: none such. */
 	int64_t			 deadline_ms;
 	/*

@@ -9,7 +9,7 @@
 #include "client/cloud/dialect.h"
 #include "core/conf.h"
 #include "core/private.h"
-#include "core/utf8.h"
+#include "core/quote.h"
 
 #define DEADLINE_MAX	31536000UL	/* a year; setitimer(2) takes it */
 #define STALL_MAX	86400UL
@@ -291,7 +291,7 @@ settings_origin(const struct settings *s, enum setting what,
 		return buf_addf(b, f, "variable %s", names[what].env);
 	case SETTINGS_FILE:
 		return buf_adds(b, "file ", f) == -1 ||
-		    utf8_quote(b, s->path, strlen(s->path), f) == -1 ||
+		    quote_add(b, s->path, strlen(s->path), f) == -1 ||
 		    buf_addf(b, f, ":%u", s->line[what]) == -1 ? -1 : 0;
 	default:
 		return buf_adds(b, "default", f);

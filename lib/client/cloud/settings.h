@@ -69,7 +69,7 @@ struct settings {
 #define SETTINGS_USAGE							\
 	"  --api-url URL, --token-file FILE, --deadline SECONDS, "	\
 	"--insecure-http\n"						\
-	"                       where to, as whom, how long: tl-config(5)\n"
+	"                       server, credential, deadline: tl-config(5)\n"
 
 enum {
 	SETTINGS_API_URL = 0x1000,

@@ -10,7 +10,7 @@
 
 #include "client/context/context.h"
 #include "client/context/tar.h"
-#include "core/utf8.h"
+#include "core/quote.h"
 
 /* The folders that lead to the entry at hand, each open. */
 struct trail {
@@ -211,7 +211,7 @@ context_why(const struct context *c, size_t entry, struct buf *b,
 
 	switch ((enum walk_why)e->why) {
 	case WALK_IGNORED:
-		if (utf8_quote(b, c->ignore_name, strlen(c->ignore_name),
+		if (quote_add(b, c->ignore_name, strlen(c->ignore_name),
 		    f) == -1)
 			return -1;
 		return buf_addf(b, f, ":%u", e->line);

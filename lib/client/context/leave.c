@@ -31,6 +31,8 @@ leave_load(struct leave *l, const char *path, struct fail *f)
 	char *line, *end;
 	size_t i, lines = 1;
 
+	leave_free(l);
+	l->path = path;
 	if (buf_load(&l->text, path, f) == -1)
 		return -1;
 	for (i = 0; i < l->text.len; i++)
@@ -44,6 +46,17 @@ leave_load(struct leave *l, const char *path, struct fail *f)
 		add(l, line);
 	}
 	return 0;
+}
+
+int
+leave_again(struct leave *l, struct fail *f)
+{
+	struct stat st;
+
+	if (l->path == NULL || stat(l->path, &st) == -1 ||
+	    !S_ISREG(st.st_mode) || (size_t)st.st_size <= l->text.len)
+		return 0;
+	return leave_load(l, l->path, f);
 }
 
 bool

@@ -16,6 +16,9 @@
  * its images.  A path's folder is known by device and inode, however it is
  * named, and the last name is compared; an empty line, or one whose folder is
  * not there, says nothing.
+ *
+ * Whoever makes such a file puts it on the list first.  So who finds a file and
+ * looks at the list after that knows about it, if leave_again() has been asked.
  */
 struct leave_name {
 	dev_t		 dev;		/* of the folder */
@@ -27,14 +30,17 @@ struct leave {
 	struct leave_name	*name;
 	size_t			 n;
 	struct buf		 text;
+	const char		*path;		/* of the list; borrowed */
 };
 
 /* More than a million targets of 60 bytes. */
 #define LEAVE_MAX	(64UL << 20)
-#define LEAVE_INIT	{ NULL, 0, BUF_INIT(LEAVE_MAX) }
+#define LEAVE_INIT	{ NULL, 0, BUF_INIT(LEAVE_MAX), NULL }
 
-/* Read the list at path.  Missing: EX_NOINPUT. */
+/* Read the list at path, which must last.  Missing: EX_NOINPUT. */
 int	leave_load(struct leave *, const char *path, struct fail *);
+/* Read it again if it is a file that has grown since. */
+int	leave_again(struct leave *, struct fail *);
 void	leave_free(struct leave *);
 
 /* Whether this name of that folder is to stay out. */

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "client/context/walk.h"
-#include "core/utf8.h"
+#include "core/quote.h"
 
 /* A name of one folder while the folder is read. */
 struct item {
@@ -41,11 +41,11 @@ walk_show(char dst[WALK_SHOWN], const char *what, const char *path)
 	int bad = 0;
 
 	if (strcmp(what, ".") != 0) {
-		bad |= utf8_quote(&b, what, strlen(what), &f);
+		bad |= quote_add(&b, what, strlen(what), &f);
 		if (*path != '\0' && what[strlen(what) - 1] != '/')
 			bad |= buf_add(&b, "/", 1, &f);
 	}
-	bad |= utf8_quote(&b, path, strlen(path), &f);
+	bad |= quote_add(&b, path, strlen(path), &f);
 	if (b.len == 0)
 		bad |= buf_adds(&b, what, &f);
 	if (bad != 0)
@@ -126,6 +126,7 @@ read_folder(const struct walking *w, int fd, struct items *items,
 	struct dirent *d;
 	DIR *dir;
 	int copy, r = -1;
+	size_t i;
 
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (copy == -1 || fstat(fd, &folder) == -1 ||
@@ -172,10 +173,14 @@ read_folder(const struct walking *w, int fd, struct items *items,
 			no_memory(f);
 			break;
 		}
-		item->left = leave_has(w->never->leave, &folder, item->name);
 		items->n++;
 	}
 	closedir(dir);
+	if (r == 0)
+		r = leave_again(w->never->leave, f);
+	for (i = 0; r == 0 && i < items->n; i++)
+		items->item[i].left = leave_has(w->never->leave, &folder,
+		    items->item[i].name);
 	if (r == 0 && items->n > 0)
 		qsort(items->item, items->n, sizeof(*items->item), by_name);
 	return r;

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/context/ignore.h"
 #include "client/context/leave.h"
 #include "core/buf.h"
 #include "core/fail.h"
+#include "dockerfile/ignore.h"
 
 /*
  * What is in a folder and below, without going through a link.
@@ -50,7 +50,7 @@ struct walk_never {
 	const struct stat	*output;	/* NULL: nothing is written */
 	const struct stat	*own;
 	size_t			 n;
-	const struct leave	*leave;
+	struct leave		*leave;
 };
 
 struct walk_entry {

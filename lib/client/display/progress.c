@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "client/display/progress.h"
+#include "client/display/steps.h"
 #include "core/json.h"
 #include "core/utf8.h"
 
@@ -21,6 +22,7 @@ struct progress {
 	char			 stage[64];	/* "": between stages */
 	int64_t			 begun_ms;
 	uint64_t		 done, total;	/* or UNKNOWN */
+	struct steps		 steps;		/* of the stage */
 	bool			 moving;	/* done and total mean something */
 	bool			 drawn;		/* the moving line is there */
 	struct buf		 last[LAST_MAX];
@@ -312,6 +314,11 @@ text(struct progress *p, const char *s, struct fail *f)
 	struct event e;
 
 	logged(p, "", s);
+	steps_line(&p->steps, s, now_ms());
+	/* Of no use to people, and there may be hundreds; programs take all. */
+	if (!p->opt.verbose && p->opt.mode != PROGRESS_JSON &&
+	    steps_copying(s))
+		return 0;
 	switch (p->opt.mode) {
 	case PROGRESS_NONE:
 		return moves(p, s) ? 0 : remember(p, s, f);
@@ -350,6 +357,7 @@ stage(struct progress *p, const char *name)
 
 	snprintf(p->stage, sizeof(p->stage), "%s", name);
 	p->begun_ms = now_ms();
+	p->steps = (struct steps){ .n = 0 };
 	p->moving = false;
 	snprintf(line, sizeof(line), "%s ...", p->stage);
 	logged(p, p->opt.who, line);
@@ -361,10 +369,28 @@ stage(struct progress *p, const char *name)
 	progress_tick(p);
 }
 
+/* What took long in the stage, behind the stage's own line. */
+static void
+steps(struct progress *p)
+{
+	char line[160], took[40];
+	size_t i;
+
+	for (i = 0; i < p->steps.n; i++) {
+		tenths(took, sizeof(took), p->steps.kept[i].ms);
+		snprintf(line, sizeof(line), "%7ss  %s", took,
+		    p->steps.kept[i].what);
+		logged(p, p->opt.who, line);
+		if (p->opt.mode != PROGRESS_JSON &&
+		    p->opt.mode != PROGRESS_NONE)
+			show(p, p->opt.who, line);
+	}
+}
+
 static void
 done(struct progress *p)
 {
-	int64_t ms = now_ms() - p->begun_ms;
+	int64_t now = now_ms(), ms = now - p->begun_ms;
 	char line[160], took[40];
 	struct event e;
 
@@ -377,6 +403,8 @@ done(struct progress *p)
 		event_end(&e, p);
 	} else if (p->opt.mode != PROGRESS_NONE)
 		show(p, p->opt.who, line);
+	steps_end(&p->steps, now);
+	steps(p);
 	p->stage[0] = '\0';
 	p->moving = false;
 }

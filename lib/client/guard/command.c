@@ -14,6 +14,8 @@ static _Noreturn void
 become(char *const argv[], const char *cwd, int err, const sigset_t *mask,
     pid_t parent)
 {
+	struct fail f;
+
 	setpgid(0, 0);
 	/* Whoever guards it may be killed: nothing new is begun then. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -24,12 +26,16 @@ become(char *const argv[], const char *cwd, int err, const sigset_t *mask,
 	signal(SIGXFSZ, SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (chdir(cwd) == -1) {
-		dprintf(STDERR_FILENO, "%s: %s\n", cwd, strerror(errno));
+		fail_sys(&f, EX_NOINPUT, "%.300s", cwd);
+		dprintf(STDERR_FILENO, "%s\n", f.msg);
 		_exit(EX_NOINPUT);
 	}
 	execvp(argv[0], argv);
-	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], errno == ENOENT ?
-	    "not found" : strerror(errno));
+	if (errno == ENOENT)
+		fail_set(&f, EX_UNAVAILABLE, "%.300s: not found", argv[0]);
+	else
+		fail_sys(&f, EX_UNAVAILABLE, "%.300s", argv[0]);
+	dprintf(STDERR_FILENO, "%s\n", f.msg);
 	_exit(EX_UNAVAILABLE);
 }
 

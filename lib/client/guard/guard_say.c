@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "client/guard/guard_impl.h"
+#include "core/mask.h"
 
 /*
  * What is shown and logged.
@@ -31,7 +32,8 @@ run_tell(struct run *r, const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	n = snprintf(line, sizeof(line), "%s %s %s\n", r->mark, name, text);
+	n = snprintf(line, sizeof(line), "%s %s %s\n", r->mark, name,
+	    mask_text(text));
 	run_put(r, line, (size_t)n, true);
 }
 

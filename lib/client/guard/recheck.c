@@ -14,6 +14,7 @@
 #include "client/ledger/expiry.h"
 #include "client/ledger/reap.h"
 #include "client/sandbox/lifecycle.h"
+#include "client/stages/attest.h"
 #include "client/stages/complete.h"
 #include "client/stages/metadata.h"
 #include "client/stages/template.h"
@@ -80,7 +81,7 @@ struct folder_at {
 	struct prepared		 prepared;
 	struct buf		 prepared_text;
 	char			*sandbox_id;
-	bool			 bad_target;
+	bool			 bad_target, bad_attested;
 };
 
 static bool
@@ -176,7 +177,7 @@ look_others(struct folder_at *o)
 	struct template t = TEMPLATE_INIT;
 	struct buf text = BUF_INIT(BUF_DOC_MAX);
 	char *uri, *target;
-	struct span doc;
+	struct span doc, block;
 	struct fail f;
 
 	if ((o->c.template = load(o, "template.json", &text, &doc)) ==
@@ -196,6 +197,11 @@ look_others(struct folder_at *o)
 	o->c.signed_ = look_signed(o, "signed.json", &uri);
 	/* What an earlier try has left of it, to complete with. */
 	o->bad_target = look_signed(o, "target.json", &target) == RECHECK_BAD;
+	buf_clear(&text);
+	o->bad_attested = load(o, "attested.json", &text, &doc) ==
+	    RECHECK_BAD || (text.len > 0 && attest_block(&doc, &block, &f) ==
+	    -1);
+	buf_clear(&text);
 	o->c.metadata = load(o, "metadata.json", &text, &doc);
 	if (o->c.metadata == RECHECK_GOOD && is_prepared(o) &&
 	    metadata_read(&completion, &doc, &o->prepared,
@@ -332,9 +338,11 @@ act(struct folder_at *o, enum recheck_from from, const char *why,
 	static const char *const of_sandbox[] = { "sandbox.json",
 	    "running.json", "signed.json", "metadata.json",
 	    "builder.begun", "builder.json", "context.digest",
-	    "target.json", "template.json", NULL };
+	    "target.json", "attested.json", "template.json", NULL };
 	static const char *const of_sign[] = { "signed.json", NULL };
 	static const char *const of_target[] = { "target.json", NULL };
+	static const char *const of_box[] = { "sandbox.json", NULL };
+	static const char *const of_attested[] = { "attested.json", NULL };
 	static const char *const of_template[] = { "template.json", NULL };
 	static const char *const words[] = {
 		[RECHECK_PREPARE] = "prepare",
@@ -352,6 +360,12 @@ act(struct folder_at *o, enum recheck_from from, const char *why,
 		forget(o, of_sign);
 	if (o->bad_target)
 		forget(o, of_target);
+	/* Only who gives the receipt is asked for it: without, it goes on. */
+	if (o->c.sandbox == RECHECK_BAD && o->c.metadata == RECHECK_GOOD)
+		forget(o, of_box);
+	/* One of a metadata.json that is not there is of another try. */
+	if (o->bad_attested || o->c.metadata != RECHECK_GOOD)
+		forget(o, of_attested);
 	if (from == RECHECK_NOTHING || from == RECHECK_ON)
 		return 0;
 	snprintf(line, sizeof(line), "%s: again from %s", why, words[from]);

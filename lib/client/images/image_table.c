@@ -3,6 +3,7 @@
 
 #include "client/images/image_table.h"
 #include "core/json.h"
+#include "core/quote.h"
 #include "core/utf8.h"
 
 static const struct column {
@@ -74,7 +75,7 @@ cell(struct buf *b, const struct column *c, const struct span *image,
 		return buf_adds(b, "-", f);
 	if ((r = span_string(&value, &text, f)) == 0)
 		r = text.len == 0 ? buf_adds(b, "-", f) :
-		    utf8_quote(b, text.data, text.len, f);
+		    quote_add(b, text.data, text.len, f);
 	buf_free(&text);
 	return r;
 }

@@ -5,7 +5,7 @@
 
 /*
  * A list for people: a line a head and a line an image, columns under each
- * other.  What a server says is quoted (core/utf8.h), so that it stays on its
+ * other.  What a server says is quoted (core/quote.h), so that it stays on its
  * line and drives no terminal; what is not there, or is of a kind not known,
  * is "-".
  */

@@ -8,6 +8,7 @@
 #include "client/cloud/retry.h"
 #include "core/clock.h"
 #include "core/json.h"
+#include "core/store.h"
 
 int
 abort_find(const struct span *doc, struct span *block, struct fail *f)
@@ -49,7 +50,7 @@ abort_upload(struct http *http, const struct span *block,
     unsigned seconds, void (*note)(const char *), struct fail *f)
 {
 	struct retry again = { .what = "abort", .note = note,
-	    .despite_stop = true,
+	    .despite_stop = true, .transient = store_passing,
 	    .deadline_ms = clock_ms() + (int64_t)seconds * 1000 };
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct http_request request = { .method = "DELETE" };
@@ -69,7 +70,7 @@ abort_upload(struct http *http, const struct span *block,
 		r = retry_exchange(&again, http, &request, &reply, f);
 	while (retry_again(&again, r, &reply, f));
 	if (r == 0 && reply.status != 404 && reply.status / 100 != 2)
-		r = http_refused(&reply, "abort", f);
+		r = store_refused(&reply, "abort", f);
 out:
 	http_reply_free(&reply);
 	explicit_bzero(url, strlen(url));

@@ -5,13 +5,12 @@
 #include <strings.h>
 #include <sysexits.h>
 
-#include "client/plan/buildarg.h"
-#include "client/plan/grammar.h"
 #include "client/plan/plan.h"
-#include "client/plan/shlex.h"
-#include "client/plan/stages.h"
 #include "core/json.h"
 #include "core/utf8.h"
+#include "dockerfile/buildarg.h"
+#include "dockerfile/shlex.h"
+#include "dockerfile/stages.h"
 
 static const char by_argument[] = "build argument";
 static const char by_digest[] = "digest";
@@ -367,37 +366,6 @@ instruction(struct reader *r, const struct instruction *i)
 	return 0;
 }
 
-/* All instructions are sound, and the stages have their names. */
-static int
-check(struct reader *r)
-{
-	const struct dockerfile *d = r->d;
-	const char *p, *word;
-	size_t k, n;
-
-	for (k = 0; k < d->n; k++) {
-		const struct instruction *i = &d->list[k];
-
-		if (grammar_check(i, d->escape, d->foreign, r->f) == -1)
-			return at(r, i->line);
-		if (strcmp(i->word, "FROM") == 0) {
-			p = i->rest;
-			dockerfile_word(&p, &word);
-			dockerfile_word(&p, &word);
-			n = dockerfile_word(&p, &word);
-			if (stages_add(&r->stages, word, n, i->line,
-			    r->f) == -1)
-				return -1;
-		} else if (r->stages.n == 0 && strcmp(i->word, "ARG") != 0 &&
-		    !(d->foreign && !grammar_knows(i->word))) {
-			fail_set(r->f, EX_DATAERR, "%s before the first FROM: "
-			    "only ARG may stand there", i->word);
-			return at(r, i->line);
-		}
-	}
-	return 0;
-}
-
 /* The base image goes to the front, and is nothing else. */
 static int
 base(struct reader *r)
@@ -443,7 +411,7 @@ plan_read(struct plan *p, const struct dockerfile *d, const char *name,
 	int ret;
 	size_t i;
 
-	ret = check(&r);
+	ret = stages_read(&r.stages, d, name, f);
 	if (ret == 0)
 		ret = buildargs_platform(&r.args, f);
 	for (i = 0; ret == 0 && i < d->n; i++)

@@ -4,9 +4,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "client/plan/dockerfile.h"
 #include "core/buf.h"
 #include "core/fail.h"
+#include "dockerfile/dockerfile.h"
 
 /*
  * What a Dockerfile wants of the server: the image it builds on, the other

@@ -238,7 +238,7 @@ credhelper_get(const char *name, const char *registry, int timeout_ms,
 	if (r == 0)
 		fail_set(why, EX_UNAVAILABLE, "%.100s: %s", program, reason);
 	if (r == 1 && (r = read_credentials(&answer, out, f)) == 0)
-		fail_set(why, EX_PROTOCOL, "%.100s: its answer makes no sense",
+		fail_set(why, EX_PROTOCOL, "%.100s: its answer is not valid",
 		    program);
 out:
 	for (e = 0; e < 2; e++) {

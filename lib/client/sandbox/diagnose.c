@@ -167,8 +167,8 @@ diagnose_advice(const struct diagnosis *d, struct buf *b, struct fail *f)
 	    "with --memory-mb\n", f) == -1)
 		return -1;
 	if (!d->memory && d->killed && buf_adds(b, "the build was killed in "
-	    "the sandbox, maybe for want of memory: try more with "
-	    "--memory-mb\n", f) == -1)
+	    "the sandbox, maybe because memory ran out: try "
+	    "more with --memory-mb\n", f) == -1)
 		return -1;
 	if (d->full >= FULL_PERCENT)
 		return buf_addf(b, f, "the sandbox's disk is %u%% full: %s\n",

@@ -18,6 +18,7 @@ struct process {
 	const char *const	*env;		/* "NAME=VALUE" likewise */
 	const char		*cwd;		/* or NULL */
 	const char		*user;		/* "root", or NULL */
+	bool			 input;		/* it is to have a stdin */
 };
 
 /* How it ended. */

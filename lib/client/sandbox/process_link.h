@@ -20,6 +20,8 @@ struct process_link {
 	 * Something was awry and is dealt with; serious: not wholly.  Or NULL.
 	 */
 	void			(*note)(void *arg, bool serious, const char *);
+	/* It has started: its input may be sent.  Or NULL.  -1 as line(). */
+	int			(*feed)(void *arg, int64_t pid, struct fail *);
 	void			*arg;
 	long			 second_ms;	/* of waiting; 0: 1000 */
 };

@@ -46,7 +46,8 @@ process_run(const struct process_link *l, const struct process *p,
 	*end = (struct process_end){ 0, 0, false };
 	if (process_start(l, p, &end->pid, f) == -1)
 		return -1;
-	if ((r = process_follow(l, end->pid, end, f)) == 0)
+	r = l->feed != NULL ? l->feed(l->arg, end->pid, f) : 0;
+	if (r == 0 && (r = process_follow(l, end->pid, end, f)) == 0)
 		return 0;
 	/*
 	 * Without its sandbox no process goes on; a deadline ends the wait for

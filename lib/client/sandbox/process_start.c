@@ -2,6 +2,7 @@
 #include <sysexits.h>
 
 #include "client/cloud/retry.h"
+#include "client/sandbox/process_body.h"
 #include "client/sandbox/process_start.h"
 #include "core/json.h"
 #include "core/stop.h"
@@ -17,38 +18,13 @@ static int
 start_body(const struct process *p, struct buf *b, struct fail *f)
 {
 	struct jout j = JOUT_INIT(b);
-	const char *const *s;
-	const char *eq;
-	struct buf name = BUF_INIT(BUF_SMALL_MAX);
 
 	jout_object(&j);
-	jout_key(&j, "command");
-	jout_string(&j, p->command);
-	jout_key(&j, "args");
-	jout_array(&j);
-	for (s = p->args; s != NULL && *s != NULL; s++)
-		jout_string(&j, *s);
+	if (process_body(&j, p, f) == -1)
+		return -1;
+	if (p->input)
+		jout_member(&j, "stdin_mode", "pipe");
 	jout_close(&j);
-	if (p->env != NULL && p->env[0] != NULL) {
-		jout_key(&j, "env");
-		jout_object(&j);
-		for (s = p->env; *s != NULL; s++) {
-			if ((eq = strchr(*s, '=')) == NULL)
-				continue;
-			buf_clear(&name);
-			if (buf_add(&name, *s, (size_t)(eq - *s), f) == -1) {
-				buf_free(&name);
-				return -1;
-			}
-			jout_key(&j, name.data);
-			jout_string(&j, eq + 1);
-		}
-		jout_close(&j);
-	}
-	jout_member(&j, "working_dir", p->cwd);
-	jout_member(&j, "user", p->user);
-	jout_close(&j);
-	buf_free(&name);
 	return jout_end(&j, f);
 }
 

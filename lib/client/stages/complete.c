@@ -111,7 +111,7 @@ post(const struct completion *c, const char *build_id,
 	} else if (reply.status < 500)
 		ledger_none(ledger, LEDGER_TEMPLATE, build_id, &past);
 	/* Members of our own may be what it does not take. */
-	if (c->sha256 != NULL && !again.maybe && (reply.status == 400 ||
+	if ((c->sha256 != NULL || c->attestation.at != NULL) && !again.maybe && (reply.status == 400 ||
 	    reply.status == 422))
 		r = UNKNOWN_MEMBER;
 out:
@@ -129,14 +129,23 @@ complete_post(const struct completion *c, const char *build_id,
     struct fail *f)
 {
 	struct completion plain = *c;
+	struct fail first;
 	int r;
 
 	r = post(c, build_id, http, cloud, ledger, patience, note, out, f);
 	if (r != UNKNOWN_MEMBER)
 		return r;
 	if (note != NULL)
-		note("complete: refused; again without snapshotSha256");
+		note(c->attestation.at == NULL ?
+		    "complete: refused; again without snapshotSha256" :
+		    "complete: refused; again without members of our own");
 	plain.sha256 = NULL;
-	return post(&plain, build_id, http, cloud, ledger, patience, note, out,
+	plain.attestation.at = NULL;
+	first = *f;
+	r = post(&plain, build_id, http, cloud, ledger, patience, note, out,
 	    f);
+	/* Without them it may be refused for that: what was wrong came first. */
+	if (r != 0 && (f->status == EX_UNAVAILABLE || f->status == EX_NOPERM))
+		*f = first;
+	return r == UNKNOWN_MEMBER ? -1 : r;
 }

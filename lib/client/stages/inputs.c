@@ -34,6 +34,10 @@ write_all(const struct inputs *in, struct buf *out, struct fail *f)
 	else
 		jout_null(&j);
 	jout_bool(&j, in->docker_compat);
+	if (in->has_epoch)
+		jout_i64(&j, in->epoch);
+	else
+		jout_null(&j);
 	for (i = 0; i < p->nrefs; i++) {
 		jout_array(&j);
 		jout_string(&j, p->refs[i].text);

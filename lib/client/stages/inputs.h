@@ -18,18 +18,21 @@ struct inputs {
 	bool			 has_disk;
 	uint64_t		 disk_mb;
 	bool			 docker_compat;
+	bool			 has_epoch;
+	int64_t			 epoch;		/* SOURCE_DATE_EPOCH */
 };
 
 /*
  * To be raised whenever a spec, or the builder of this toolkit, makes something
  * else of the same inputs.
  */
-#define INPUTS_VERSION	1
+#define INPUTS_VERSION	2
 
 /*
  * "sha256:" and the SHA-256 of a JSON array: this version, then name, whether
- * public, Dockerfile, whether an import, context, disk size, compatibility, and
- * of each reference its text and its template's snapshot or null.
+ * public, Dockerfile, whether an import, context, disk size, compatibility, the
+ * time that no file is newer than, and of each reference its text and its
+ * template's snapshot or null.
  */
 #define INPUTS_DIGEST	72
 

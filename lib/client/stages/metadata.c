@@ -165,6 +165,23 @@ choose_uri(struct completion *c, const struct span *doc,
 	return copy(&c->snapshot_uri, p->snapshot_uri, f);
 }
 
+int
+metadata_uri(const struct span *doc, const struct prepared *p, char **out,
+    struct fail *f)
+{
+	struct completion c = COMPLETION_INIT;
+
+	if (!span_is_object(doc))
+		return fail_set(f, EX_DATAERR,
+		    "not a JSON object, expected metadata");
+	if (choose_uri(&c, doc, p, NULL, f) == -1) {
+		free(c.snapshot_uri);
+		return -1;
+	}
+	*out = c.snapshot_uri;
+	return 0;
+}
+
 static int
 choose_parent(struct completion *c, const struct span *doc,
     const struct prepared *p, struct fail *f)
@@ -258,6 +275,10 @@ completion_body(const struct completion *c, struct buf *b, struct fail *f)
 	jout_member(&j, "parentManifestUri", c->parent_uri);
 	jout_member(&j, "rootfsFormat", c->rootfs_format);
 	jout_member(&j, "snapshotSha256", c->sha256);
+	if (c->attestation.at != NULL) {
+		jout_key(&j, "attestation");
+		jout_span(&j, &c->attestation);
+	}
 	jout_close(&j);
 	return jout_end(&j, f);
 }

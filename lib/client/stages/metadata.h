@@ -25,6 +25,8 @@ struct completion {
 	char		*parent_uri;	/* or NULL */
 	char		*rootfs_format;	/* or NULL */
 	char		*sha256;	/* of the snapshot, 64 digits, or NULL */
+	/* The dataplane's receipt, in a text that outlives this; or at NULL. */
+	struct span	 attestation;
 };
 
 #define COMPLETION_INIT	{ .snapshot_id = NULL }
@@ -41,6 +43,10 @@ struct completion {
 int	metadata_read(struct completion *, const struct span *metadata,
 	    const struct prepared *, const char *signed_uri,
 	    const uint64_t *disk_mb, struct fail *);
+
+/* Only where the snapshot is without a signed upload: a new string. */
+int	metadata_uri(const struct span *metadata, const struct prepared *,
+	    char **uri, struct fail *);
 
 /* The request's body, members in upstream's order, then our own. */
 int	completion_body(const struct completion *, struct buf *,

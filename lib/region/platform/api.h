@@ -16,6 +16,12 @@
  * the way to the sandbox lifecycle.  The list of requests is in
  * tl-platformd(8).
  */
+enum api_attest {
+	ATTEST_IGNORE,		/* a completion's receipt is not looked at */
+	ATTEST_ACCEPT,		/* it is, where there is one */
+	ATTEST_REQUIRE,		/* and there must be one */
+};
+
 struct api {
 	struct platform		*platform;
 	struct keys		*keys;
@@ -25,6 +31,9 @@ struct api {
 	const char		*lifecycle;	/* its URL, or NULL */
 	bool			 legacy;	/* unless wished otherwise */
 	int64_t			 expire_s;	/* of builds never completed */
+	enum api_attest		 attest;
+	const char		*attest_keys;	/* path; whose are believed */
+	int64_t			 attest_age_s;	/* older ones are not */
 	struct {
 		const char	*image;
 		const char	*command;

@@ -11,6 +11,8 @@
 struct completion {
 	struct platform_template	t;	/* of the snapshot */
 	struct buf			text;	/* in one spelling */
+	struct span			attestation;	/* at NULL: none */
+	struct receipt			receipt;	/* out of it, believed */
 };
 
 static int
@@ -39,7 +41,9 @@ completion_read(struct completion *k, const struct serve_request *r,
 	    json_string(&doc, "rootfsFormat", JSON_MAY, &t->rootfs_format,
 	    f) == -1 ||
 	    json_string(&doc, "snapshotSha256", JSON_MAY,
-	    &t->snapshot_sha256, f) == -1)
+	    &t->snapshot_sha256, f) == -1 ||
+	    json_member(&doc, "attestation", JSON_MAY, &k->attestation,
+	    f) == -1)
 		return -1;
 	jout_object(&j);
 	jout_member(&j, "snapshotId", t->snapshot_id);
@@ -93,7 +97,8 @@ completion_check(const struct completion *k, const struct build *b,
 
 /*
  * The URI: in an allowed bucket, its path the build's own to the byte, and the
- * object there.  0, or -1 having answered.
+ * object there, the same that a receipt was given for.  0, or -1 having
+ * answered.
  */
 static int
 uri_check(struct api *a, struct serve_request *r, const struct completion *k,
@@ -112,7 +117,8 @@ uri_check(struct api *a, struct serve_request *r, const struct completion *k,
 		serve_error(r, 400, "uri_not_allowed",
 		    "snapshotUri: not in a bucket of this region");
 	else
-		result = api_object(a, r, bucket, key, k->t.snapshot_bytes);
+		result = api_object(a, r, bucket, key, k->t.snapshot_bytes,
+		    k->receipt.etag);
 	free(bucket);
 	free(key);
 	return result;
@@ -165,13 +171,15 @@ complete_build(struct api *a, struct serve_request *r,
 		api_refuse(r, &f);
 		return;
 	}
-	if (uri_check(a, r, k, b) == -1)
+	if (api_attest(a, r, &k->attestation, b, &k->t, &k->receipt) == -1 ||
+	    uri_check(a, r, k, b) == -1)
 		return;
 	switch (platform_build_complete(a->platform, b->id, k->text.data,
 	    &k->t, once, &answer, &f)) {
 	case 1:
-		serve_log(r->serve, "%s: registered as %s of %s", b->id,
-		    k->t.id, b->project);
+		serve_log(r->serve, "%s: registered as %s of %s%s%s", b->id,
+		    k->t.id, b->project, k->receipt.uri != NULL ?
+		    ", attested by " : "", k->receipt.key_id);
 		serve_reply(r, 200, "application/json", answer.data,
 		    answer.len);
 		break;
@@ -201,7 +209,7 @@ void
 api_complete(struct api *a, struct serve_request *r, struct api_call *c)
 {
 	struct completion k = { .t = PLATFORM_TEMPLATE_INIT,
-	    .text = BUF_INIT(BUF_DOC_MAX) };
+	    .text = BUF_INIT(BUF_DOC_MAX), .receipt = RECEIPT_INIT };
 	struct build b = BUILD_INIT;
 	struct platform_once once;
 	char print[API_PRINT_SIZE], operation[320];
@@ -224,6 +232,7 @@ api_complete(struct api *a, struct serve_request *r, struct api_call *c)
 	else
 		complete_build(a, r, &once, &k, &b);
 	platform_template_free(&k.t);
+	receipt_free(&k.receipt);
 	buf_free(&k.text);
 	build_free(&b);
 }

@@ -4,6 +4,7 @@
 #include <nettle/sha2.h>
 
 #include "region/platform/api.h"
+#include "region/sign/receipt.h"
 
 /*
  * What the files behind api.h share; for nobody else.  Each stands on those
@@ -12,6 +13,7 @@
  *	api_ops.c	which request is whose
  *	api_prepare.c	a build begins
  *	api_complete.c	and ends
+ *	api_attest.c	what a dataplane says of its snapshot
  *	api_template.c	templates, looked up and registered
  *	api_snapshot.c	and what they stand for
  *	api_once.c	what is asked a second time
@@ -63,10 +65,20 @@ int	api_again(struct api *, struct serve_request *,
 	    const struct api_call *, const struct platform_once *);
 
 /*
- * Whether the object of a URI is there and so long: 0, or -1 having answered.
+ * Whether the object of a URI is there and so long, and its ETag this one
+ * (NULL: any): 0, or -1 having answered.
  */
 int	api_object(struct api *, struct serve_request *, const char *bucket,
-	    const char *key, uint64_t bytes);
+	    const char *key, uint64_t bytes, const char *etag);
+
+/*
+ * What a completion brings as its attestation, at NULL if nothing: 1 and the
+ * receipt, if it is to be believed for this build and snapshot; 0, if there is
+ * none and need be none; -1 having answered.
+ */
+int	api_attest(struct api *, struct serve_request *, const struct span *,
+	    const struct build *, const struct platform_template *snapshot,
+	    struct receipt *);
 
 /* Answer for a failure: what is wrong with the request, or that we are. */
 void	api_refuse(struct serve_request *, const struct fail *);

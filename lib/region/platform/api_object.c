@@ -1,3 +1,4 @@
+#include <string.h>
 #include <time.h>
 
 #include "region/platform/api_impl.h"
@@ -5,7 +6,7 @@
 
 int
 api_object(struct api *a, struct serve_request *r, const char *bucket,
-    const char *key, uint64_t bytes)
+    const char *key, uint64_t bytes, const char *etag)
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct http_request q = { .method = "HEAD", .timeout_ms = 30000,
@@ -41,6 +42,9 @@ api_object(struct api *a, struct serve_request *r, const char *bucket,
 		    "but the object has %ju bytes", (uintmax_t)bytes,
 		    (uintmax_t)(reply.length == HTTP_LEN_UNKNOWN ? 0 :
 		    reply.length));
+	else if (etag != NULL && strcmp(reply.etag, etag) != 0)
+		serve_error(r, 403, "attestation_refused", "attestation: the "
+		    "object is another by now");
 	else
 		result = 0;
 out:

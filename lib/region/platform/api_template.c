@@ -227,7 +227,8 @@ register_check(struct api *a, struct serve_request *r, const char *project,
 		serve_error(r, 403, "forbidden",
 		    "snapshotUri: not a snapshot of this project");
 	else
-		result = api_object(a, r, bucket, key, t->snapshot_bytes);
+		result = api_object(a, r, bucket, key, t->snapshot_bytes,
+		    NULL);
 	free(bucket);
 	free(key);
 	return result;

@@ -12,11 +12,13 @@
 
 #include "core/buf.h"
 #include "region/runtime/cgroup.h"
+#include "region/runtime/rootless.h"
+#include "region/runtime/space.h"
 
-/* A fork bomb ends here; buildah and its Go threads do not. */
-#define PIDS_MAX	8192
 /* The kernel's own period, in microseconds. */
 #define CPU_PERIOD_US	100000
+/* Where the servers of an ordinary user's region are. */
+#define SERVERS		"/tl-servers"
 
 static int
 put(const char *group, const char *name, const char *value)
@@ -173,6 +175,55 @@ take_v2(struct cgroup_host *h, const char *name)
 	}
 }
 
+/* What /proc/self/cgroup says of v2, if that is not the root; see cgroups(7). */
+static bool
+own_group(char *path, size_t size)
+{
+	char text[4096], *p;
+	size_t n;
+
+	if (get("/proc/self", "cgroup", text, sizeof(text)) == -1 ||
+	    (p = strstr(text, "0::/")) == NULL)
+		return false;
+	p += 3;
+	p[strcspn(p, "\n")] = '\0';
+	/* Where it went when an earlier daemon began. */
+	n = strlen(p);
+	if (n > sizeof(SERVERS) - 1 &&
+	    strcmp(p + n - (sizeof(SERVERS) - 1), SERVERS) == 0)
+		p[n - (sizeof(SERVERS) - 1)] = '\0';
+	return p[1] != '\0' && snprintf(path, size, "%s", p) < (int)size;
+}
+
+/*
+ * An ordinary user's group, if it is delegated: the sandboxes' are made below
+ * it.  A group that gives controllers on has no processes of its own, so those
+ * that are there, of the region and what has started it, go into one beside.
+ */
+static void
+take_own(struct cgroup_host *h)
+{
+	char own[CGROUP_PATH], root[CGROUP_PATH], text[4096], *pid, *rest;
+	char servers[sizeof(root) + sizeof(SERVERS)];
+	int tries = 16;
+
+	if (!own_group(own, sizeof(own)))
+		return;
+	if ((size_t)snprintf(root, sizeof(root), "%s%s", h->memory, own) >=
+	    sizeof(root))
+		return;
+	snprintf(servers, sizeof(servers), "%s" SERVERS, root);
+	if (mkdir(servers, 0755) == -1 && errno != EEXIST)
+		return;
+	while (get(root, "cgroup.procs", text, sizeof(text)) > 0 &&
+	    tries-- > 0)
+		/* One that was cut short has no newline. */
+		for (rest = text; (pid = strsep(&rest, "\n")) != NULL &&
+		    rest != NULL;)
+			put(servers, "cgroup.procs", pid);
+	snprintf(h->memory, sizeof(h->memory), "%s", root);
+}
+
 int
 cgroup_detect(struct cgroup_host *h, const char *name, struct fail *f)
 {
@@ -187,6 +238,8 @@ cgroup_detect(struct cgroup_host *h, const char *name, struct fail *f)
 	}
 	cgroup_find(h, text.len == 0 ? "" : text.data);
 	buf_free(&text);
+	if (h->v2 && rootless())
+		take_own(h);
 	if (h->v2)
 		take_v2(h, name);
 	for (i = 0; i < CGROUP_MAX; i++)
@@ -244,7 +297,7 @@ cgroup_make(struct cgroup *g, const struct cgroup_host *h, const char *name,
 			return -1;
 		}
 	snprintf(memory, sizeof(memory), "%ju", (uintmax_t)(memory_mb << 20));
-	snprintf(pids, sizeof(pids), "%d", PIDS_MAX);
+	snprintf(pids, sizeof(pids), "%d", SPACE_PROCESSES);
 	snprintf(cpu, sizeof(cpu), g->v2 ? "%ju %d" : "%ju",
 	    (uintmax_t)(cpus * CPU_PERIOD_US), CPU_PERIOD_US);
 	if (g->memory[0] != '\0' && put(g->memory, g->v2 ? "memory.max" :

@@ -36,7 +36,8 @@ void	cgroup_find(struct cgroup_host *, const char *mountinfo);
 /*
  * The same for this machine; what cannot be used (a container may show all and
  * let nothing be made) counts as not there.  In v2 the parent group is made,
- * which name tells from those of others; the same name finds it again.
+ * which name tells from those of others; the same name finds it again.  An
+ * ordinary user's is in the group that we are in, which systemd delegates.
  */
 int	cgroup_detect(struct cgroup_host *, const char *name, struct fail *);
 /* Remove the parent group, if it is empty. */

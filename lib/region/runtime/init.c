@@ -22,8 +22,10 @@
 #include <unistd.h>
 
 #include "region/runtime/files.h"
+#include "region/runtime/filter.h"
 #include "region/runtime/init.h"
 #include "region/runtime/message.h"
+#include "region/runtime/terminal.h"
 
 /*
  * What root keeps: what unpacking images and buildah's chroot isolation need.
@@ -45,6 +47,7 @@ struct child {
 };
 
 static struct child *children;
+static const struct root *root;
 
 static void
 tell(int sock, enum message_kind kind, uint32_t tag, pid_t pid, int value,
@@ -80,11 +83,15 @@ drop_capabilities(void)
 static int
 enter(const struct root *r, struct fail *f)
 {
+	if (r->space.net != -1 && setns(r->space.net, CLONE_NEWNET) == -1)
+		return fail_sys(f, 71, "network namespace");
 	if (root_enter(f) == -1)
 		return -1;
-	if (setns(r->userns, CLONE_NEWUSER) == -1)
+	if (setns(r->space.user, CLONE_NEWUSER) == -1)
 		return fail_sys(f, 71, "user namespace");
-	close(r->userns);
+	close(r->space.user);
+	if (r->space.net != -1)
+		close(r->space.net);
 	/*
 	 * A second mount namespace, owned by the sandbox's user namespace: its
 	 * root may mount there, and what is mounted already is locked.
@@ -94,8 +101,7 @@ enter(const struct root *r, struct fail *f)
 		return fail_sys(f, 71, "namespaces");
 	if (sethostname(r->name, strlen(r->name)) == -1)
 		return fail_sys(f, 71, "host name");
-	if (setgroups(0, NULL) == -1 || setresgid(0, 0, 0) == -1 ||
-	    setresuid(0, 0, 0) == -1)
+	if (space_become(0, 0) == -1)
 		return fail_sys(f, 71, "becoming root");
 	/*
 	 * Our image was made outside the user namespace, so while we are not
@@ -108,7 +114,22 @@ enter(const struct root *r, struct fail *f)
 	syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
 	drop_capabilities();
 	umask(022);
+	if (filter_set(FILTER_FD, f) == -1)
+		return -1;
+	close(FILTER_FD);
 	return 0;
+}
+
+/* An id of this namespace in digits; no others are there. */
+static bool
+number(const char *s, unsigned *id)
+{
+	size_t n = strspn(s, "0123456789");
+
+	if (n == 0 || n > 6 || s[n] != '\0')
+		return false;
+	*id = (unsigned)atoi(s);
+	return *id < SPACE_WIDE_IDS;
 }
 
 /* The sandbox's own passwd file: NSS would run the sandbox's modules here. */
@@ -117,13 +138,15 @@ find_user(const char *name, struct passwd *pw)
 {
 	static char buf[4096];
 	struct passwd *found;
+	unsigned id;
 	FILE *in;
 
 	in = fopen("/etc/passwd", "re");
 	if (in == NULL)
 		return false;
 	while (fgetpwent_r(in, pw, buf, sizeof(buf), &found) == 0)
-		if (strcmp(pw->pw_name, name) == 0) {
+		if (strcmp(pw->pw_name, name) == 0 || (number(name, &id) &&
+		    pw->pw_uid == id)) {
 			fclose(in);
 			return true;
 		}
@@ -131,11 +154,75 @@ find_user(const char *name, struct passwd *pw)
 	return false;
 }
 
+static bool
+find_group(const char *name, gid_t *gid)
+{
+	static char buf[65536];
+	struct group gr, *found;
+	bool there = false;
+	FILE *in;
+
+	in = fopen("/etc/group", "re");
+	if (in == NULL)
+		return false;
+	while (!there && fgetgrent_r(in, &gr, buf, sizeof(buf), &found) == 0)
+		if ((there = strcmp(gr.gr_name, name) == 0))
+			*gid = gr.gr_gid;
+	fclose(in);
+	return there;
+}
+
+/*
+ * A user as an image's USER has it: NAME or ID, and ":GROUP" or not.  One that
+ * no file knows is there all the same if it is a number, or root.
+ */
+static bool
+who(const char *word, struct passwd *pw)
+{
+	static char name[128];
+	char *group;
+	unsigned id;
+
+	if (strlen(word) >= sizeof(name))
+		return false;
+	strcpy(name, word);
+	group = strchr(name, ':');
+	if (group != NULL)
+		*group++ = '\0';
+	if (!find_user(name, pw)) {
+		if (strcmp(name, "root") == 0)
+			id = 0;
+		else if (!number(name, &id))
+			return false;
+		*pw = (struct passwd){ .pw_name = name, .pw_dir =
+		    (char *)(uintptr_t)"/", .pw_uid = id };
+	}
+	if (group == NULL)
+		return true;
+	if (number(group, &id)) {
+		pw->pw_gid = id;
+		return true;
+	}
+	return find_group(group, &pw->pw_gid);
+}
+
 struct start {
 	const char	*user, *cwd;
 	char		**argv, **env;
-	int		 out, err;
+	int		 in, out, err;	/* in: -1 if it has none */
+	int		 line;		/* a terminal's, or -1 */
+	struct terminal_size size;
 };
+
+/* Descriptors 0 to 2 of what has no terminal. */
+static int
+streams(const struct start *s)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	return null == -1 || dup2(s->in != -1 ? s->in : null, 0) == -1 ||
+	    dup2(s->out, 1) == -1 || dup2(s->err, 2) == -1 ? -1 : 0;
+}
 
 /* In the child: never returns.  The stage that failed goes down the pipe. */
 static _Noreturn void
@@ -144,7 +231,7 @@ become(const struct start *s, const struct passwd *pw, int report)
 	struct { int error; char what[120]; } why = { 0, "" };
 	const char *cwd = s->cwd[0] != '\0' ? s->cwd : pw->pw_dir;
 	sigset_t none;
-	int null, sig;
+	int sig;
 	size_t i;
 
 	sigemptyset(&none);
@@ -153,15 +240,15 @@ become(const struct start *s, const struct passwd *pw, int report)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	setsid();
-	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	snprintf(why.what, sizeof(why.what), "standard streams");
-	if (null == -1 || dup2(null, 0) == -1 || dup2(s->out, 1) == -1 ||
-	    dup2(s->err, 2) == -1)
+	if (s->line == -1 && streams(s) == -1)
 		goto failed;
 	snprintf(why.what, sizeof(why.what), "user %.80s", s->user);
-	if (setgroups(0, NULL) == -1 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
+	if (space_become(pw->pw_uid, pw->pw_gid) == -1)
+		goto failed;
+	/* The user's own from here on. */
+	snprintf(why.what, sizeof(why.what), "terminal");
+	if (s->line != -1 && terminal_lead(s->line, s->size) == -1)
 		goto failed;
 	snprintf(why.what, sizeof(why.what), "%.100s", cwd);
 	if (chdir(cwd) == -1)
@@ -194,7 +281,7 @@ start(int sock, const struct message_head *h, const struct start *s)
 	int report[2];
 	pid_t pid;
 
-	if (!find_user(s->user, &pw)) {
+	if (!who(s->user, &pw)) {
 		tell(sock, MESSAGE_REFUSED, h->tag, 0, EINVAL, "user");
 		return;
 	}
@@ -233,13 +320,20 @@ start(int sock, const struct message_head *h, const struct start *s)
 static void
 file(int sock, int line, int op, const char *path)
 {
+	uid_t uid = SANDBOX_UID;
+	gid_t gid = SANDBOX_UID;
+	struct passwd pw;
+
 	if (fork() != 0)
 		return;
 	close(sock);
-	if (setgroups(0, NULL) == 0 &&
-	    setresgid(SANDBOX_UID, SANDBOX_UID, SANDBOX_UID) == 0 &&
-	    setresuid(SANDBOX_UID, SANDBOX_UID, SANDBOX_UID) == 0 &&
-	    chdir("/") == 0) {
+	if (root->image != NULL) {
+		if (!who(root->user, &pw))
+			_exit(0);
+		uid = pw.pw_uid;
+		gid = pw.pw_gid;
+	}
+	if (space_become(uid, gid) == 0 && chdir("/") == 0) {
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		files_serve(line, op, path);
 	}
@@ -282,7 +376,7 @@ serve(int sock)
 	static char text[MESSAGE_TEXT_MAX];
 	union {
 		struct cmsghdr	 head;
-		char		 room[CMSG_SPACE(2 * sizeof(int))];
+		char		 room[CMSG_SPACE(3 * sizeof(int))];
 	} control;
 	struct message_head h;
 	struct iovec iov[2] = { { &h, sizeof(h) }, { text, sizeof(text) } };
@@ -294,9 +388,9 @@ serve(int sock)
 	};
 	struct start s = { .argv = NULL };
 	struct cmsghdr *c;
-	int fd[2] = { -1, -1 };
+	int fd[3] = { -1, -1, -1 };
 	struct child *child;
-	size_t size;
+	size_t size, i;
 	ssize_t n;
 
 	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
@@ -314,9 +408,14 @@ serve(int sock)
 	n -= (ssize_t)sizeof(h);
 	switch (h.kind) {
 	case MESSAGE_START:
+	case MESSAGE_TERMINAL:
+		s.in = fd[2];
 		s.out = fd[0];
 		s.err = fd[1];
-		if (fd[1] != -1 && n > 0 && split(&s, text, text + n, h.value))
+		s.line = h.kind == MESSAGE_TERMINAL ? fd[0] : -1;
+		s.size.rows = (uint16_t)(h.pid >> 16);
+		s.size.cols = (uint16_t)h.pid;
+		if ((s.line != -1 || fd[1] != -1) && n > 0 && split(&s, text, text + n, h.value))
 			start(sock, &h, &s);
 		else
 			tell(sock, MESSAGE_REFUSED, h.tag, 0, EINVAL,
@@ -334,10 +433,9 @@ serve(int sock)
 				kill(-h.pid, h.value);
 		break;
 	}
-	if (fd[0] != -1)
-		close(fd[0]);
-	if (fd[1] != -1)
-		close(fd[1]);
+	for (i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
+		if (fd[i] != -1)
+			close(fd[i]);
 	return true;
 }
 
@@ -368,6 +466,7 @@ init_run(int sock, const struct root *r)
 	sigset_t chld;
 	int null;
 
+	root = r;
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &chld, NULL);

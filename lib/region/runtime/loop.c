@@ -17,9 +17,25 @@
 #include <unistd.h>
 
 #include "region/runtime/loop.h"
+#include "region/runtime/rootless.h"
 
 /* Others take free devices too, between our asking and our taking. */
 #define LOOP_TRIES	64
+
+int
+loop_check(struct fail *f)
+{
+	int fd;
+
+	if (rootless())
+		return fail_set(f, EX_NOPERM, "loop devices need root");
+	fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	if (fd == -1)
+		return fail_sys(f, EX_OSERR,
+		    "/dev/loop-control (modprobe loop helps)");
+	close(fd);
+	return 0;
+}
 
 int
 loop_attach(int file, char *dev, size_t size, int *number, struct fail *f)
@@ -50,7 +66,7 @@ loop_attach(int file, char *dev, size_t size, int *number, struct fail *f)
 		if (errno != EBUSY)
 			break;
 	}
-	fail_sys(f, EX_OSERR, "no loop device to be had");
+	fail_sys(f, EX_OSERR, "no loop device available");
 	close(control);
 	return -1;
 }

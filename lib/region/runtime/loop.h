@@ -10,6 +10,9 @@
  * user lets go, so a mount that ends takes its device with it, whoever died.
  */
 
+/* Can a file be a disk here?  0, or why not. */
+int	loop_check(struct fail *);
+
 /*
  * Attach a file to a free device.  The device's path into dev (32 bytes will
  * do), its number into *number.  Returns a descriptor that holds the device

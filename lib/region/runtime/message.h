@@ -12,13 +12,17 @@
 enum message_kind {
 	/* To the runtime. */
 	MESSAGE_START = 1,	/* tag; value: words of argv; text: see below;
-			 * two descriptors: the write ends of its output */
+			 * two descriptors: the write ends of its output,
+			 * and a third, if it has input: to read it from */
+	MESSAGE_TERMINAL, /* the same on a terminal; pid: its rows and columns,
+			 * 16 bits each; one descriptor: see
+			 * region/runtime/terminal.h */
 	MESSAGE_KILL,	/* pid, value: a signal for its process group */
 	MESSAGE_FILE,	/* value: an enum files_op; text: a path with a NUL;
 			 * a descriptor: see region/runtime/files.h */
 	/* From the runtime. */
 	MESSAGE_BORN,	/* pid: of its init, as the daemon sees it */
-	MESSAGE_READY,	/* value: the number of its loop device */
+	MESSAGE_READY,	/* value: the number of its loop device, or -1 */
 	MESSAGE_FAILED,	/* text: why it cannot be made */
 	MESSAGE_STARTED,	/* tag, pid */
 	MESSAGE_REFUSED,	/* tag, value: errno, text: of what */
@@ -38,6 +42,7 @@ struct message_head {
  * environment.
  */
 #define MESSAGE_TEXT_MAX (128U << 10)	/* a packet must fit a socket buffer */
-#define MESSAGE_FD	3	/* where tl-runtime finds its socket */
+#define MESSAGE_FD	3	/* where tl-runtime finds its socket, */
+#define FILTER_FD	4	/* and the filter of region/runtime/filter.h */
 
 #endif

@@ -3,12 +3,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include <linux/capability.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -16,13 +15,22 @@
 
 #include "region/runtime/loop.h"
 #include "region/runtime/root.h"
+#include "region/runtime/rootless.h"
 #include "region/runtime/skeleton.h"
+
+/* Nothing that it must have is wrong with how ids are shown. */
+static bool
+unmapped(int error)
+{
+	return error == EINVAL || error == EOPNOTSUPP ||
+	    (error == EPERM && rootless());
+}
 
 /*
  * A copy of a host folder's mount, read-only, its owners as the sandbox sees
  * its own: root's files stay root's, and what only root may read here root may
  * read there.  A file system that cannot map ids shows them as nobody's, which
- * reads as well.
+ * reads as well; so does every one to an ordinary user's region.
  */
 static int
 bind_mapped(const char *from, const char *to, int userns, struct fail *f)
@@ -37,11 +45,15 @@ bind_mapped(const char *from, const char *to, int userns, struct fail *f)
 	int fd;
 
 	fd = open_tree(AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	/* What is mounted below it may not be left out by an ordinary user. */
+	if (fd == -1 && errno == EINVAL)
+		fd = open_tree(AT_FDCWD, from, OPEN_TREE_CLONE |
+		    OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (fd == -1)
 		return fail_sys(f, EX_OSERR, "%s", from);
 	if (mount_setattr(fd, "", AT_EMPTY_PATH, &ro, sizeof(ro)) == -1 ||
 	    (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == -1 &&
-	    errno != EINVAL && errno != EOPNOTSUPP) ||
+	    !unmapped(errno)) ||
 	    move_mount(fd, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) == -1) {
 		fail_sys(f, EX_OSERR, "%s on %s", from, to);
 		close(fd);
@@ -160,11 +172,6 @@ mount_disk(struct root *r, struct fail *f)
 	close(file);
 	if (fd == -1)
 		return -1;
-	if (mkdir("mnt", 0700) == -1 && errno != EEXIST) {
-		fail_sys(f, EX_OSERR, "%s/mnt", r->folder);
-		close(fd);
-		return -1;
-	}
 	/*
 	 * No flags: in the sandbox's user namespace they could not be taken
 	 * away any more, and buildah, when it has pivoted, mounts the old root
@@ -179,109 +186,67 @@ mount_disk(struct root *r, struct fail *f)
 	return 0;
 }
 
+/* What is changed of the folder "lower", on the disk. */
 static int
-write_map(pid_t pid, const char *which, uint32_t base, struct fail *f)
+overlay(const char *at)
 {
-	char path[64], line[64];
-	int fd, n;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, which);
-	n = snprintf(line, sizeof(line), "0 %u %u\n", base, ROOT_IDS);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd == -1 || write(fd, line, (size_t)n) != n) {
-		fail_sys(f, EX_OSERR, "%s of a user namespace", which);
-		if (fd != -1)
-			close(fd);
-		return -1;
-	}
-	close(fd);
-	return 0;
+	return mount("overlay", at, "overlay", MS_NODEV | MS_NOATIME,
+	    rootless() ?
+	    "lowerdir=lower,upperdir=upper,workdir=work,userxattr" :
+	    "lowerdir=lower,upperdir=upper,workdir=work");
 }
 
 /*
- * As the id that is its root: what is used in the namespace, of inotify
- * instances and namespaces say, counts for its owner, too, and root's own
- * would be used up.  A kernel may want a capability for it, which changing the
- * id puts aside.  0 or an errno value.
+ * The root is an image's, with what of it a sandbox changes on its disk.  Its
+ * device files are none here.
  */
 static int
-own_userns(uint32_t base)
+image(const struct root *r, struct fail *f)
 {
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct caps[2];
-
-	if (seteuid(base) == -1 || syscall(SYS_capget, &head, caps) == -1)
-		return errno;
-	caps[0].effective = caps[0].permitted;
-	caps[1].effective = caps[1].permitted;
-	if (syscall(SYS_capset, &head, caps) == -1 ||
-	    unshare(CLONE_NEWUSER) == -1)
-		return errno;
-	return 0;
+	if (bind_mapped(r->image, "lower", r->space.user, f) == -1)
+		return -1;
+	if (overlay("fs") == -1)
+		return fail_sys(f, EX_OSERR, "overlay over an image");
+	/* The overlay holds its own copy of this mount. */
+	umount2("lower", MNT_DETACH);
+	if (chdir("fs") == -1)
+		return fail_sys(f, EX_OSERR, "fs");
+	return skeleton_image(r->base, r->name, r->dns, f);
 }
 
+/* The root is this machine's programs over a small one of our own. */
 static int
-no_userns(int error, struct fail *f)
+host(const struct root *r, struct fail *f)
 {
-	if (error == EPERM)
-		return fail_set(f, EX_OSERR, "no user namespace to be had: the "
-		    "kernel refuses them in a chroot; enter it by pivot_root, "
-		    "or as a container");
-	return fail_set(f, EX_OSERR, "no user namespace to be had: %s; see "
-	    "user.max_user_namespaces in sysctl(8)", strerror(error));
-}
-
-int
-root_userns(uint32_t base, struct fail *f)
-{
-	int ask[2], fd = -1, error = 0;
-	char path[64];
-	pid_t pid;
-
-	if (pipe2(ask, O_CLOEXEC) == -1)
-		return fail_sys(f, EX_OSERR, "pipe");
-	pid = fork();
-	if (pid == -1) {
-		close(ask[0]);
-		close(ask[1]);
-		return fail_sys(f, EX_OSERR, "fork");
-	}
-	if (pid == 0) {
-		close(ask[0]);
-		error = own_userns(base);
-		if (write(ask[1], &error, sizeof(error)) == sizeof(error))
-			pause();
-		_exit(1);
-	}
-	close(ask[1]);
-	if (read(ask[0], &error, sizeof(error)) != sizeof(error))
-		error = EAGAIN;
-	if (error != 0)
-		no_userns(error, f);
-	else if (write_map(pid, "uid_map", base, f) == 0 &&
-	    write_map(pid, "gid_map", base, f) == 0) {
-		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd == -1)
-			fail_sys(f, EX_OSERR, "%s", path);
-	}
-	close(ask[0]);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	return fd;
+	if (bind_mapped("/usr", "lower", r->space.user, f) == -1)
+		return -1;
+	/* To be pivoted into, it must be a mount. */
+	if (mount("fs", "fs", NULL, MS_BIND, NULL) == -1 || chdir("fs") == -1)
+		return fail_sys(f, EX_OSERR, "fs");
+	if (skeleton_make(r->base, r->name, r->dns, f) == -1)
+		return -1;
+	if (chdir("..") == -1 || overlay("fs/usr") == -1)
+		return fail_sys(f, EX_OSERR, "overlay over /usr");
+	umount2("lower", MNT_DETACH);
+	if (chdir("fs") == -1)
+		return fail_sys(f, EX_OSERR, "fs");
+	if (r->tools != NULL)
+		return bind_mapped(r->tools, "usr/local/bin", r->space.user,
+		    f);
+	return 0;
 }
 
 int
 root_build(struct root *r, struct fail *f)
 {
+	struct fail none;
+
 	if (chdir(r->folder) == -1)
 		return fail_sys(f, EX_OSERR, "%s", r->folder);
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-		return fail_sys(f, EX_OSERR, "/");
-	r->userns = root_userns(r->base, f);
-	if (r->userns == -1 || make_disk(r, f) == -1 || mount_disk(r, f) == -1)
+	if (mkdir("mnt", 0711) == -1 && errno != EEXIST)
+		return fail_sys(f, EX_OSERR, "%s/mnt", r->folder);
+	if (loop_check(&none) == 0 &&
+	    (make_disk(r, f) == -1 || mount_disk(r, f) == -1))
 		return -1;
 	/*
 	 * Relative names from here on: the folder's own may hold a comma or a
@@ -294,29 +259,79 @@ root_build(struct root *r, struct fail *f)
 	    skeleton_folder("upper", 0755, r->base, f) == -1 ||
 	    skeleton_folder("work", 0700, r->base, f) == -1)
 		return -1;
-	if (bind_mapped("/usr", "lower", r->userns, f) == -1)
+	if ((r->image != NULL ? image(r, f) : host(r, f)) == -1)
 		return -1;
-	/* To be pivoted into, it must be a mount. */
-	if (mount("fs", "fs", NULL, MS_BIND, NULL) == -1 || chdir("fs") == -1)
-		return fail_sys(f, EX_OSERR, "fs");
-	if (skeleton_make(r->base, r->name, f) == -1)
-		return -1;
-	if (chdir("..") == -1 ||
-	    mount("overlay", "fs/usr", "overlay", MS_NODEV | MS_NOATIME,
-	    "lowerdir=lower,upperdir=upper,workdir=work") == -1)
-		return fail_sys(f, EX_OSERR, "overlay over /usr");
-	/* The overlay holds its own copy of this mount. */
-	umount2("lower", MNT_DETACH);
-	if (chdir("fs") == -1)
-		return fail_sys(f, EX_OSERR, "fs");
-	if (r->tools != NULL &&
-	    bind_mapped(r->tools, "usr/local/bin", r->userns, f) == -1)
-		return -1;
-	if (dev(r, f) == -1)
-		return -1;
+	return dev(r, f);
+}
+
+/*
+ * What the kernel says of the whole machine, and no program in here needs, is
+ * covered; what changes it can be read only.  As this is done before the mount
+ * namespace is the sandbox's, its root cannot uncover it.
+ */
+static int
+cover(struct fail *f)
+{
+	static const char *const covered[] = { "proc/acpi", "proc/asound",
+	    "proc/interrupts", "proc/kcore", "proc/keys", "proc/latency_stats",
+	    "proc/sched_debug", "proc/scsi", "proc/timer_list",
+	    "sys/devices/virtual/powercap", "sys/firmware" };
+	static const char *const fixed[] = { "proc/bus", "proc/fs", "proc/irq",
+	    "proc/sys", "proc/sysrq-trigger" };
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+	struct stat st;
+	size_t i;
+	int r;
+
+	for (i = 0; i < sizeof(covered) / sizeof(covered[0]); i++) {
+		if (stat(covered[i], &st) == -1)
+			continue;
+		r = S_ISDIR(st.st_mode) ? mount("tmpfs", covered[i], "tmpfs",
+		    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		    "mode=755,size=4k,nr_inodes=1") :
+		    mount("dev/null", covered[i], NULL, MS_BIND, NULL);
+		if (r == -1)
+			return fail_sys(f, EX_OSERR, "%s", covered[i]);
+	}
+	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (stat(fixed[i], &st) == -1)
+			continue;
+		if (mount(fixed[i], fixed[i], NULL, MS_BIND, NULL) == -1 ||
+		    mount_setattr(AT_FDCWD, fixed[i], 0, &ro,
+		    sizeof(ro)) == -1)
+			return fail_sys(f, EX_OSERR, "%s", fixed[i]);
+	}
+	return 0;
+}
+
+/*
+ * /sys of the network that we are in; an ordinary user in the host's has to do
+ * with the host's.
+ */
+static int
+sys(struct fail *f)
+{
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY |
+	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC };
+	int fd;
+
 	if (mount("sysfs", "sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV |
-	    MS_NOEXEC, NULL) == -1)
+	    MS_NOEXEC, NULL) == 0)
+		return 0;
+	if (errno != EPERM || !rootless())
 		return fail_sys(f, EX_OSERR, "sys");
+	fd = open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+	    AT_RECURSIVE);
+	if (fd == -1)
+		return fail_sys(f, EX_OSERR, "/sys");
+	if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &ro,
+	    sizeof(ro)) == -1 ||
+	    move_mount(fd, "", AT_FDCWD, "sys", MOVE_MOUNT_F_EMPTY_PATH) == -1) {
+		fail_sys(f, EX_OSERR, "/sys");
+		close(fd);
+		return -1;
+	}
+	close(fd);
 	return 0;
 }
 
@@ -326,6 +341,8 @@ root_enter(struct fail *f)
 	if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 	    NULL) == -1)
 		return fail_sys(f, EX_OSERR, "proc");
+	if (sys(f) == -1 || cover(f) == -1)
+		return -1;
 	if (syscall(SYS_pivot_root, ".", ".") == -1)
 		return fail_sys(f, EX_OSERR, "pivot_root");
 	if (umount2(".", MNT_DETACH) == -1 || chdir("/") == -1)

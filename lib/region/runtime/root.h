@@ -5,6 +5,7 @@
 
 #include "core/fail.h"
 #include "region/runtime/skeleton.h"
+#include "region/runtime/space.h"
 
 /*
  * The root file system of a sandbox, built by tl-runtime in a mount namespace
@@ -12,41 +13,39 @@
  * goes when the last process does.
  *
  * It is an ext4 disk of the wanted size in a sparse file: that is the real
- * limit.  On it lie a small generated skeleton and, as an overlay, the host's
- * /usr.  All ids in it are those of the sandbox's user namespace: base + 0 is
- * its root.
+ * limit.  Where loop_check() fails it is a folder of the host, without a limit.
+ * On it lie a small generated skeleton and, as an overlay, the host's /usr; or,
+ * as an overlay, the root of an image.  All ids in it are those of the
+ * sandbox's user namespace: base + 0 is its root.
+ *
+ * To root of an ordinary user's namespace (region/runtime/rootless.h) files of
+ * the host are nobody's, and an image's files must have the sandbox's ids.
  */
 struct root {
 	const char	*folder;	/* the sandbox's; disk.img, mnt/ in it */
 	const char	*tools;		/* shown at /usr/local/bin, or NULL */
+	const char	*image;		/* a root to show below, or NULL */
+	const char	*user;		/* then, who files are read and written as */
 	const char	*name;		/* host name */
+	const char	*dns;		/* see skeleton_make() */
 	uint64_t	 disk_mb;
-	uint32_t	 base;		/* first id of the 65,536 */
-	int		 loop;		/* out: the loop device's number */
-	int		 userns;	/* out: the user namespace, a descriptor */
+	uint32_t	 base;		/* first of space_ids() ids */
+	int		 loop;		/* out: its loop device's number, or -1 */
+	struct space	 space;		/* namespaces that are there already */
 };
 
-#define ROOT_IDS	65536U
-/*
- * Where base ids come from: the upper end of the range that systemd and
- * others leave to containers (524288 to 0x6fffffff), 4,096 sandboxes of it.
- */
-#define ROOT_BASE	0x60000000U
-#define ROOT_SLOTS	4096U
 /* ext4 wants a few blocks, and with 4 KiB blocks ends at 16 TiB. */
 #define ROOT_DISK_MB_MIN	16U
 #define ROOT_DISK_MB_MAX	(16U << 20)
 /*
- * Make the user namespace and the mounts, all but /proc, which belongs to a
- * pid namespace.  The caller has a mount namespace of its own.  On success
- * the working directory is the new root, not yet pivoted into.
+ * Make the mounts, all but /proc, which belongs to a pid namespace, and /sys,
+ * which belongs to a network's.  The caller has a mount namespace of its own,
+ * with private mounts.  On success the working directory is the new root, not
+ * yet pivoted into.
  */
 int	root_build(struct root *, struct fail *);
 
-/* From the first process of the pid namespace: /proc, then pivot. */
+/* From the first process of the pid namespace: /proc, /sys, then pivot. */
 int	root_enter(struct fail *);
-
-/* A user namespace that maps base.. to 0..ROOT_IDS, as a descriptor. */
-int	root_userns(uint32_t base, struct fail *);
 
 #endif

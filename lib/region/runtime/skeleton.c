@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -133,32 +134,71 @@ copy(int from, int to, const char *name, uint32_t owner, int depth)
 }
 
 /*
- * resolv.conf and the like are often links to somewhere under /run, which the
+ * hosts and resolv.conf are often links to somewhere under /run, which the
  * sandbox has not: their text is wanted, not the link.
  */
 static int
-copy_text(const char *host, const char *path, const char *more, uint32_t owner,
-    struct fail *f)
+hosts(const char *host_name, uint32_t owner, struct fail *f)
 {
 	char buf[65536];
 	ssize_t n = 0;
 	int fd;
 
-	fd = open(host, O_RDONLY | O_CLOEXEC);
+	fd = open("/etc/hosts", O_RDONLY | O_CLOEXEC);
 	if (fd != -1) {
 		n = read(fd, buf, sizeof(buf) - 1024);
 		close(fd);
 	}
 	if (n < 0)
 		n = 0;
-	snprintf(buf + n, sizeof(buf) - (size_t)n, "%s", more);
-	return text(path, buf, owner, f);
+	snprintf(buf + n, sizeof(buf) - (size_t)n, "127.0.1.1\t%s\n",
+	    host_name);
+	return text("etc/hosts", buf, owner, f);
+}
+
+/* The host's, but that a server on its loopback interface is dns. */
+static int
+resolvers(const char *dns, uint32_t owner, struct fail *f)
+{
+	char here[65536] = "", line[1024], word[16], at[256];
+	size_t n = 0;
+	bool told = false;
+	FILE *in;
+
+	in = fopen("/etc/resolv.conf", "re");
+	while (in != NULL && fgets(line, sizeof(line), in) != NULL &&
+	    n + sizeof(line) < sizeof(here)) {
+		if (dns != NULL && sscanf(line, "%15s %255s", word, at) == 2 &&
+		    strcmp(word, "nameserver") == 0 &&
+		    (strncmp(at, "127.", 4) == 0 || strcmp(at, "::1") == 0)) {
+			if (told)
+				continue;
+			told = true;
+			snprintf(line, sizeof(line), "nameserver %s\n", dns);
+		}
+		n += (size_t)snprintf(here + n, sizeof(here) - n, "%s", line);
+	}
+	if (in != NULL)
+		fclose(in);
+	return text("etc/resolv.conf", here, owner, f);
+}
+
+/* Of the machine's network, in an /etc that has none of them. */
+static int
+texts(uint32_t base, const char *host_name, const char *dns, struct fail *f)
+{
+	char line[512];
+
+	if (hosts(host_name, base, f) == -1 || resolvers(dns, base, f) == -1)
+		return -1;
+	snprintf(line, sizeof(line), "%s\n", host_name);
+	return text("etc/hostname", line, base, f);
 }
 
 static int
-etc(uint32_t base, const char *host_name, struct fail *f)
+etc(uint32_t base, const char *host_name, const char *dns, struct fail *f)
 {
-	char line[512], sub[64];
+	char sub[64];
 	int host, here, from, to, status;
 	const char *slash;
 	size_t i;
@@ -197,13 +237,7 @@ etc(uint32_t base, const char *host_name, struct fail *f)
 	close(host);
 	close(here);
 
-	snprintf(line, sizeof(line), "127.0.1.1\t%s\n", host_name);
-	if (copy_text("/etc/hosts", "etc/hosts", line, base, f) == -1 ||
-	    copy_text("/etc/resolv.conf", "etc/resolv.conf", "", base,
-	    f) == -1)
-		return -1;
-	snprintf(line, sizeof(line), "%s\n", host_name);
-	if (text("etc/hostname", line, base, f) == -1)
+	if (texts(base, host_name, dns, f) == -1)
 		return -1;
 	if (text("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"
 	    "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
@@ -224,7 +258,7 @@ etc(uint32_t base, const char *host_name, struct fail *f)
 }
 
 int
-skeleton_make(uint32_t base, const char *name, struct fail *f)
+skeleton_make(uint32_t base, const char *name, const char *dns, struct fail *f)
 {
 	static const struct {
 		const char	*path;
@@ -265,5 +299,39 @@ skeleton_make(uint32_t base, const char *name, struct fail *f)
 		    lchown(links[i][1], base, base) == -1)
 			return fail_sys(f, EX_OSERR, "%s", links[i][1]);
 	}
-	return etc(base, name, f);
+	return etc(base, name, dns, f);
+}
+
+int
+skeleton_image(uint32_t base, const char *name, const char *dns,
+    struct fail *f)
+{
+	static const struct {
+		const char	*path;
+		mode_t		 mode;
+	} folders[] = {
+		{ "dev", 0755 }, { "etc", 0755 }, { "proc", 0555 },
+		{ "sys", 0555 }, { "tmp", 01777 },
+	};
+	static const char *const own[] = { "etc/hosts", "etc/resolv.conf",
+	    "etc/hostname" };
+	struct stat st;
+	size_t i;
+
+	/*
+	 * A link would lead out of it, to this machine's own folders.  Nobody
+	 * runs in there yet who could make one behind our back.
+	 */
+	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		if (lstat(folders[i].path, &st) == -1) {
+			if (skeleton_folder(folders[i].path, folders[i].mode,
+			    base, f) == -1)
+				return -1;
+		} else if (!S_ISDIR(st.st_mode))
+			return fail_set(f, EX_DATAERR, "the image's /%s is no "
+			    "folder", folders[i].path);
+	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (unlink(own[i]) == -1 && errno != ENOENT)
+			return fail_sys(f, EX_OSERR, "%s", own[i]);
+	return texts(base, name, dns, f);
 }

@@ -18,8 +18,19 @@
 #define SANDBOX_USER	"sandbox"
 #define SANDBOX_UID	1000U
 
-/* name: the sandbox's host name. */
-int	skeleton_make(uint32_t base, const char *name, struct fail *);
+/*
+ * name: the sandbox's host name; dns: where it asks for names if the host asks
+ * on its loopback interface, or NULL.
+ */
+int	skeleton_make(uint32_t base, const char *name, const char *dns,
+	    struct fail *);
+
+/*
+ * What an image's root, the working directory, must have besides: folders to
+ * mount on, and texts of /etc that are this machine's.
+ */
+int	skeleton_image(uint32_t base, const char *name, const char *dns,
+	    struct fail *);
 
 /* A folder, of this owner and mode whatever the umask. */
 int	skeleton_folder(const char *path, mode_t, uint32_t owner,

@@ -47,6 +47,14 @@ blob_sign(const char *socket, const char *id, const char *json,
 	    SIGN_MS, reply, f);
 }
 
+int
+blob_attest(const char *socket, const char *id, const char *json,
+    struct http_reply *reply, struct fail *f)
+{
+	return ask(socket, ORIGIN DATAPLANE_ATTEST, id, json,
+	    SIGN_MS, reply, f);
+}
+
 static int
 read_answer(const struct http_reply *reply, uint64_t *n, struct fail *f)
 {

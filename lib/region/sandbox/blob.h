@@ -17,6 +17,9 @@
 /* A sign request as it came, and what is answered, whatever it is. */
 int	blob_sign(const char *socket, const char *id, const char *json,
 	    struct http_reply *, struct fail *);
+/* The same of a request for a receipt. */
+int	blob_attest(const char *socket, const char *id, const char *json,
+	    struct http_reply *, struct fail *);
 /*
  * Release the uploads that are open at a key of a sandbox that ended; *n is
  * how many were.  EX_TEMPFAIL also where there is no dataplane.

@@ -1,12 +1,19 @@
+#include <sys/wait.h>
+
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/json.h"
 #include "region/sandbox/folder.h"
+
+extern char **environ;
 
 int
 folder_owner(const char *folder, const char *id, const struct key *owner,
@@ -42,6 +49,25 @@ folder_ended(const char *folder)
 		unlink(owner);
 }
 
+/*
+ * The files of a sandbox without a disk of its own.  They may lie deeper than
+ * a path can say, which rm(1) knows how to deal with.
+ */
+static void
+remove_tree(const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+	const char *argv[] = { "rm", "-rf", "--one-file-system", "--", path,
+	    NULL };
+	pid_t pid;
+
+	if (snprintf(path, sizeof(path), "%s/%s", folder, name) <
+	    (int)sizeof(path) && posix_spawnp(&pid, argv[0], NULL, NULL,
+	    (char *const *)(uintptr_t)argv, environ) == 0)
+		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+			;
+}
+
 static void
 empty(const char *folder, bool all)
 {
@@ -57,8 +83,9 @@ empty(const char *folder, bool all)
 		if (!all && (strcmp(e->d_name, "ended.json") == 0 ||
 		    strcmp(e->d_name, "uploads") == 0))
 			continue;
-		if (unlinkat(dirfd(d), e->d_name, 0) == -1)
-			unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
+		if (unlinkat(dirfd(d), e->d_name, 0) == -1 &&
+		    unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) == -1)
+			remove_tree(folder, e->d_name);
 	}
 	closedir(d);
 }

@@ -10,6 +10,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/mask.h"
+#include "region/runtime/filter.h"
+#include "region/runtime/rootless.h"
 #include "region/sandbox/host.h"
 
 void
@@ -25,7 +28,7 @@ host_log(const struct host *h, const char *fmt, ...)
 	if (serve != NULL)
 		serve_log(serve, "%s", line);
 	else
-		fprintf(stderr, "tl-sandboxd: %s\n", line);
+		fprintf(stderr, "tl-sandboxd: %s\n", mask_text(line));
 }
 
 void
@@ -40,9 +43,9 @@ host_serve(struct host *h, const struct serve *serve)
 	if (h->cgroups.cpu[0] == '\0')
 		host_log(h, "no cpu cgroup on this machine: cpus is not "
 		    "enforced");
-	if (h->cgroups.pids[0] == '\0')
-		host_log(h, "no pids cgroup on this machine: how many "
-		    "processes there are is not limited");
+	if (h->cgroups.pids[0] == '\0' && h->ids == 1)
+		host_log(h, "no pids cgroup on this machine: all sandboxes "
+		    "have %u processes together", SPACE_PROCESSES);
 	if (h->cgroups.why[0] != '\0')
 		host_log(h, "cgroup %s", h->cgroups.why);
 }
@@ -64,7 +67,7 @@ host_open(struct host *h, const struct host_options *o, struct fail *f)
 	char path[PATH_MAX], name[48];
 	struct stat st;
 
-	*h = (struct host){ .lock_fd = -1 };
+	*h = (struct host){ .lock_fd = -1, .filter = -1 };
 	if (mkdir(o->state, 0700) == -1 && errno != EEXIST) {
 		fail_sys(f, EX_CANTCREAT, "%.200s", o->state);
 		goto fail;
@@ -74,6 +77,14 @@ host_open(struct host *h, const struct host_options *o, struct fail *f)
 	if (h->options.state == NULL || h->options.runtime == NULL)
 		goto fail;
 	h->options.dataplane = o->dataplane;
+	h->options.network = o->network;
+	h->options.project_sandboxes = o->project_sandboxes;
+	h->options.project_disk_mb = o->project_disk_mb;
+	h->options.images = o->images;
+	h->options.api = o->api;
+	h->options.signer = o->signer;
+	h->options.unpack = o->unpack;
+	h->options.builder_image = o->builder_image;
 	if (o->tools != NULL) {
 		h->options.tools = absolute(o->tools, f);
 		if (h->options.tools == NULL)
@@ -97,7 +108,10 @@ host_open(struct host *h, const struct host_options *o, struct fail *f)
 	}
 	snprintf(name, sizeof(name), "%jx-%jx", (uintmax_t)st.st_dev,
 	    (uintmax_t)st.st_ino);
-	if (cgroup_detect(&h->cgroups, name, f) == 0)
+	if (rootless_ids(&h->first, &h->ids, f) == -1)
+		goto fail;
+	h->filter = filter_make(f);
+	if (h->filter != -1 && cgroup_detect(&h->cgroups, name, f) == 0)
 		return 0;
 fail:
 	host_close(h);
@@ -110,6 +124,8 @@ host_close(struct host *h)
 	cgroup_leave(&h->cgroups);
 	if (h->lock_fd != -1)
 		close(h->lock_fd);
+	if (h->filter != -1)
+		close(h->filter);
 	free((void *)(uintptr_t)h->options.state);
 	free((void *)(uintptr_t)h->options.tools);
 	free((void *)(uintptr_t)h->options.runtime);

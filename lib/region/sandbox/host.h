@@ -2,9 +2,11 @@
 #define TL_REGION_HOST_H
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "core/fail.h"
 #include "region/runtime/cgroup.h"
+#include "region/runtime/network.h"
 #include "region/serve/serve.h"
 
 /*
@@ -16,11 +18,23 @@ struct host_options {
 	const char	*tools;		/* or NULL */
 	const char	*runtime;	/* the program tl-runtime */
 	const char	*dataplane;	/* path of its socket, or NULL */
+	struct network	 network;	/* what they reach */
+	/* What one project may have at a time; 0: whatever there is. */
+	unsigned	 project_sandboxes;
+	uint64_t	 project_disk_mb;
+	/* For sandboxes of images; images NULL: there are none. */
+	const char	*images;	/* a folder, where they are unpacked */
+	const char	*api;		/* a file with platform-api's URL */
+	const char	*signer;	/* what signs their downloads */
+	const char	*unpack;	/* the program tl-unpack */
+	const char	*builder_image;	/* means the host's own root */
 };
 
 struct host {
 	struct host_options	 options;	/* paths are absolute */
 	struct cgroup_host	 cgroups;
+	int			 filter;	/* region/runtime/filter.h */
+	uint32_t		 first, ids;	/* rootless_ids() */
 	/* Private. */
 	_Atomic(const struct serve *) serve;	/* or NULL: no log yet */
 	int			 lock_fd;

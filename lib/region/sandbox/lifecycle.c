@@ -112,10 +112,7 @@ read_spec(const struct serve_request *r, struct sandbox_spec *spec,
 		    &internet, f);
 	if (n == -1)
 		return -1;
-	/* Better refused than promised and not kept. */
-	if (!internet)
-		return fail_set(f, EX_DATAERR, "network: sandboxes here have "
-		    "the host's network; access cannot be taken away");
+	spec->no_internet = !internet;
 	n = json_sub(&doc, "resources", JSON_MAY, '{', &resources, f);
 	if (n == 1 && (json_double(&resources, "cpus", JSON_MAY, &spec->cpus,
 	    f) == -1 ||
@@ -132,6 +129,32 @@ read_spec(const struct serve_request *r, struct sandbox_spec *spec,
 	return n == -1 ? -1 : 0;
 }
 
+/* The image that it is to be of, if it is: 0, or -1 having answered. */
+static int
+unpack(struct serve_request *r, const struct sandboxes *s,
+    const struct key *caller, struct sandbox_spec *spec)
+{
+	const struct host *host = sandboxes_host(s);
+	const char *token = serve_header(r, "Authorization");
+	struct fail f;
+
+	if (!images_wanted(host, spec->image))
+		return 0;
+	/* It is known to be a bearer's, or there would be no caller. */
+	token = token == NULL ? "" : token + strcspn(token, " ");
+	token += strspn(token, " ");
+	if (images_get(host, spec->image, caller, token, &spec->root, &f) ==
+	    0)
+		return 0;
+	if (f.status == EX_NOINPUT)
+		serve_error(r, 404, "IMAGE_NOT_FOUND", "%s", f.msg);
+	else if (f.status == EX_TEMPFAIL)
+		serve_error(r, 503, "UNAVAILABLE", "%s", f.msg);
+	else
+		serve_error(r, 422, "IMAGE_UNUSABLE", "%s", f.msg);
+	return -1;
+}
+
 static void
 create(struct serve_request *r, struct sandboxes *s, const struct key *caller,
     const char *ns)
@@ -144,13 +167,14 @@ create(struct serve_request *r, struct sandboxes *s, const struct key *caller,
 		.timeout_s = TIMEOUT_DEFAULT,
 		.owner = *caller,
 		.idempotency = serve_header(r, "Idempotency-Key"),
+		.root = IMAGE_ROOT_INIT,
 	};
 	struct buf out = BUF_INIT(BUF_SMALL_MAX);
 	struct jout j = JOUT_INIT(&out);
 	enum sandbox_status status;
 	char *image = NULL;
 	struct sandbox *sb;
-	struct fail f;
+	struct fail f = { 0, "" };
 	int made;
 
 	if (serve_header_count(r, "Idempotency-Key") > 1 ||
@@ -160,14 +184,24 @@ create(struct serve_request *r, struct sandboxes *s, const struct key *caller,
 		    "Idempotency-Key: not once, or not 1 to 255 bytes");
 		return;
 	}
-	if (read_spec(r, &spec, &image, &f) == -1) {
+	if (read_spec(r, &spec, &image, &f) == 0 && spec.no_internet &&
+	    sandboxes_network(s) == NETWORK_HOST)
+		/* Better refused than promised and not kept. */
+		fail_set(&f, EX_DATAERR, "network: sandboxes here have the "
+		    "host's network; access cannot be taken away");
+	if (f.msg[0] != '\0') {
 		serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
 		free(image);
 		return;
 	}
 	spec.image = image == NULL ? "" : image;
+	if (unpack(r, s, caller, &spec) == -1) {
+		free(image);
+		return;
+	}
 	made = sandboxes_create(s, &spec, &sb, &f);
 	free(image);
+	image_root_free(&spec.root);
 	if (made == -1) {
 		serve_error(r, f.status == EX_DATAERR ? 409 :
 		    f.status == EX_TEMPFAIL ? 503 : 500,

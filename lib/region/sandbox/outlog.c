@@ -11,6 +11,11 @@
 #include "core/utf8.h"
 #include "region/sandbox/outlog.h"
 
+/* So much is gathered for a write. */
+#define FRESH		(64UL << 10)
+/* Most lines are read at once. */
+#define FIRST		1024U
+
 /* Before each line in the file. */
 struct record {
 	uint32_t	len;
@@ -47,7 +52,9 @@ outlog_open(struct outlog *l, const char *folder, uint64_t max,
 	*l = (struct outlog){
 		.fd = -1,
 		.max = max,
-		.tail = BUF_INIT(OUTLOG_TAIL + 4 * OUTLOG_LINE_MAX),
+		.fresh = BUF_INIT(FRESH + 4 * OUTLOG_LINE_MAX),
+		.tail = BUF_INIT(2 * OUTLOG_TAIL + FRESH +
+		    8 * OUTLOG_LINE_MAX),
 		.part = {
 			BUF_INIT(OUTLOG_LINE_MAX), BUF_INIT(OUTLOG_LINE_MAX),
 		},
@@ -68,53 +75,79 @@ outlog_close(struct outlog *l)
 	l->fd = -1;
 	buf_free(&l->part[0]);
 	buf_free(&l->part[1]);
+	buf_free(&l->fresh);
 	buf_free(&l->tail);
 }
 
-/* A record into the file, or among the last ones, the first of which go. */
+/* Of the last ones as many go as are too many. */
 static void
-keep(struct outlog *l, const struct buf *record)
+trim(struct outlog *l)
 {
 	struct record r;
-	struct fail f;
-	size_t n = 0;
 
-	if (!l->full && pwrite(l->fd, record->data, record->len,
-	    (off_t)l->size) == (ssize_t)record->len) {
-		l->size += record->len;
+	while (l->tail.len - l->from > OUTLOG_TAIL) {
+		memcpy(&r, l->tail.data + l->from, sizeof(r));
+		l->from += sizeof(r) + r.len;
+		l->dropped++;
+	}
+	/* Moved now and then, not for each line. */
+	if (l->from < OUTLOG_TAIL)
 		return;
-	}
-	l->full = true;
-	while (n < l->tail.len &&
-	    l->tail.len - n + record->len > OUTLOG_TAIL) {
-		memcpy(&r, l->tail.data + n, sizeof(r));
-		n += sizeof(r) + r.len;
-		l->dropped++;
-	}
-	memmove(l->tail.data, l->tail.data + n, l->tail.len - n);
-	l->tail.len -= n;
-	if (buf_add(&l->tail, record->data, record->len, &f) == -1)
-		l->dropped++;
+	memmove(l->tail.data, l->tail.data + l->from, l->tail.len - l->from);
+	l->tail.len -= l->from;
+	l->from = 0;
 }
 
-/* A disk that is full is like a log that is. */
+/*
+ * What is fresh goes into the file.  A disk that is full is like a log that is:
+ * then it is the first of the last ones.
+ */
+static void
+flush(struct outlog *l)
+{
+	struct fail f;
+
+	if (l->fresh.len == 0)
+		return;
+	if (pwrite(l->fd, l->fresh.data, l->fresh.len, (off_t)l->size) ==
+	    (ssize_t)l->fresh.len)
+		l->size += l->fresh.len;
+	else {
+		l->full = true;
+		if (buf_add(&l->tail, l->fresh.data, l->fresh.len, &f) == -1)
+			l->dropped++;
+		trim(l);
+	}
+	buf_clear(&l->fresh);
+}
+
 static void
 line(struct outlog *l, enum outlog_stream stream, const char *s, size_t n,
     int64_t time_ms)
 {
-	struct buf b = BUF_INIT(sizeof(struct record) + 4 * OUTLOG_LINE_MAX);
 	struct record r = { 0, stream, time_ms };
+	struct buf *b;
 	struct fail f;
+	size_t at;
 
-	if (l->size + n > l->max)
+	if (!l->full && l->size + l->fresh.len + n > l->max) {
+		flush(l);
 		l->full = true;
-	if (buf_add(&b, &r, sizeof(r), &f) == 0 &&
-	    outlog_utf8(&b, s, n, &f) == 0) {
-		r.len = (uint32_t)(b.len - sizeof(r));
-		memcpy(b.data, &r, sizeof(r));
-		keep(l, &b);
 	}
-	buf_free(&b);
+	if (!l->full && l->fresh.len >= FRESH)
+		flush(l);
+	b = l->full ? &l->tail : &l->fresh;
+	at = b->len;
+	if (buf_add(b, &r, sizeof(r), &f) == -1 ||
+	    outlog_utf8(b, s, n, &f) == -1) {
+		b->len = at;
+		l->dropped++;
+		return;
+	}
+	r.len = (uint32_t)(b->len - at - sizeof(r));
+	memcpy(b->data + at, &r, sizeof(r));
+	if (l->full)
+		trim(l);
 }
 
 /* A split must not cut a character in two: leave its first bytes behind. */
@@ -179,6 +212,7 @@ outlog_feed(struct outlog *l, enum outlog_stream stream, const char *s,
 			finish(l, stream, whole(part->data, part->len),
 			    time_ms);
 	}
+	flush(l);
 }
 
 /* What is missing, in a line, and then the last ones. */
@@ -186,19 +220,22 @@ static void
 end_full(struct outlog *l, int64_t time_ms)
 {
 	struct buf last = l->tail;
+	size_t from = l->from;
 	char text[80];
 
 	l->tail = (struct buf)BUF_INIT(OUTLOG_TAIL);
+	l->from = 0;
 	l->full = false;
 	l->max = UINT64_MAX;
 	if (l->dropped > 0) {
 		snprintf(text, sizeof(text), "[%ju lines over the limit are "
 		    "not kept]", (uintmax_t)l->dropped);
 		line(l, OUTLOG_ERR, text, strlen(text), time_ms);
+		flush(l);
 	}
-	if (last.len > 0 && pwrite(l->fd, last.data, last.len,
-	    (off_t)l->size) == (ssize_t)last.len)
-		l->size += last.len;
+	if (last.len > from && pwrite(l->fd, last.data + from,
+	    last.len - from, (off_t)l->size) == (ssize_t)(last.len - from))
+		l->size += last.len - from;
 	buf_free(&last);
 	l->full = true;
 }
@@ -211,6 +248,7 @@ outlog_end(struct outlog *l, int64_t time_ms)
 	for (i = OUTLOG_OUT; i <= OUTLOG_ERR; i++)
 		if (l->part[i].len > 0)
 			finish(l, i, l->part[i].len, time_ms);
+	flush(l);
 	if (l->full)
 		end_full(l, time_ms);
 }
@@ -220,14 +258,24 @@ outlog_read(const struct outlog *l, uint64_t *off, uint64_t upto,
     struct outlog_line *out, struct fail *f)
 {
 	struct record r;
+	ssize_t n;
 
 	if (*off >= upto)
 		return 0;
 	buf_clear(&out->text);
-	if (pread(l->fd, &r, sizeof(r), (off_t)*off) != sizeof(r) ||
-	    buf_room(&out->text, r.len, f) == -1 ||
-	    pread(l->fd, out->text.data, r.len, (off_t)(*off + sizeof(r))) !=
-	    (ssize_t)r.len)
+	if (buf_room(&out->text, FIRST, f) == -1)
+		return -1;
+	n = pread(l->fd, out->text.data, FIRST, (off_t)*off);
+	if (n < (ssize_t)sizeof(r))
+		return fail_set(f, EX_IOERR, "a process's log is cut short");
+	memcpy(&r, out->text.data, sizeof(r));
+	if (buf_room(&out->text, r.len, f) == -1)
+		return -1;
+	n -= (ssize_t)sizeof(r);
+	memmove(out->text.data, out->text.data + sizeof(r), (size_t)n);
+	if (n < (ssize_t)r.len && pread(l->fd, out->text.data + n,
+	    r.len - (size_t)n, (off_t)*off + (off_t)sizeof(r) + n) !=
+	    (ssize_t)(r.len - (size_t)n))
 		return fail_set(f, EX_IOERR, "a process's log is cut short");
 	out->text.len = r.len;
 	out->text.data[r.len] = '\0';

@@ -32,7 +32,9 @@ struct outlog {
 	uint64_t	 size;		/* whole lines in the file, in bytes */
 	uint64_t	 max;
 	bool		 full;
-	struct buf	 tail;		/* once it is full: records */
+	struct buf	 fresh;		/* records to be written */
+	struct buf	 tail;		/* once it is full: records, */
+	size_t		 from;		/* of which these are left */
 	uint64_t	 dropped;	/* lines in neither */
 	struct buf	 part[2];	/* a line not yet ended */
 };

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 
 /* An exec takes milliseconds, but the machine may be busy. */
 #define START_MS	20000
+/* How soon it is seen that who does not read has ended. */
+#define WRITE_LOOK_MS	200
 
 static void
 proc_free(struct proc *p)
@@ -27,7 +30,10 @@ proc_free(struct proc *p)
 	for (i = 0; i < 2; i++)
 		if (p->fd[i] != -1)
 			close(p->fd[i]);
+	if (p->in != -1)
+		close(p->in);
 	outlog_close(&p->log);
+	screen_free(p->screen);
 	free(p->what);
 	free(p);
 }
@@ -58,9 +64,9 @@ proc_put(struct sandbox *sb, struct proc *p)
 	pthread_mutex_unlock(&sb->lock);
 }
 
-/* Drop it from the list, and the list's reference.  Under the lock. */
-static void
-forget(struct sandbox *sb, struct proc *p)
+/* With the list's reference. */
+void
+proc_forget(struct sandbox *sb, struct proc *p)
 {
 	struct proc **at;
 
@@ -87,29 +93,32 @@ make_room(struct sandbox *sb)
 			oldest = p;
 	if (oldest == NULL)
 		return false;
-	forget(sb, oldest);
+	proc_forget(sb, oldest);
 	return true;
 }
 
 /* The request goes to the sandbox's init, with the ends to write to. */
 static int
-ask(int sock, uint32_t tag, const struct proc_spec *spec, const int out[2],
+ask(int sock, uint32_t tag, const struct proc_spec *spec, const int ends[3],
     struct fail *f)
 {
+	size_t size = (spec->screen != NULL ? 1 : spec->input ? 3 : 2) *
+	    sizeof(int);
 	union {
 		struct cmsghdr	 head;
-		char		 room[CMSG_SPACE(2 * sizeof(int))];
+		char		 room[CMSG_SPACE(3 * sizeof(int))];
 	} control;
 	struct message_head h = {
 		.kind = MESSAGE_START, .tag = tag, .value = (int)spec->nwords,
 	};
+	const struct screen *screen = spec->screen;
 	struct buf text = BUF_INIT(MESSAGE_TEXT_MAX);
 	struct iovec iov[2] = { { &h, sizeof(h) }, { NULL, 0 } };
 	struct msghdr m = {
 		.msg_iov = iov,
 		.msg_iovlen = 2,
 		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room),
+		.msg_controllen = CMSG_SPACE(size),
 	};
 	int status = -1;
 
@@ -121,13 +130,17 @@ ask(int sock, uint32_t tag, const struct proc_spec *spec, const int out[2],
 		    "more than %u bytes", MESSAGE_TEXT_MAX);
 		goto done;
 	}
+	if (screen != NULL) {
+		h.kind = MESSAGE_TERMINAL;
+		h.pid = screen->size.rows << 16 | screen->size.cols;
+	}
 	iov[1].iov_base = text.data;
 	iov[1].iov_len = text.len;
 	memset(&control, 0, sizeof(control));
 	control.head.cmsg_level = SOL_SOCKET;
 	control.head.cmsg_type = SCM_RIGHTS;
-	control.head.cmsg_len = CMSG_LEN(2 * sizeof(int));
-	memcpy(CMSG_DATA(&control.head), out, 2 * sizeof(int));
+	control.head.cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(&control.head), ends, size);
 	/* We hold the lock, so never wait: its buffer takes many requests. */
 	if (sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == -1)
 		fail_sys(f, EX_TEMPFAIL, "the sandbox does not answer");
@@ -144,15 +157,17 @@ proc_new(struct sandbox *sb, const struct proc_spec *spec, struct fail *f)
 	struct proc *p = calloc(1, sizeof(*p));
 
 	if (p == NULL) {
+		screen_free(spec->screen);
 		fail_set(f, EX_OSERR, "out of memory");
 		return NULL;
 	}
-	p->fd[0] = p->fd[1] = p->log.fd = -1;
+	p->fd[0] = p->fd[1] = p->in = p->log.fd = -1;
+	p->screen = spec->screen;
 	p->what = strdup(spec->what);
 	if (p->what == NULL)
 		fail_set(f, EX_OSERR, "out of memory");
-	if (p->what == NULL ||
-	    outlog_open(&p->log, sb->folder, OUTLOG_MAX, f) == -1) {
+	if (p->what == NULL || (p->screen == NULL &&
+	    outlog_open(&p->log, sb->folder, OUTLOG_MAX, f) == -1)) {
 		proc_free(p);
 		return NULL;
 	}
@@ -178,26 +193,60 @@ answered(struct sandbox *sb, struct proc *p, struct fail *f)
 	    EX_OSERR : EX_USAGE, "%s", p->error_of);
 }
 
+/*
+ * What connects us to it: its ends of its output and input, or of its terminal;
+ * ours are the process's.
+ */
+static int
+connect_to(struct proc *p, bool input, int ends[3], struct fail *f)
+{
+	int o[2] = { -1, -1 }, e[2] = { -1, -1 }, i[2] = { -1, -1 };
+
+	if (p->screen != NULL) {
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
+		    SOCK_NONBLOCK, 0, o) == -1)
+			return fail_sys(f, EX_OSERR, "terminal");
+	} else if (pipe2(o, O_CLOEXEC) == -1 || pipe2(e, O_CLOEXEC) == -1 ||
+	    (input && pipe2(i, O_CLOEXEC) == -1)) {
+		fail_sys(f, EX_OSERR, "pipe");
+		if (o[0] != -1) {
+			close(o[0]);
+			close(o[1]);
+		}
+		if (e[0] != -1) {
+			close(e[0]);
+			close(e[1]);
+		}
+		return -1;
+	}
+	/* Only our ends: the process's own must block. */
+	fcntl(o[0], F_SETFL, O_NONBLOCK);
+	if (e[0] != -1)
+		fcntl(e[0], F_SETFL, O_NONBLOCK);
+	if (i[1] != -1)
+		fcntl(i[1], F_SETFL, O_NONBLOCK);
+	p->fd[0] = o[0];
+	p->fd[1] = e[0];
+	p->in = i[1];
+	ends[0] = o[1];
+	ends[1] = e[1];
+	ends[2] = i[0];
+	return 0;
+}
+
 int
 proc_start(struct sandbox *sb, const struct proc_spec *spec, struct proc **out,
     struct fail *f)
 {
-	int o[2] = { -1, -1 }, e[2] = { -1, -1 }, status = -1;
+	int ends[3] = { -1, -1, -1 };
+	int status = -1, i;
 	struct proc *p;
 
 	p = proc_new(sb, spec, f);
 	if (p == NULL)
 		return -1;
-	if (pipe2(o, O_CLOEXEC) == -1 || pipe2(e, O_CLOEXEC) == -1) {
-		fail_sys(f, EX_OSERR, "pipe");
+	if (connect_to(p, spec->input, ends, f) == -1)
 		goto done;
-	}
-	/* Only our ends: the process's own must block. */
-	fcntl(o[0], F_SETFL, O_NONBLOCK);
-	fcntl(e[0], F_SETFL, O_NONBLOCK);
-	p->fd[0] = o[0];
-	p->fd[1] = e[0];
-	o[0] = e[0] = -1;
 
 	pthread_mutex_lock(&sb->lock);
 	if (sb->status != SANDBOX_RUNNING || sb->ending)
@@ -213,14 +262,13 @@ proc_start(struct sandbox *sb, const struct proc_spec *spec, struct proc **out,
 		p->next = sb->procs;
 		sb->procs = p;
 		sb->nprocs++;
-		status = ask(sb->sock, p->tag, spec,
-		    (const int[2]){ o[1], e[1] }, f);
+		status = ask(sb->sock, p->tag, spec, ends, f);
 		if (status == 0)
 			status = answered(sb, p, f);
 		if (status == 0)
 			*out = p;
 		else {
-			forget(sb, p);
+			proc_forget(sb, p);
 			put(p);
 		}
 		p = NULL;
@@ -229,12 +277,9 @@ proc_start(struct sandbox *sb, const struct proc_spec *spec, struct proc **out,
 done:
 	if (p != NULL)
 		proc_free(p);
-	if (o[0] != -1)
-		close(o[0]);
-	if (o[1] != -1)
-		close(o[1]);
-	if (e[1] != -1)
-		close(e[1]);
+	for (i = 0; i < 3; i++)
+		if (ends[i] != -1)
+			close(ends[i]);
 	return status;
 }
 
@@ -246,8 +291,8 @@ proc_find(struct sandbox *sb, pid_t pid)
 	pthread_mutex_lock(&sb->lock);
 	/* Newest first: a number may have come round. */
 	for (p = sb->procs; p != NULL; p = p->next)
-		if (p->pid == pid && (p->state == PROC_RUNNING ||
-		    p->state == PROC_ENDED))
+		if (p->pid == pid && p->screen == NULL &&
+		    (p->state == PROC_RUNNING || p->state == PROC_ENDED))
 			break;
 	if (p != NULL)
 		p->refs++;
@@ -256,22 +301,84 @@ proc_find(struct sandbox *sb, pid_t pid)
 }
 
 bool
-proc_kill(struct sandbox *sb, struct proc *p, int sig)
+proc_kill_locked(struct sandbox *sb, struct proc *p, int sig)
 {
 	struct message_head h = { .kind = MESSAGE_KILL, .value = sig };
+
+	if (p->state != PROC_RUNNING || sb->ending)
+		return false;
+	h.pid = p->pid;
+	p->killed = true;
+	return send(sb->sock, &h, sizeof(h), MSG_NOSIGNAL | MSG_DONTWAIT) !=
+	    -1;
+}
+
+bool
+proc_kill(struct sandbox *sb, struct proc *p, int sig)
+{
 	bool running;
 
 	pthread_mutex_lock(&sb->lock);
-	running = p->state == PROC_RUNNING && !sb->ending;
-	if (running) {
-		h.pid = p->pid;
-		p->killed = true;
-		if (send(sb->sock, &h, sizeof(h), MSG_NOSIGNAL |
-		    MSG_DONTWAIT) == -1)
-			running = false;
-	}
+	running = proc_kill_locked(sb, p, sig);
 	pthread_mutex_unlock(&sb->lock);
 	return running;
+}
+
+static bool
+reads(struct sandbox *sb, struct proc *p, int *fd)
+{
+	bool yes;
+
+	pthread_mutex_lock(&sb->lock);
+	yes = p->in != -1 && p->state == PROC_RUNNING && !sb->ending;
+	/* One of our own for as long as we write. */
+	if (yes && fd != NULL)
+		*fd = fcntl(p->in, F_DUPFD_CLOEXEC, 0);
+	pthread_mutex_unlock(&sb->lock);
+	return yes;
+}
+
+int
+proc_write(struct sandbox *sb, struct proc *p, const char *text, size_t n)
+{
+	struct pollfd w = { .fd = -1, .events = POLLOUT };
+	ssize_t m;
+
+	if (!reads(sb, p, &w.fd) || w.fd == -1)
+		return 1;
+	while (n > 0) {
+		m = write(w.fd, text, n);
+		if (m > 0) {
+			text += m;
+			n -= (size_t)m;
+		} else if (m == -1 && errno == EAGAIN) {
+			/* It may be long before it reads on, or end first. */
+			sandbox_renew(sb);
+			if (poll(&w, 1, WRITE_LOOK_MS) == 0 &&
+			    !reads(sb, p, NULL))
+				break;
+		} else if (m != -1 || errno != EINTR)
+			break;
+	}
+	close(w.fd);
+	return n == 0 ? 0 : 1;
+}
+
+/* Under the lock. */
+static void
+write_end(struct proc *p)
+{
+	if (p->in != -1)
+		close(p->in);
+	p->in = -1;
+}
+
+void
+proc_write_end(struct sandbox *sb, struct proc *p)
+{
+	pthread_mutex_lock(&sb->lock);
+	write_end(p);
+	pthread_mutex_unlock(&sb->lock);
 }
 
 void
@@ -301,7 +408,7 @@ proc_describe(const struct proc *p, struct jout *j)
 	jout_key(j, "oom_killed");
 	jout_bool(j, p->oom);
 	jout_key(j, "stdin_writable");
-	jout_bool(j, false);
+	jout_bool(j, p->in != -1);
 	if (span_get(&what, "command", &value, &f) == 1) {
 		jout_key(j, "command");
 		jout_span(j, &value);
@@ -367,6 +474,16 @@ proc_refused(struct sandbox *sb, uint32_t tag, int error, const char *of)
 	pthread_mutex_unlock(&sb->lock);
 }
 
+void
+proc_shut(struct proc *p, enum outlog_stream stream)
+{
+	if (p->fd[stream] != -1)
+		close(p->fd[stream]);
+	p->fd[stream] = -1;
+	if (p->screen != NULL)
+		screen_end(p->screen);
+}
+
 bool
 proc_read(struct sandbox *sb, struct proc *p, enum outlog_stream stream)
 {
@@ -374,14 +491,16 @@ proc_read(struct sandbox *sb, struct proc *p, enum outlog_stream stream)
 	uint64_t before;
 	ssize_t n;
 
+	/* Of a terminal it is a packet. */
 	n = read(p->fd[stream], text, sizeof(text));
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	pthread_mutex_lock(&sb->lock);
-	if (n <= 0) {
-		close(p->fd[stream]);
-		p->fd[stream] = -1;
-	} else if (p->state != PROC_ENDED) {
+	if (n <= 0)
+		proc_shut(p, stream);
+	else if (p->screen != NULL)
+		screen_show(p->screen, text, (size_t)n);
+	else if (p->state != PROC_ENDED) {
 		/*
 		 * What others left running print after its end is dropped,
 		 * but read, or they would be stopped by a full pipe.
@@ -408,6 +527,9 @@ drain(struct sandbox *sb, struct proc *p)
 {
 	int i, left, more;
 
+	/* What a terminal shows is over when its packets are. */
+	if (p->screen != NULL)
+		return;
 	for (i = OUTLOG_OUT; i <= OUTLOG_ERR; i++)
 		for (left = 1 << 20; p->fd[i] != -1 && left > 0; left -= more) {
 			if (ioctl(p->fd[i], FIONREAD, &more) == -1 ||
@@ -423,8 +545,10 @@ finish(struct sandbox *sb, struct proc *p, int result)
 {
 	uint64_t before = p->log.size;
 
+	write_end(p);
 	p->ended_ms = clock_date_ms();
-	outlog_end(&p->log, p->ended_ms);
+	if (p->screen == NULL)
+		outlog_end(&p->log, p->ended_ms);
 	sb->logged += p->log.size - before;
 	p->result = result;
 	/*
@@ -435,6 +559,8 @@ finish(struct sandbox *sb, struct proc *p, int result)
 	    ((WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL) ||
 	    (WIFEXITED(result) && WEXITSTATUS(result) == 128 + SIGKILL));
 	p->state = PROC_ENDED;
+	if (p->screen != NULL)
+		screen_wake(p->screen);
 	pthread_cond_broadcast(&sb->changed);
 }
 
@@ -467,13 +593,10 @@ proc_end_all(struct sandbox *sb)
 	while ((p = sb->procs) != NULL) {
 		if (p->state == PROC_RUNNING)
 			finish(sb, p, SIGKILL);
-		for (i = 0; i < 2; i++) {
-			if (p->fd[i] != -1)
-				close(p->fd[i]);
-			p->fd[i] = -1;
-		}
+		for (i = 0; i < 2; i++)
+			proc_shut(p, (enum outlog_stream)i);
 		/* Who follows it has a reference. */
-		forget(sb, p);
+		proc_forget(sb, p);
 	}
 	pthread_cond_broadcast(&sb->changed);
 	pthread_mutex_unlock(&sb->lock);

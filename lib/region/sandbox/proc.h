@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "region/sandbox/outlog.h"
 #include "region/sandbox/sandbox.h"
+#include "region/sandbox/screen.h"
 
 enum proc_state { PROC_STARTING, PROC_RUNNING, PROC_ENDED, PROC_REFUSED };
 
@@ -30,7 +31,14 @@ struct proc {
 	int		 error;		/* refused: errno, and of what */
 	char		 error_of[128];
 	int		 fd[2];		/* its output; the thread's */
+	int		 in;		/* to write its input to, or -1 */
 	struct outlog	 log;
+	/*
+	 * What its terminal shows, or NULL: it has none.  Then fd[0] is the
+	 * way to it and back, in packets (region/runtime/terminal.h), there is
+	 * no log, and it is no process of tl-wire(7), "Processes".
+	 */
+	struct screen	*screen;
 };
 
 struct proc_spec {
@@ -40,6 +48,8 @@ struct proc_spec {
 	unsigned	 nwords;
 	const struct buf *env;		/* NAME=VALUE, each with a NUL */
 	const char	*what;		/* JSON members to show */
+	bool		 input;		/* it has some, see proc_write() */
+	struct screen	*screen;	/* a terminal; taken over */
 };
 
 /* Processes ended and forgotten when there are more. */
@@ -53,11 +63,22 @@ struct proc_spec {
  */
 int	 proc_start(struct sandbox *, const struct proc_spec *, struct proc **,
 	    struct fail *);
+/* One without a terminal; with a reference, or NULL. */
 struct proc *proc_find(struct sandbox *, pid_t);
 void	 proc_ref(struct sandbox *, struct proc *);
 void	 proc_put(struct sandbox *, struct proc *);
 /* A signal for its group; false if it has ended. */
 bool	 proc_kill(struct sandbox *, struct proc *, int sig);
+bool	 proc_kill_locked(struct sandbox *, struct proc *, int sig);
+/* Forget it; who has a reference keeps it.  Under the lock. */
+void	 proc_forget(struct sandbox *, struct proc *);
+/*
+ * To its stdin, however long that takes: 0; 1 if it does not read any more, or
+ * has none.
+ */
+int	 proc_write(struct sandbox *, struct proc *, const char *, size_t);
+/* The end of its stdin. */
+void	 proc_write_end(struct sandbox *, struct proc *);
 /* The object of tl-wire(7), "Starting a process".  Under the lock. */
 void	 proc_describe(const struct proc *, struct jout *);
 
@@ -68,6 +89,8 @@ void	 proc_refused(struct sandbox *, uint32_t tag, int error,
 void	 proc_ended(struct sandbox *, pid_t, int result);
 /* Read what is there; false if the stream is at its end. */
 bool	 proc_read(struct sandbox *, struct proc *, enum outlog_stream);
+/* Read no more of it.  Under the lock. */
+void	 proc_shut(struct proc *, enum outlog_stream);
 /* With the sandbox all of them end, and are forgotten. */
 void	 proc_end_all(struct sandbox *);
 

@@ -4,128 +4,10 @@
 #include <sysexits.h>
 
 #include "core/json.h"
-#include "core/span.h"
-#include "region/runtime/message.h"
 #include "region/sandbox/output.h"
 #include "region/sandbox/proc.h"
 #include "region/sandbox/procapi.h"
-
-#define RUN_MAX_S	(24.0 * 3600)
-
-/* A process asked for in a body. */
-struct wanted {
-	char		*command, *user, *folder;
-	struct buf	 words, env, what;
-	unsigned	 nwords;
-	double		 timeout_s;	/* run only; 0: none */
-};
-
-#define WANTED_INIT	{ .words = BUF_INIT(MESSAGE_TEXT_MAX),		\
-	.env = BUF_INIT(MESSAGE_TEXT_MAX), .what = BUF_INIT(BUF_SMALL_MAX) }
-
-static void
-wanted_free(struct wanted *w)
-{
-	free(w->command);
-	free(w->user);
-	free(w->folder);
-	buf_free(&w->words);
-	buf_free(&w->env);
-	buf_free(&w->what);
-}
-
-/* A string's characters and a NUL behind them; none inside. */
-static int
-add_string(struct buf *b, const struct span *s, const char *what,
-    struct fail *f)
-{
-	size_t before = b->len;
-
-	if (!span_is_string(s))
-		return fail_set(f, EX_DATAERR, "%s: not a string", what);
-	if (span_string(s, b, f) == -1)
-		return -1;
-	if (b->len > before && memchr(b->data + before, '\0',
-	    b->len - before) != NULL)
-		return fail_set(f, EX_DATAERR, "%s: a NUL in it", what);
-	return buf_add(b, "", 1, f);
-}
-
-static int
-read_args(struct wanted *w, const struct span *doc, struct jout *j,
-    struct fail *f)
-{
-	const char *pos = NULL;
-	struct span args, value;
-	int n;
-
-	jout_key(j, "args");
-	jout_array(j);
-	n = json_sub(doc, "args", JSON_MAY, '[', &args, f);
-	if (n == -1)
-		return -1;
-	while (n == 1 && span_next(&args, &pos, NULL, &value) == 1) {
-		if (add_string(&w->words, &value, "args", f) == -1)
-			return -1;
-		w->nwords++;
-		jout_span(j, &value);
-	}
-	jout_close(j);
-	return 0;
-}
-
-static int
-read_env(struct wanted *w, const struct span *doc, struct fail *f)
-{
-	const char *pos = NULL;
-	struct span env, name, value;
-	size_t at;
-	int n;
-
-	n = json_sub(doc, "env", JSON_MAY, '{', &env, f);
-	while (n == 1 && span_next(&env, &pos, &name, &value) == 1) {
-		at = w->env.len;
-		if (add_string(&w->env, &name, "env", f) == -1)
-			return -1;
-		if (w->env.data[at] == '\0' ||
-		    strchr(w->env.data + at, '=') != NULL)
-			return fail_set(f, EX_DATAERR, "env: a name that is "
-			    "empty or has a '=' in it");
-		w->env.data[w->env.len - 1] = '=';
-		if (add_string(&w->env, &value, "env", f) == -1)
-			return -1;
-	}
-	return n == -1 ? -1 : 0;
-}
-
-static int
-wanted_read(struct wanted *w, const struct serve_request *r, struct fail *f)
-{
-	struct jout j = JOUT_INIT(&w->what);
-	struct span doc, command;
-
-	if (serve_body_json(r, &doc, f) == -1 ||
-	    json_string(&doc, "command", JSON_NEED, &w->command, f) == -1 ||
-	    span_get(&doc, "command", &command, f) == -1 ||
-	    json_string(&doc, "user", JSON_MAY, &w->user, f) == -1 ||
-	    json_string(&doc, "working_dir", JSON_MAY, &w->folder, f) == -1 ||
-	    json_double(&doc, "timeout", JSON_MAY, &w->timeout_s, f) == -1)
-		return -1;
-	if (w->command[0] == '\0')
-		return fail_set(f, EX_DATAERR, "command: empty");
-	if (!(w->timeout_s >= 0 && w->timeout_s <= RUN_MAX_S))
-		return fail_set(f, EX_DATAERR, "timeout: not from 0 to %g "
-		    "seconds", RUN_MAX_S);
-	jout_object(&j);
-	jout_key(&j, "command");
-	jout_span(&j, &command);
-	w->nwords = 1;
-	if (add_string(&w->words, &command, "command", f) == -1 ||
-	    read_args(w, &doc, &j, f) == -1 || read_env(w, &doc, f) == -1)
-		return -1;
-	jout_close(&j);
-	return jout_end(&j, f);
-}
+#include "region/sandbox/wanted.h"
 
 /* Start what the body asks for; NULL after having answered. */
 static struct proc *
@@ -136,29 +18,15 @@ start(struct serve_request *r, struct sandbox *sb, double *timeout_s)
 	struct proc *p = NULL;
 	struct fail f;
 
-	if (wanted_read(&w, r, &f) == -1) {
+	if (wanted_read(&w, sb, r, &f) == -1)
 		serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
-		wanted_free(&w);
-		return NULL;
-	}
-	spec = (struct proc_spec){
-		.user = w.user == NULL ? "sandbox" : w.user,
-		.folder = w.folder == NULL ? "" : w.folder,
-		.words = &w.words,
-		.nwords = w.nwords,
-		.env = &w.env,
-		.what = w.what.data,
-	};
-	*timeout_s = w.timeout_s;
-	if (proc_start(sb, &spec, &p, &f) == -1) {
-		p = NULL;
-		if (f.status == EX_USAGE)
-			serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
-		else if (f.status == EX_TEMPFAIL)
-			serve_error(r, 503, "SANDBOX_NOT_RUNNING", "%s",
-			    f.msg);
-		else
-			serve_error(r, 500, "INTERNAL_ERROR", "%s", f.msg);
+	else {
+		spec = wanted_spec(&w, sb);
+		*timeout_s = w.timeout_s;
+		if (proc_start(sb, &spec, &p, &f) == -1) {
+			p = NULL;
+			wanted_refused(r, &f);
+		}
 	}
 	wanted_free(&w);
 	return p;
@@ -189,7 +57,8 @@ list(struct serve_request *r, struct sandbox *sb)
 	jout_array(&j);
 	pthread_mutex_lock(&sb->lock);
 	for (p = sb->procs; p != NULL; p = p->next)
-		if (p->state == PROC_RUNNING || p->state == PROC_ENDED)
+		if (p->screen == NULL && (p->state == PROC_RUNNING ||
+		    p->state == PROC_ENDED))
 			proc_describe(p, &j);
 	pthread_mutex_unlock(&sb->lock);
 	jout_close(&j);
@@ -213,6 +82,19 @@ send_signal(struct serve_request *r, struct sandbox *sb, struct proc *p)
 		serve_error(r, 409, "NOT_RUNNING", "the process has ended");
 	else
 		serve_reply(r, 204, NULL, "", 0);
+}
+
+static void
+feed(struct serve_request *r, struct sandbox *sb, struct proc *p, bool end)
+{
+	if (end) {
+		proc_write_end(sb, p);
+		serve_reply(r, 204, NULL, "", 0);
+	} else if (proc_write(sb, p, r->body.data, r->body.len) == 0)
+		serve_reply(r, 204, NULL, "", 0);
+	else
+		serve_error(r, 409, "NOT_READING", "the process has no stdin, "
+		    "or does not read it any more");
 }
 
 /* What it prints, or has printed so far. */
@@ -250,6 +132,8 @@ one(struct serve_request *r, struct sandbox *sb, struct proc *p,
     const char *what)
 {
 	bool self = what[0] == '\0', sig = strcmp(what, "/signal") == 0;
+	bool end = strcmp(what, "/stdin/close") == 0;
+	bool in = end || strcmp(what, "/stdin") == 0;
 
 	if (self && strcmp(r->method, "DELETE") == 0) {
 		/* One that has ended already is as good as killed. */
@@ -257,9 +141,11 @@ one(struct serve_request *r, struct sandbox *sb, struct proc *p,
 		serve_reply(r, 204, NULL, "", 0);
 	} else if (sig && strcmp(r->method, "POST") == 0)
 		send_signal(r, sb, p);
-	else if (sig || strcmp(r->method, "GET") != 0)
+	else if (in && strcmp(r->method, "POST") == 0)
+		feed(r, sb, p, end);
+	else if (sig || in || strcmp(r->method, "GET") != 0)
 		serve_only(r, "METHOD_NOT_ALLOWED", self ? "GET, DELETE" :
-		    sig ? "POST" : "GET");
+		    sig || in ? "POST" : "GET");
 	else if (self)
 		show(r, 200, sb, p);
 	else

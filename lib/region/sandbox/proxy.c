@@ -8,11 +8,12 @@
 #include "region/sandbox/fileapi.h"
 #include "region/sandbox/procapi.h"
 #include "region/sandbox/proxy.h"
+#include "region/sandbox/terminalapi.h"
 #include "region/serve/id.h"
 #include "region/sign/dataplane.h"
 #include "region/sign/request.h"
 
-/* A sign request names one object. */
+/* A request to sign or attest names one object. */
 #define SIGN_BODY_MAX	(1U << 20)
 
 static const char id_header[] = DATAPLANE_SANDBOX;
@@ -21,6 +22,7 @@ static const char id_header[] = DATAPLANE_SANDBOX;
 struct passage {
 	struct sandbox	*sandbox;
 	struct sandbox_file	*file;		/* a PUT's */
+	struct terminal_socket	 terminal;	/* if it becomes one */
 };
 
 bool
@@ -78,12 +80,14 @@ sandbox_id(struct serve_request *r, char id[ID_MAX + 1])
 
 /* On to the dataplane. */
 static void
-pass_on(struct serve_request *r, const struct sandbox *sb)
+pass_on(struct serve_request *r, const struct sandbox *sb,
+    int (*ask)(const char *socket, const char *id, const char *json,
+    struct http_reply *, struct fail *))
 {
 	struct http_reply reply = HTTP_REPLY_INIT;
 	struct fail f;
 
-	if (blob_sign(sb->host->options.dataplane, sb->id,
+	if (ask(sb->host->options.dataplane, sb->id,
 	    r->body.data == NULL ? "" : r->body.data, &reply, &f) == -1) {
 		serve_log(r->serve, "%s: dataplane: %s", sb->id, f.msg);
 		serve_error(r, 502, "PROXY_ERROR", "Failed to proxy request: "
@@ -127,19 +131,28 @@ hold(struct serve_request *r, struct sandbox *sb)
 	return rc;
 }
 
-static void
-sign(struct serve_request *r, struct sandbox *sb)
+/* What cannot go on to the dataplane is answered here. */
+static bool
+can_pass(struct serve_request *r, const struct sandbox *sb)
 {
-	int held;
-
 	if (sb->host->options.dataplane == NULL)
 		serve_error(r, 502, "PROXY_ERROR",
 		    "Failed to proxy request: there is no dataplane");
 	else if (r->body.data != NULL &&
 	    memchr(r->body.data, '\0', r->body.len) != NULL)
 		serve_error(r, 400, "BAD_REQUEST", "a NUL in the body");
-	else if ((held = hold(r, sb)) != -1) {
-		pass_on(r, sb);
+	else
+		return true;
+	return false;
+}
+
+static void
+sign(struct serve_request *r, struct sandbox *sb)
+{
+	int held;
+
+	if (can_pass(r, sb) && (held = hold(r, sb)) != -1) {
+		pass_on(r, sb, blob_sign);
 		if (held)
 			release_signed(sb->releases, sb->id);
 	}
@@ -174,7 +187,7 @@ proxy_begin(struct serve_request *r, struct sandboxes *s,
 	o->sandbox = sb;
 	r->own = o;
 	if (strcmp(r->path, "/api/v1/files") != 0)
-		r->keep_body = strcmp(r->path, "/api/v1/blob/sign") == 0 ?
+		r->keep_body = strncmp(r->path, "/api/v1/blob/", 13) == 0 ?
 		    SIGN_BODY_MAX : PROCAPI_BODY_MAX;
 	else
 		o->file = fileapi_begin(r, sb);
@@ -203,7 +216,12 @@ proxy_done(struct serve_request *r)
 	else if (strcmp(r->path, "/api/v1/blob/sign") == 0 &&
 	    strcmp(r->method, "POST") == 0)
 		sign(r, o->sandbox);
-	else if (!procapi_done(r, o->sandbox))
+	else if (strcmp(r->path, DATAPLANE_ATTEST) == 0 &&
+	    strcmp(r->method, "POST") == 0) {
+		if (can_pass(r, o->sandbox))
+			pass_on(r, o->sandbox, blob_attest);
+	} else if (!procapi_done(r, o->sandbox) &&
+	    !terminalapi_done(r, o->sandbox, &o->terminal))
 		serve_error(r, 404, "NOT_FOUND", "no such address");
 }
 
@@ -216,6 +234,7 @@ proxy_gone(struct serve_request *r)
 		return;
 	r->own = NULL;
 	fileapi_gone(o->file);
+	terminalapi_gone(&o->terminal);
 	sandbox_put(o->sandbox);
 	free(o);
 }
@@ -228,6 +247,7 @@ proxy_name(const struct serve_request *r, char *name, size_t size)
 	} names[] = {
 		{ "GET", "/api/v1/health", "health" },
 		{ "POST", "/api/v1/blob/sign", "sign" },
+		{ "POST", "/api/v1/blob/attest", "attest" },
 		{ "PUT", "/api/v1/files", "put" },
 		{ "GET", "/api/v1/files", "get" },
 		{ "DELETE", "/api/v1/files", "remove" },
@@ -237,8 +257,17 @@ proxy_name(const struct serve_request *r, char *name, size_t size)
 		{ "GET", "/api/v1/processes/{}", "process-get" },
 		{ "DELETE", "/api/v1/processes/{}", "process-kill" },
 		{ "POST", "/api/v1/processes/{}/signal", "process-kill" },
+		{ "POST", "/api/v1/processes/{}/stdin", "process-stdin" },
+		{ "POST", "/api/v1/processes/{}/stdin/close",
+		    "process-stdin" },
 		{ "GET", "/api/v1/processes/{}/output/follow", "follow" },
 		{ "GET", "/api/v1/processes/{}/{}", "output" },
+		{ "POST", "/api/v1/pty", "pty-create" },
+		{ "GET", "/api/v1/pty", "pty-list" },
+		{ "GET", "/api/v1/pty/{}", "pty-get" },
+		{ "DELETE", "/api/v1/pty/{}", "pty-kill" },
+		{ "POST", "/api/v1/pty/{}/resize", "pty-resize" },
+		{ "GET", "/api/v1/pty/{}/ws", "pty" },
 	};
 	char seg[2][256];
 	size_t i;

@@ -29,7 +29,7 @@ new_id(char *id, struct fail *f)
 
 struct sandbox *
 sandbox_new(const struct host *host, struct releases *releases,
-    const struct sandbox_spec *spec, struct fail *f)
+    struct sandbox_spec *spec, struct fail *f)
 {
 	struct sandbox *sb = calloc(1, sizeof(*sb));
 
@@ -46,10 +46,12 @@ sandbox_new(const struct host *host, struct releases *releases,
 	sb->sock = sb->loop = -1;
 	sb->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sb->owner = spec->owner;
+	sb->root = (struct image_root)IMAGE_ROOT_INIT;
 	sb->cpus = spec->cpus;
 	sb->memory_mb = spec->memory_mb;
 	sb->disk_mb = spec->disk_mb;
 	sb->timeout_s = spec->timeout_s;
+	sb->no_internet = spec->no_internet;
 	sb->created_ms = clock_date_ms();
 	sb->lease_ms = clock_ms();
 	sb->ns = strdup(spec->ns);
@@ -66,6 +68,8 @@ sandbox_new(const struct host *host, struct releases *releases,
 		sandbox_put(sb);
 		return NULL;
 	}
+	sb->root = spec->root;
+	spec->root = (struct image_root)IMAGE_ROOT_INIT;
 	return sb;
 }
 
@@ -97,20 +101,28 @@ sandbox_put(struct sandbox *sb)
 	free(sb->image);
 	free(sb->idempotency);
 	free(sb->folder);
+	image_root_free(&sb->root);
 	free(sb);
+}
+
+void
+sandbox_wake(struct sandbox *sb)
+{
+	uint64_t one = 1;
+
+	/* One that is full wakes it as well. */
+	if (sb->wake != -1 && write(sb->wake, &one, sizeof(one)) == -1)
+		pthread_cond_broadcast(&sb->changed);
 }
 
 void
 sandbox_end_locked(struct sandbox *sb, const char *outcome)
 {
-	uint64_t one = 1;
-
 	if (sb->ending)
 		return;
 	sb->ending = true;
 	sb->outcome = outcome;
-	if (write(sb->wake, &one, sizeof(one)) == -1)
-		pthread_cond_broadcast(&sb->changed);
+	sandbox_wake(sb);
 	pthread_cond_broadcast(&sb->changed);
 }
 

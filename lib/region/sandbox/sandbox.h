@@ -11,6 +11,7 @@
 #include "core/fail.h"
 #include "region/runtime/cgroup.h"
 #include "region/sandbox/host.h"
+#include "region/sandbox/images.h"
 #include "region/sandbox/release.h"
 #include "region/serve/id.h"
 #include "region/serve/keys.h"
@@ -32,8 +33,10 @@ struct sandbox_spec {
 	const char	*image;
 	double		 cpus;
 	uint64_t	 memory_mb, disk_mb, timeout_s;
+	bool		 no_internet;	/* less than others reach */
 	struct key	 owner;
 	const char	*idempotency;	/* a key, or NULL */
+	struct image_root root;		/* folder NULL: the host's */
 };
 
 struct sandbox {
@@ -43,9 +46,11 @@ struct sandbox {
 	struct sandbox	*next;		/* in the set; under its lock */
 	char		 id[ID_MAX + 1];
 	char		*ns, *image, *idempotency, *folder;
+	struct image_root root;		/* folder NULL: the host's */
 	struct key	 owner;
 	double		 cpus;
 	uint64_t	 memory_mb, disk_mb, timeout_s;
+	bool		 no_internet;
 	int64_t		 created_ms;	/* since 1970 */
 	unsigned	 slot;		/* which range of ids */
 
@@ -72,19 +77,25 @@ struct sandbox {
 
 	/* The thread's. */
 	pid_t		 runtime, init;
-	int		 loop;
+	int		 loop;		/* its disk's device, or -1 */
+	bool		 ready;		/* its init has come into it */
 	struct cgroup	 cgroup;
 };
 
-/* One with a reference, not yet in a set and without its thread. */
+/*
+ * One with a reference, not yet in a set and without its thread.  The spec's
+ * root is its own then.
+ */
 struct sandbox *sandbox_new(const struct host *, struct releases *,
-	    const struct sandbox_spec *, struct fail *);
+	    struct sandbox_spec *, struct fail *);
 
 void	 sandbox_ref(struct sandbox *);
 void	 sandbox_put(struct sandbox *);
 /* Ask for its end; outcome is a literal, the first one counts. */
 void	 sandbox_end(struct sandbox *, const char *outcome);
 void	 sandbox_end_locked(struct sandbox *, const char *outcome);
+/* Its thread shall look what there is to do.  Under the lock. */
+void	 sandbox_wake(struct sandbox *);
 /* Renew its lease, if it runs: the status, ended if it is ending. */
 enum sandbox_status sandbox_renew(struct sandbox *);
 /* Wait for a change of status away from this one, at most so long. */

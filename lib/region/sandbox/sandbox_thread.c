@@ -20,6 +20,7 @@
 #include "region/sandbox/folder.h"
 #include "region/sandbox/proc.h"
 #include "region/sandbox/sandbox_thread.h"
+#include "region/sandbox/terminal.h"
 
 /* Making one takes tenths of a second; a busy machine may need longer. */
 #define MAKE_MS		60000
@@ -28,13 +29,14 @@
 /* Its end waits no longer for a store that does not answer. */
 #define RELEASE_MS	3000
 
-/* Run tl-runtime, its end of the socket as descriptor 3, and nothing else. */
+/* Run tl-runtime with its end of the socket, the filter, and nothing else. */
 static int
 spawn(struct sandbox *sb, struct fail *f)
 {
 	const struct host_options *o = &sb->host->options;
-	char base[16], disk[24];
-	const char *argv[24];
+	const struct network *net = &o->network;
+	char base[16], disk[24], port[NETWORK_PORTS][8];
+	const char *argv[28 + 2 * NETWORK_PORTS];
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	int n = 0, pair[2], size = 1 << 20, error;
@@ -46,7 +48,9 @@ spawn(struct sandbox *sb, struct fail *f)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
 		return fail_sys(f, EX_OSERR, "socketpair");
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	snprintf(base, sizeof(base), "%u", ROOT_BASE + sb->slot * ROOT_IDS);
+	snprintf(base, sizeof(base), "%u", sb->host->first +
+	    sb->slot % sb->host->ids *
+	    space_ids(sb->host->first));
 	snprintf(disk, sizeof(disk), "%ju", (uintmax_t)sb->disk_mb);
 	argv[n++] = "tl-runtime";
 	argv[n++] = "-b";
@@ -55,13 +59,28 @@ spawn(struct sandbox *sb, struct fail *f)
 	argv[n++] = disk;
 	argv[n++] = "-n";
 	argv[n++] = sb->id;
-	if (o->tools != NULL) {
+	if (sb->root.folder != NULL) {
+		argv[n++] = "-i";
+		argv[n++] = sb->root.folder;
+		if (sb->root.user[0] != '\0') {
+			argv[n++] = "-u";
+			argv[n++] = sb->root.user;
+		}
+	} else if (o->tools != NULL) {
 		argv[n++] = "-t";
 		argv[n++] = o->tools;
 	}
 	for (i = 0; i < sb->cgroup.n; i++) {
 		argv[n++] = "-g";
 		argv[n++] = sb->cgroup.path[i];
+	}
+	argv[n++] = "-N";
+	argv[n++] = network_word(sb->no_internet &&
+	    net->kind == NETWORK_OUTSIDE ? NETWORK_STORE : net->kind);
+	for (i = 0; i < net->nports; i++) {
+		snprintf(port[i], sizeof(port[i]), "%u", net->port[i]);
+		argv[n++] = "-p";
+		argv[n++] = port[i];
 	}
 	argv[n++] = sb->folder;
 	argv[n] = NULL;
@@ -72,7 +91,9 @@ spawn(struct sandbox *sb, struct fail *f)
 	posix_spawn_file_actions_init(&fa);
 	posix_spawnattr_init(&attr);
 	posix_spawn_file_actions_adddup2(&fa, pair[1], MESSAGE_FD);
-	posix_spawn_file_actions_addclosefrom_np(&fa, MESSAGE_FD + 1);
+	/* Opened after the lock, it is not the one just overwritten. */
+	posix_spawn_file_actions_adddup2(&fa, sb->host->filter, FILTER_FD);
+	posix_spawn_file_actions_addclosefrom_np(&fa, FILTER_FD + 1);
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
@@ -146,6 +167,7 @@ listen_to(struct sandbox *sb, struct fail *f)
 		break;
 	case MESSAGE_READY:
 		sb->loop = h.value;
+		sb->ready = true;
 		break;
 	case MESSAGE_FAILED:
 		return fail_set(f, EX_OSERR, "%s", text);
@@ -195,7 +217,8 @@ watch(struct sandbox *sb, struct watch *w)
 	for (p = sb->procs; p != NULL; p = p->next)
 		for (i = OUTLOG_OUT; i <= OUTLOG_ERR; i++)
 			if (p->fd[i] != -1 && (p->state == PROC_RUNNING ||
-			    p->state == PROC_ENDED)) {
+			    p->state == PROC_ENDED) &&
+			    (p->screen == NULL || !p->screen->held)) {
 				w->p[w->n].fd = p->fd[i];
 				w->p[w->n].events = POLLIN;
 				w->of[w->n].proc = p;
@@ -238,10 +261,14 @@ static void
 serve(struct sandbox *sb, struct fail *f)
 {
 	struct watch w = { NULL, NULL, 0, 0 };
-	int left, status = 0;
+	int left, due, status = 0;
+	uint64_t woken;
 	size_t i;
 
 	while (status == 0 && (left = lease_left(sb)) > 0) {
+		due = terminal_due(sb);
+		if (due < left)
+			left = due;
 		if (watch(sb, &w) == -1) {
 			fail_set(f, EX_OSERR, "out of memory");
 			break;
@@ -254,11 +281,16 @@ serve(struct sandbox *sb, struct fail *f)
 		for (i = 2; i < w.n; i++)
 			if (w.p[i].revents != 0)
 				proc_read(sb, w.of[i].proc, w.of[i].stream);
+		if (w.p[1].revents != 0 && read(sb->wake, &woken,
+		    sizeof(woken)) == -1 && errno != EAGAIN) {
+			fail_sys(f, EX_OSERR, "eventfd");
+			break;
+		}
 		if (w.p[0].revents == 0)
 			continue;
 		status = listen_to(sb, f);
 		if (status == 0 && sb->status == SANDBOX_PENDING &&
-		    sb->init != -1 && sb->loop != -1)
+		    sb->init != -1 && sb->ready)
 			status = begin(sb, f);
 	}
 	free(w.p);

@@ -24,9 +24,21 @@ struct sandboxes {
 	struct releases		*releases;
 	pthread_mutex_t		 lock;
 	struct sandbox		*list;	/* newest first; holds references */
-	bool			 used[ROOT_SLOTS];
+	bool			 used[SPACE_SLOTS];
 	bool			 closing;
 };
+
+enum network_kind
+sandboxes_network(const struct sandboxes *s)
+{
+	return s->host.options.network.kind;
+}
+
+const struct host *
+sandboxes_host(const struct sandboxes *s)
+{
+	return &s->host;
+}
 
 void
 sandboxes_serve(struct sandboxes *s, const struct serve *serve)
@@ -151,7 +163,9 @@ same_spec(const struct sandbox *sb, const struct sandbox_spec *spec)
 	return strcmp(sb->ns, spec->ns) == 0 &&
 	    strcmp(sb->image, spec->image) == 0 && !(sb->cpus < spec->cpus) &&
 	    !(sb->cpus > spec->cpus) && sb->memory_mb == spec->memory_mb &&
-	    sb->disk_mb == spec->disk_mb && sb->timeout_s == spec->timeout_s;
+	    sb->disk_mb == spec->disk_mb &&
+	    sb->timeout_s == spec->timeout_s &&
+	    sb->no_internet == spec->no_internet;
 }
 
 /*
@@ -185,9 +199,39 @@ sweep(struct sandboxes *s)
 	return living;
 }
 
+/* May a project have one more?  Under the set's lock. */
+static int
+within_quota(const struct sandboxes *s, const struct sandbox_spec *spec,
+    struct fail *f)
+{
+	const struct host_options *o = &s->host.options;
+	uint64_t disk_mb = spec->disk_mb;
+	struct sandbox *sb;
+	unsigned n = 0;
+
+	for (sb = s->list; sb != NULL; sb = sb->next) {
+		pthread_mutex_lock(&sb->lock);
+		if (sb->status != SANDBOX_ENDED &&
+		    same_owner(&sb->owner, &spec->owner)) {
+			n++;
+			disk_mb += sb->disk_mb;
+		}
+		pthread_mutex_unlock(&sb->lock);
+	}
+	if (o->project_sandboxes != 0 && n >= o->project_sandboxes)
+		return fail_set(f, EX_TEMPFAIL, "the project has %u sandboxes "
+		    "already, which is its quota; delete some", n);
+	if (o->project_disk_mb != 0 && disk_mb > o->project_disk_mb)
+		return fail_set(f, EX_TEMPFAIL, "the disks of the project "
+		    "would be %ju MiB, its quota is %ju; ask for a smaller "
+		    "one, or delete some", (uintmax_t)disk_mb,
+		    (uintmax_t)o->project_disk_mb);
+	return 0;
+}
+
 /* Under the set's lock. */
 static int
-add(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
+add(struct sandboxes *s, struct sandbox_spec *spec, struct sandbox **out,
     struct fail *f)
 {
 	struct sandbox *sb;
@@ -198,6 +242,8 @@ add(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
 	if (sweep(s) >= LIVING_MAX)
 		return fail_set(f, EX_TEMPFAIL, "%u sandboxes are there "
 		    "already; delete some", LIVING_MAX);
+	if (within_quota(s, spec, f) == -1)
+		return -1;
 	sb = sandbox_new(&s->host, s->releases, spec, f);
 	if (sb == NULL)
 		return -1;
@@ -218,7 +264,7 @@ add(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
 }
 
 int
-sandboxes_create(struct sandboxes *s, const struct sandbox_spec *spec,
+sandboxes_create(struct sandboxes *s, struct sandbox_spec *spec,
     struct sandbox **out, struct fail *f)
 {
 	struct sandbox *sb;

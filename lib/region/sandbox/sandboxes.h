@@ -18,8 +18,11 @@ struct sandboxes;
  * makes a thread.
  */
 struct sandboxes *sandboxes_open(const struct host_options *, struct fail *);
+const struct host *sandboxes_host(const struct sandboxes *);
 /* For the log, once there is a server. */
 void	sandboxes_serve(struct sandboxes *, const struct serve *);
+/* What they all reach. */
+enum network_kind sandboxes_network(const struct sandboxes *);
 /* End all and wait for it; from here on none is made. */
 void	sandboxes_end(struct sandboxes *);
 /* After sandboxes_end(), when no request is under way any more. */
@@ -30,7 +33,7 @@ void	sandboxes_close(struct sandboxes *);
  * project has used: that sandbox, 0, or -1 with EX_DATAERR if the specs
  * differ.  -1 with EX_TEMPFAIL when there are too many.
  */
-int	sandboxes_create(struct sandboxes *, const struct sandbox_spec *,
+int	sandboxes_create(struct sandboxes *, struct sandbox_spec *,
 	    struct sandbox **, struct fail *);
 /* A reference to one of this project's, ended ones for a while; or NULL. */
 struct sandbox *sandboxes_find(struct sandboxes *, const char *id,

@@ -49,11 +49,13 @@ struct serve_ops {
 
 /*
  * At most 1,024 connections at once; of these, another user of this machine
- * may hold 256, and the 65,536 users of a sandbox 64 together.
+ * may hold 256, and the users of a sandbox 64 together; where the server
+ * is an ordinary user's, and all sandboxes have the same users, 512.
  *
  * Listen on "HOST:PORT" (port 0: any free one; "reserved": one that root alone
- * may take; HOST must be a loopback address unless any_host) or "unix:/PATH" (mode 0600; a stale socket there is
- * replaced, a live one is not).  A busy address is EX_UNAVAILABLE.
+ * may take, or any free one for others; HOST must be a loopback address unless
+ * any_host) or "unix:/PATH" (mode 0600; a stale socket there is replaced, a
+ * live one is not).  A busy address is EX_UNAVAILABLE.
  */
 struct serve_options {
 	const char		*name;		/* the program, for its log */
@@ -153,7 +155,17 @@ void	serve_reply_read(struct serve_request *, unsigned status,
 	    ssize_t (*read)(void *arg, uint64_t pos, char *buf, size_t n),
 	    void (*free_arg)(void *arg), void *arg);
 
-/* A line in the log (stderr): time, program, text; control bytes masked. */
+/*
+ * The connection becomes a WebSocket (core/websocket.h): run() has it from then
+ * on, in its thread, and not blocking; early is what came behind the request.
+ * It must return soon once serve_stopping(), and is not called if the peer has
+ * gone.  A request for none is answered with 400 or 426.
+ */
+void	serve_reply_websocket(struct serve_request *,
+	    void (*run)(void *arg, int fd, const void *early, size_t n),
+	    void *arg);
+
+/* A line in the log (stderr): time, program, text; masked: core/mask.h. */
 void	serve_log(const struct serve *, const char *fmt, ...)
 	    __attribute__((format(printf, 2, 3)));
 

@@ -318,6 +318,7 @@ on_completed(void *arg, struct MHD_Connection *conn, void **own,
 	serve_fault_over(x);
 	if (x->response != NULL)
 		MHD_destroy_response(x->response);
+	free(x->upgraded);
 	headers_free(x->asked);
 	headers_free(x->headers);
 	buf_free(&x->req.body);
@@ -349,7 +350,7 @@ serve_daemon(struct serve *s)
 {
 	return MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION |
 	    MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-	    MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, on_accept, s, on_request,
+	    MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_ALLOW_UPGRADE, 0, on_accept, s, on_request,
 	    s, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, s,
 	    MHD_OPTION_LISTEN_SOCKET, s->fd,
 	    MHD_OPTION_URI_LOG_CALLBACK, on_target, s,

@@ -10,11 +10,16 @@
 
 /*
  * Of the connections, what one other user may hold, and one range of users
- * such as a sandbox has: it must not shut everybody else out.
+ * such as a sandbox has: it must not shut everybody else out.  All sandboxes of
+ * an ordinary user have one range together.
  */
 #define GUEST_MAX	256U
 #define GUEST_RANGE_MAX	64U
+#define GUEST_SHARED_MAX	512U
+/* The ranges that sandboxes have; region/runtime/space.h. */
 #define RANGE		65536U
+#define WIDE_RANGE	262144U
+#define WIDE_FROM	0x30000000U
 
 /* Who else is connected: a user, a range of them, or who cannot be found. */
 struct guest {
@@ -27,7 +32,9 @@ struct guest {
 static unsigned
 guest_max(const struct guest *g)
 {
-	return g->kind == USER ? GUEST_MAX : GUEST_RANGE_MAX;
+	if (g->kind == USER)
+		return GUEST_MAX;
+	return geteuid() == 0 ? GUEST_RANGE_MAX : GUEST_SHARED_MAX;
 }
 
 /* Whether it came from this machine, as far as the addresses tell. */
@@ -62,7 +69,8 @@ is_guest(const struct sockaddr *them, const struct sockaddr *us,
 		return is_local(them, us);
 	}
 	g->kind = uid >= RANGE ? USERS : USER;
-	g->id = uid >= RANGE ? uid / RANGE : uid;
+	g->id = uid < RANGE ? uid :
+	    uid - uid % (uid < WIDE_FROM ? RANGE : WIDE_RANGE);
 	return uid != 0 && uid != geteuid();
 }
 
@@ -120,8 +128,8 @@ serve_guest_came(struct serve *s, int fd)
 		s->full++;
 		serve_log(s, "%s %lu: %u connections, no more are taken",
 		    g->kind == USERS ? "users from" : g->kind == USER ?
-		    "user" : "users not found", (unsigned long)g->id *
-		    (g->kind == USERS ? RANGE : 1), g->n);
+		    "user" : "users not found", (unsigned long)g->id,
+		    g->n);
 	}
 	pthread_mutex_unlock(&s->guest_lock);
 	return g;

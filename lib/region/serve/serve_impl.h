@@ -23,6 +23,7 @@
  *	serve_guest.c		who may be connected, and how often
  *	serve_fault.c		what goes wrong on purpose
  *	serve_json.c		JSON of a request and of an answer
+ *	serve_upgrade.c		a connection that becomes a WebSocket
  *	serve_answer.c		what is answered
  *	serve_request.c		what was asked, and by whom
  *	serve_log.c		a line of the log
@@ -72,6 +73,7 @@ struct exchange {
 	struct header		*asked, **asked_end;
 	struct header		*headers;	/* of the answer to come */
 	struct MHD_Response	*response;
+	void			*upgraded;	/* to be freed, or NULL */
 	unsigned		 status;
 	uint64_t		 seen;		/* bytes of body */
 	bool			 begun;

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "core/utf8.h"
+#include "core/mask.h"
 #include "region/serve/serve.h"
 
 /* Text as the inside of a JSON string; what it quotes may be anything. */
@@ -12,14 +12,12 @@ json_text(char *dst, size_t size, const char *text)
 {
 	size_t n = 0, left = strlen(text), len;
 	const char *s = text;
-	uint32_t rune;
+	bool passes;
 
 	for (; left > 0 && n + 5 < size; s += len, left -= len) {
-		len = utf8_rune(s, left, &rune);
-		if (len == 0 || rune < 0x20 || (rune >= 0x7f && rune < 0xa0)) {
+		len = mask_next(s, left, &passes);
+		if (!passes) {
 			dst[n++] = '?';
-			if (len == 0)
-				len = 1;
 			continue;
 		}
 		if (*s == '"' || *s == '\\')

@@ -181,8 +181,13 @@ listen_tcp(struct serve *s, const struct serve_options *o, struct fail *f)
 		return fail_set(f, EX_USAGE, "%.200s: not a loopback address",
 		    o->listen);
 	}
-	fd = is_reserved ? reserved(ai->ai_addr, ai->ai_addrlen, &ss, &len) :
-	    bound(ai->ai_addr, ai->ai_addrlen, &ss, &len);
+	if (is_reserved)
+		fd = reserved(ai->ai_addr, ai->ai_addrlen, &ss, &len);
+	/* An ordinary user may take none of them. */
+	if (is_reserved && fd == -1 && errno == EACCES)
+		is_reserved = false;
+	if (!is_reserved)
+		fd = bound(ai->ai_addr, ai->ai_addrlen, &ss, &len);
 	/*
 	 * Linux lets go of a port that it chose when the socket stops to
 	 * listen, as it does for a fault; not so of one that it was told.

@@ -1,8 +1,10 @@
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/mask.h"
 #include "region/serve/serve_impl.h"
 
 void
@@ -12,7 +14,7 @@ serve_log(const struct serve *s, const char *fmt, ...)
 	struct timespec now;
 	struct tm tm;
 	va_list ap;
-	int i, n, head;
+	int n, head;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
@@ -27,14 +29,8 @@ serve_log(const struct serve *s, const char *fmt, ...)
 	n += head;
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
-	for (i = head; i < n; i++) {
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
-		/* U+0080 to U+009F: some terminals heed them, too. */
-		if ((unsigned char)line[i] == 0xc2 && i + 1 < n &&
-		    ((unsigned char)line[i + 1] & 0xe0) == 0x80)
-			line[i] = line[i + 1] = '?';
-	}
+	line[n] = '\0';
+	n = (int)strlen(mask_text(line));
 	line[n++] = '\n';
 	/* One write, so lines of several threads do not mix. */
 	if (write(STDERR_FILENO, line, (size_t)n) == -1)

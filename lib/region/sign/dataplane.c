@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/span.h"
 #include "region/serve/id.h"
+#include "region/sign/attest.h"
 #include "region/sign/block.h"
 #include "region/sign/config.h"
 #include "region/sign/dataplane.h"
@@ -67,6 +68,12 @@ releases(const struct serve_request *r)
 	return strcmp(r->path, DATAPLANE_RELEASE) == 0;
 }
 
+static bool
+attests(const struct serve_request *r)
+{
+	return strcmp(r->path, DATAPLANE_ATTEST) == 0;
+}
+
 /*
  * The project of a sandbox: 1, 0 if there is none, -1.  owner.json is of one
  * that runs, ended.json of one that does not any more.
@@ -113,9 +120,11 @@ begin(struct serve_request *r, void *arg)
 		    "uid %lu may not ask here", (unsigned long)uid);
 		return;
 	}
-	if (strcmp(r->path, DATAPLANE_SIGN) != 0 && !releases(r)) {
-		serve_error(r, 404, "NOT_FOUND", "only %s and %s are here",
-		    DATAPLANE_SIGN, DATAPLANE_RELEASE);
+	if (strcmp(r->path, DATAPLANE_SIGN) != 0 && !releases(r) &&
+	    !(attests(r) && d->attest_key != NULL)) {
+		serve_error(r, 404, "NOT_FOUND", "only %s%s and %s are here",
+		    DATAPLANE_SIGN, d->attest_key != NULL ? ", "
+		    DATAPLANE_ATTEST : "", DATAPLANE_RELEASE);
 		return;
 	}
 	if (strcmp(r->method, "POST") != 0) {
@@ -280,6 +289,66 @@ fail:
 	answer_free(a);
 }
 
+/* The key as it is now: a new one needs no restart.  0, or -1 answered. */
+static int
+attest_key(struct serve_request *r, const struct dataplane *d,
+    struct receipt_key *key)
+{
+	struct fail f;
+
+	if (receipt_key_load(key, d->attest_key, &f) == 0)
+		return 0;
+	serve_log(r->serve, "%s", f.msg);
+	serve_error(r, 500, "INTERNAL_ERROR",
+	    "the signer has no key for receipts");
+	return -1;
+}
+
+static void
+attest(struct serve_request *r, const struct dataplane *d, const char *id,
+    const char *project)
+{
+	struct receipt receipt = RECEIPT_INIT;
+	struct buf out = BUF_INIT(BUF_SMALL_MAX);
+	struct jout j = JOUT_INIT(&out);
+	struct receipt_key key = { .id = "" };
+	struct config config;
+	struct span doc;
+	char *path = NULL;
+	struct fail f;
+
+	if (configure(r, d, &config) == -1)
+		return;
+	if (serve_body_json(r, &doc, &f) == -1 ||
+	    attest_parse(&doc, project, &config, &path, &f) == -1) {
+		fail_in(&f, "request");
+		refuse(r, id, project, &f);
+	} else if (attest_look(&receipt, &config, path, d->verbose, &f) ==
+	    -1) {
+		/* No 404: that is a signer which gives no receipts. */
+		if (f.status == EX_NOINPUT)
+			serve_error(r, 409, "OBJECT_NOT_FOUND", "%s", f.msg);
+		else
+			store_error(r, &f);
+	} else if (attest_key(r, d, &key) == 0) {
+		if ((receipt.project = strdup(project)) == NULL ||
+		    (receipt.sandbox = strdup(id)) == NULL)
+			serve_error(r, 503, "OUT_OF_MEMORY", "out of memory");
+		else if (receipt_write(&receipt, &key, &j, &f) == -1)
+			serve_error(r, 500, "INTERNAL_ERROR", "%s", f.msg);
+		else {
+			serve_log(r->serve, "sandbox %s of %s: receipt for "
+			    "%s, %ju bytes, by %s", id, project, receipt.uri,
+			    (uintmax_t)receipt.bytes, key.id);
+			serve_reply_json(r, 200, &j);
+		}
+		receipt_key_wipe(&key);
+	}
+	receipt_free(&receipt);
+	free(path);
+	config_free(&config);
+}
+
 static int
 release_parse(const struct serve_request *r, const char *project, char **path,
     struct fail *f)
@@ -379,17 +448,22 @@ done(struct serve_request *r, void *arg)
 		    "no sandbox %s that has ended" : "no sandbox %s", id);
 	} else if (releases(r)) {
 		release(r, d, id, project.data);
+	} else if (attests(r)) {
+		attest(r, d, id, project.data);
 	} else {
 		sign(r, d, id, project.data);
 	}
 	buf_free(&project);
 }
 
-/* The names of tl-fault(7); towards the client a sign request is "sign". */
+/*
+ * The names of tl-fault(7); towards the client these are "sign" and "attest".
+ */
 static void
 name(const struct serve_request *r, char *text, size_t size)
 {
-	snprintf(text, size, releases(r) ? "release" : "dataplane");
+	snprintf(text, size, releases(r) ? "release" : attests(r) ?
+	    "dataplane-attest" : "dataplane");
 }
 
 const struct serve_ops dataplane_ops = {

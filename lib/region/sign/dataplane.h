@@ -17,11 +17,17 @@
  * how many.  It is for sandboxes that have ended: SANDBOXES/ID/ended.json is
  * what owner.json was.
  *
+ * POST /api/v1/blob/attest {"rel_path": PATH} or {"uri": URI} is answered with
+ * a receipt for the object at a path of the sandbox's project, as it is now
+ * (region/sign/receipt.h).  Without a key for receipts there is no such
+ * address: 404.
+ *
  * Each request is answered from the files as they are then: the configuration,
  * whose credentials may have been renewed, and SANDBOXES/ID/owner.json.  So
  * there is no state, and any number of these may run.
  */
 #define DATAPLANE_SIGN		"/api/v1/blob/sign"
+#define DATAPLANE_ATTEST	"/api/v1/blob/attest"
 #define DATAPLANE_RELEASE	"/api/v1/blob/release"
 #define DATAPLANE_SANDBOX	"X-Tensorlake-Sandbox-Id"
 
@@ -29,6 +35,7 @@
 
 struct dataplane {
 	const char	*config;	/* path of signer.conf */
+	const char	*attest_key;	/* path; or NULL */
 	const char	*sandboxes;	/* folder with ID/owner.json */
 	uid_t		 uids[DATAPLANE_UIDS_MAX];	/* who may connect */
 	size_t		 nuids;

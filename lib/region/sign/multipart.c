@@ -2,6 +2,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "core/store.h"
 #include "core/xml.h"
 #include "region/sign/multipart.h"
 #include "region/sign/url.h"
@@ -27,25 +28,6 @@ on_child(void *arg, const struct xml_name *n, unsigned depth,
 
 	return depth == 2 && xml_is(&n[1], c->name) && c->out->len == 0 ?
 	    buf_adds(c->out, text, f) : 0;
-}
-
-/* S3's errors are XML: <Error><Code>NoSuchBucket</Code>... */
-static int
-refused(const struct http_reply *r, const char *what, struct fail *f)
-{
-	struct buf code = BUF_INIT(256);
-	struct child child = { "Code", &code };
-	char shown[100];
-	struct fail ignored;
-
-	http_refused(r, what, f);
-	if (r->body.len > 0 && xml_read(r->body.data, r->body.len, on_child,
-	    &child, &ignored) == 0 && code.len > 0)
-		fail_set(f, f->status, "%s: the store refused (%ld): %s",
-		    what, r->status, fail_show(shown, sizeof(shown),
-		    code.data, 80));
-	buf_free(&code);
-	return -1;
 }
 
 static int
@@ -84,7 +66,7 @@ multipart_create(struct http *h, const struct config *c, const char *key,
 	int rc = exchange(h, c, "POST", key, &uploads, 1, &reply, f);
 
 	if (rc == 0 && reply.status / 100 != 2)
-		rc = refused(&reply, "multipart upload", f);
+		rc = store_refused(&reply, "multipart upload", f);
 	else if (rc == 0 && (rc = xml_read(reply.body.data, reply.body.len,
 	    on_child, &child, f)) == -1)
 		fail_in(f, "multipart upload");
@@ -104,7 +86,7 @@ multipart_abort(struct http *h, const struct config *c, const char *key,
 	int rc = exchange(h, c, "DELETE", key, &upload, 1, &reply, f);
 
 	if (rc == 0 && reply.status / 100 != 2 && reply.status != 404)
-		rc = refused(&reply, "abort", f);
+		rc = store_refused(&reply, "abort", f);
 	http_reply_free(&reply);
 	return rc;
 }
@@ -180,7 +162,7 @@ read_page(struct page *p, const struct http_reply *reply, struct fail *f)
 	buf_clear(&p->next_key);
 	buf_clear(&p->next_id);
 	if (reply->status / 100 != 2)
-		return refused(reply, "list of uploads", f);
+		return store_refused(reply, "list of uploads", f);
 	if (xml_read(reply->body.data, reply->body.len, on_listed, p, f) == -1)
 		return fail_in(f, "list of uploads");
 	if (p->more && p->next_key.len == 0)

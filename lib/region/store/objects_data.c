@@ -64,15 +64,22 @@ objects_data_hold(struct objects *o, const char *bucket, const char *id,
 	return 0;
 }
 
+/* Files are removed without the lock: large ones take a while. */
+
 void
 objects_data_let(struct objects *o, const char *bucket, const char *id)
 {
-	struct hold **l = hold_find(o, bucket, id), *gone = *l;
+	struct hold **l, *gone;
 
-	if (gone == NULL || --gone->refs > 0)
-		return;
-	*l = gone->next;
-	if (gone->doomed)
+	pthread_mutex_lock(&o->mutex);
+	l = hold_find(o, bucket, id);
+	gone = *l;
+	if (gone != NULL && --gone->refs == 0)
+		*l = gone->next;
+	else
+		gone = NULL;
+	pthread_mutex_unlock(&o->mutex);
+	if (gone != NULL && gone->doomed)
 		objects_data_remove(o, bucket, id);
 	free(gone);
 }
@@ -80,11 +87,13 @@ objects_data_let(struct objects *o, const char *bucket, const char *id)
 void
 objects_data_doom(struct objects *o, const char *bucket, const char *id)
 {
-	struct hold *l = *hold_find(o, bucket, id);
+	struct hold *l;
 
-	if (l != NULL)
+	pthread_mutex_lock(&o->mutex);
+	if ((l = *hold_find(o, bucket, id)) != NULL)
 		l->doomed = true;
-	else
+	pthread_mutex_unlock(&o->mutex);
+	if (l == NULL)
 		objects_data_remove(o, bucket, id);
 }
 
@@ -114,34 +123,80 @@ objects_data_open(struct objects *o, const char *bucket, const char *id,
 	return fd;
 }
 
-/* Make an object count, and its forerunner not.  With the mutex held. */
-int
-objects_install(struct objects *o, const struct object *b, struct fail *f)
+enum objects_result
+objects_install(struct objects *o, const struct object *b,
+    const struct objects_when *when, bool *counts, struct fail *f)
 {
-	char path[PATH_SIZE], dir[PATH_SIZE];
+	struct bucket *bucket = objects_bucket_find(o, b->bucket);
+	struct index_item *item = objects_item(b, false, f);
+	char path[PATH_SIZE], tmp[PATH_SIZE];
+	enum objects_result r;
 	struct object old;
 	int had;
 
+	*counts = false;
 	objects_object_path(path, b->bucket, b->key);
-	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path),
-	    path);
-	if (mkdirat(o->root, dir, 0700) == 0) {
-		if (objects_sync_parent(o, dir, f) == -1)
-			return -1;
-	} else if (errno != EEXIST) {
-		return fail_sys(f, EX_CANTCREAT, "%s", dir);
+	if (item == NULL || manifest_write(o, path, b, tmp, f) == -1) {
+		objects_item_free(item);
+		return OBJECTS_FAILED;
 	}
-	/* A damaged forerunner is as good as none. */
-	had = manifest_read(o, path, &old, f);
-	if (manifest_write(o, path, b, f) == -1) {
-		if (had == 1)
-			manifest_clear(&old);
-		return -1;
+	pthread_mutex_lock(&o->mutex);
+	/* A damaged forerunner is as good as none, but that it is there. */
+	had = objects_manifest(o, b->bucket, b->key, &old, f);
+	if ((r = objects_when_check(when, &old, had)) == OBJECTS_OK &&
+	    renameat(o->root, tmp, o->root, path) == -1) {
+		fail_sys(f, EX_IOERR, "%s", path);
+		r = OBJECTS_FAILED;
 	}
-	if (had == 1) {
-		if (strcmp(old.data, b->data) != 0)
+	if (r == OBJECTS_OK)
+		objects_index_put(&bucket->objects, item);
+	pthread_mutex_unlock(&o->mutex);
+	if (r != OBJECTS_OK) {
+		objects_item_free(item);
+		unlinkat(o->root, tmp, 0);
+	} else {
+		*counts = true;
+		/* Its forerunner's bytes stay until the name is there to stay. */
+		if (objects_sync_parent(o, path, f) == -1)
+			r = OBJECTS_FAILED;
+		else if (had == 1 && strcmp(old.data, b->data) != 0)
 			objects_data_doom(o, b->bucket, old.data);
-		manifest_clear(&old);
 	}
-	return 0;
+	if (had == 1)
+		manifest_clear(&old);
+	return r;
+}
+
+enum objects_result
+objects_delete(struct objects *o, const char *bucket, const char *key,
+    const struct objects_when *when, struct fail *f)
+{
+	struct bucket *x = objects_bucket_find(o, bucket);
+	char path[PATH_SIZE];
+	enum objects_result r;
+	struct object old;
+	int had;
+
+	objects_object_path(path, bucket, key);
+	pthread_mutex_lock(&o->mutex);
+	had = objects_manifest(o, bucket, key, &old, f);
+	if ((r = objects_when_check(when, &old, had)) == OBJECTS_OK && had != 0) {
+		/* A damaged one can be deleted, too. */
+		if (unlinkat(o->root, path, 0) == -1) {
+			fail_sys(f, EX_IOERR, "%s", path);
+			r = OBJECTS_FAILED;
+		} else {
+			objects_index_remove(&x->objects, key, "");
+		}
+	}
+	pthread_mutex_unlock(&o->mutex);
+	if (r == OBJECTS_OK && had != 0) {
+		if (objects_sync_parent(o, path, f) == -1)
+			r = OBJECTS_FAILED;
+		else if (had == 1)
+			objects_data_doom(o, bucket, old.data);
+	}
+	if (had == 1)
+		manifest_clear(&old);
+	return r;
 }

@@ -8,12 +8,29 @@
 
 #include "region/store/objects_impl.h"
 
+/* 0 to go on whatever it was: one that is damaged costs no other. */
+static int
+walk_one(struct objects_walk *w, const char *name, struct fail *f)
+{
+	struct object b;
+	int rc = manifest_read(w->o, name, &b, f);
+
+	if (rc == 1)
+		return w->each(w, name, &b, f);
+	if (rc == -1 && f->status == EX_OSERR)
+		return -1;
+	if (rc == -1) {
+		w->damaged++;
+		w->o->log(f->msg);
+	}
+	return 0;
+}
+
 static int
 walk_dir(struct objects_walk *w, const char *path, struct fail *f)
 {
 	char name[PATH_SIZE];
 	struct dirent *d;
-	struct object b;
 	DIR *dir;
 	int fd, rc = 0;
 
@@ -26,17 +43,21 @@ walk_dir(struct objects_walk *w, const char *path, struct fail *f)
 	}
 	while (rc == 0 && (d = readdir(dir)) != NULL) {
 		if (d->d_name[0] == '.') {
-			if (w->sweep && strncmp(d->d_name, ".tmp-", 5) == 0)
+			if (strncmp(d->d_name, ".tmp-", 5) == 0)
 				unlinkat(fd, d->d_name, 0);
 			continue;
 		}
 		if (snprintf(name, sizeof(name), "%s/%s", path, d->d_name) >=
 		    (int)sizeof(name))
 			continue;
-		if (strlen(d->d_name) == 2)
-			rc = walk_dir(w, name, f);
-		else if ((rc = manifest_read(w->o, name, &b, f)) == 1)
-			rc = w->each(w, name, &b, f);
+		if (strlen(d->d_name) != 2) {
+			rc = walk_one(w, name, f);
+		} else if (walk_dir(w, name, f) == -1) {
+			if (f->status == EX_OSERR)
+				rc = -1;
+			w->damaged++;
+			w->o->log(f->msg);
+		}
 	}
 	closedir(dir);
 	return rc;
@@ -47,75 +68,27 @@ objects_walk(struct objects_walk *w, const char *what, struct fail *f)
 {
 	char path[PATH_SIZE];
 
-	snprintf(path, sizeof(path), "%s/%s", w->bucket, what);
+	snprintf(path, sizeof(path), "%s/%s", w->bucket->name, what);
 	return walk_dir(w, path, f);
-}
-
-static int
-entry_order(const void *va, const void *vb)
-{
-	const struct objects_entry *a = va, *b = vb;
-	int d = strcmp(a->key, b->key);
-
-	return d != 0 ? d : strcmp(a->id, b->id);
-}
-
-int
-objects_walk_keep(struct objects_walk *w, const char *path, struct object *b,
-    struct fail *f)
-{
-	struct objects_entry *e;
-
-	(void)path;
-	if (strncmp(b->key, w->prefix, strlen(w->prefix)) != 0) {
-		manifest_clear(b);
-		return 0;
-	}
-	if (w->n == w->room) {
-		w->room = w->room == 0 ? 64 : w->room * 2;
-		e = reallocarray(w->entries, w->room, sizeof(*e));
-		if (e == NULL) {
-			manifest_clear(b);
-			return fail_set(f, EX_OSERR, "out of memory");
-		}
-		w->entries = e;
-	}
-	e = &w->entries[w->n++];
-	e->key = b->key;
-	memcpy(e->etag, b->etag, sizeof(e->etag));
-	memcpy(e->id, b->data, sizeof(e->id));
-	e->size = b->size;
-	e->modified_ms = b->modified_ms;
-	b->key = NULL;
-	manifest_clear(b);
-	return 0;
 }
 
 int
 objects_list(struct objects *o, const char *bucket, bool uploads,
-    const char *prefix, struct objects_entry **entries, size_t *n,
-    struct fail *f)
+    const struct objects_query *q, struct objects_entry **entries, size_t *n,
+    bool *more, struct fail *f)
 {
-	struct objects_walk w = {
-		.o = o,
-		.bucket = bucket,
-		.prefix = prefix,
-		.each = objects_walk_keep,
-	};
+	struct bucket *b = objects_bucket_find(o, bucket);
 	int rc;
 
+	*n = 0;
+	*entries = calloc(q->max + 1, sizeof(**entries));
+	if (*entries == NULL || b == NULL)
+		return fail_set(f, EX_OSERR, "out of memory");
 	pthread_mutex_lock(&o->mutex);
-	rc = objects_walk(&w, uploads ? "uploads" : "objects", f);
+	rc = objects_index_list(uploads ? &b->uploads : &b->objects, q,
+	    *entries, n, more, f);
 	pthread_mutex_unlock(&o->mutex);
-	if (rc == -1) {
-		objects_list_free(w.entries, w.n);
-		return -1;
-	}
-	if (w.n > 0)
-		qsort(w.entries, w.n, sizeof(*w.entries), entry_order);
-	*entries = w.entries;
-	*n = w.n;
-	return 0;
+	return rc;
 }
 
 void

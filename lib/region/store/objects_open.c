@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,7 @@
 bool
 objects_bucket(const struct objects *o, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < o->nbuckets; i++)
-		if (strcmp(o->buckets[i], name) == 0)
-			return true;
-	return false;
+	return objects_bucket_find(o, name) != NULL;
 }
 
 static int
@@ -30,8 +26,9 @@ make_dir(const struct objects *o, const char *path, struct fail *f)
 	return 0;
 }
 
+/* All folders of a bucket: who writes an object later makes none. */
 static int
-bucket_make(struct objects *o, const char *bucket, struct fail *f)
+bucket_make(struct objects *o, struct bucket *b, struct fail *f)
 {
 	static const char *const parts[] = { "", "/objects", "/uploads",
 	    "/data" };
@@ -39,18 +36,46 @@ bucket_make(struct objects *o, const char *bucket, struct fail *f)
 	size_t i;
 
 	for (i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		snprintf(path, sizeof(path), "%s%s", bucket, parts[i]);
+		snprintf(path, sizeof(path), "%s%s", b->name, parts[i]);
 		if (make_dir(o, path, f) == -1)
 			return -1;
 	}
-	if (objects_sync_dir(o, bucket, f) == -1)
+	for (i = 0; i < 256; i++) {
+		snprintf(path, sizeof(path), "%s/objects/%02zx", b->name, i);
+		if (make_dir(o, path, f) == -1)
+			return -1;
+	}
+	snprintf(path, sizeof(path), "%s/objects", b->name);
+	if (objects_sync_dir(o, path, f) == -1 ||
+	    objects_sync_dir(o, b->name, f) == -1 ||
+	    objects_sync_dir(o, ".", f) == -1)
 		return -1;
-	return objects_sweep(o, bucket, f);
+	return objects_sweep(o, b, f);
+}
+
+/* The root's own entry lasts, too. */
+static int
+root_make(const char *root, struct fail *f)
+{
+	char path[PATH_MAX];
+	int fd, rc = 0;
+
+	if (mkdir(root, 0700) == -1)
+		return errno == EEXIST ? 0 : fail_sys(f, EX_CANTCREAT, "%s",
+		    root);
+	if (snprintf(path, sizeof(path), "%s/..", root) >= (int)sizeof(path))
+		return fail_set(f, EX_CANTCREAT, "%s: too long", root);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fsync(fd) == -1)
+		rc = fail_sys(f, EX_IOERR, "%s", path);
+	if (fd != -1)
+		close(fd);
+	return rc;
 }
 
 struct objects *
 objects_open(const char *root, const char *const *buckets, size_t nbuckets,
-    uint64_t part_min, struct fail *f)
+    uint64_t part_min, void (*log)(const char *), struct fail *f)
 {
 	struct objects *o = calloc(1, sizeof(*o));
 	size_t i;
@@ -63,11 +88,11 @@ objects_open(const char *root, const char *const *buckets, size_t nbuckets,
 	}
 	o->root = o->lock = -1;
 	o->part_min = part_min;
+	o->log = log;
+	pthread_mutex_init(&o->uploads_mutex, NULL);
 	pthread_mutex_init(&o->mutex, NULL);
-	if (mkdir(root, 0700) == -1 && errno != EEXIST) {
-		fail_sys(f, EX_CANTCREAT, "%s", root);
+	if (root_make(root, f) == -1)
 		goto fail;
-	}
 	o->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (o->root == -1) {
 		fail_sys(f, EX_NOINPUT, "%s", root);
@@ -84,12 +109,12 @@ objects_open(const char *root, const char *const *buckets, size_t nbuckets,
 		goto fail;
 	}
 	for (i = 0; i < nbuckets; i++) {
-		if ((o->buckets[i] = strdup(buckets[i])) == NULL) {
+		if ((o->buckets[i].name = strdup(buckets[i])) == NULL) {
 			fail_set(f, EX_OSERR, "out of memory");
 			goto fail;
 		}
 		o->nbuckets++;
-		if (bucket_make(o, buckets[i], f) == -1) {
+		if (bucket_make(o, &o->buckets[i], f) == -1) {
 			fail_in(f, root);
 			goto fail;
 		}
@@ -107,13 +132,17 @@ objects_close(struct objects *o)
 
 	if (o == NULL)
 		return;
-	for (i = 0; i < o->nbuckets; i++)
-		free(o->buckets[i]);
+	for (i = 0; i < o->nbuckets; i++) {
+		objects_index_free(&o->buckets[i].objects);
+		objects_index_free(&o->buckets[i].uploads);
+		free(o->buckets[i].name);
+	}
 	free(o->buckets);
 	if (o->lock != -1)
 		close(o->lock);
 	if (o->root != -1)
 		close(o->root);
+	pthread_mutex_destroy(&o->uploads_mutex);
 	pthread_mutex_destroy(&o->mutex);
 	free(o);
 }

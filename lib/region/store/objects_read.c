@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,12 +12,10 @@ enum objects_result
 objects_get(struct objects *o, const char *bucket, const char *key,
     struct object *b, struct fail *f)
 {
-	char path[PATH_SIZE];
 	int rc;
 
-	objects_object_path(path, bucket, key);
 	pthread_mutex_lock(&o->mutex);
-	rc = manifest_read(o, path, b, f);
+	rc = objects_manifest(o, bucket, key, b, f);
 	if (rc == 1) {
 		if (objects_data_hold(o, bucket, b->data, f) == -1) {
 			manifest_clear(b);
@@ -31,11 +31,10 @@ objects_get(struct objects *o, const char *bucket, const char *key,
 	    OBJECTS_FAILED;
 }
 
-static int
-extent_open(struct object *b, uint64_t off, struct fail *f)
+static size_t
+extent_at(const struct object *b, uint64_t off)
 {
 	size_t low = 0, high = b->nextents, mid;
-	char path[PATH_SIZE];
 
 	while (high - low > 1) {
 		mid = low + (high - low) / 2;
@@ -44,6 +43,38 @@ extent_open(struct object *b, uint64_t off, struct fail *f)
 		else
 			high = mid;
 	}
+	return low;
+}
+
+int
+objects_check(const struct object *b, uint64_t off, uint64_t len,
+    struct fail *f)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+	size_t i;
+
+	for (i = extent_at(b, off); i < b->nextents &&
+	    b->extents[i].start < off + len; i++) {
+		objects_data_path(path, b->bucket, b->data,
+		    b->extents[i].file);
+		if (fstatat(b->objects->root, path, &st,
+		    AT_SYMLINK_NOFOLLOW) == -1)
+			return fail_sys(f, EX_IOERR, "%s", path);
+		if (!S_ISREG(st.st_mode) ||
+		    (uint64_t)st.st_size != b->extents[i].size)
+			return fail_set(f, EX_IOERR, "%s: damaged: has not "
+			    "the bytes it had", path);
+	}
+	return 0;
+}
+
+static int
+extent_open(struct object *b, uint64_t off, struct fail *f)
+{
+	size_t low = extent_at(b, off);
+	char path[PATH_SIZE];
+
 	if (b->fd != -1 && b->at == low)
 		return 0;
 	if (b->fd != -1)
@@ -87,37 +118,7 @@ object_close(struct object *b)
 {
 	if (b->fd != -1)
 		close(b->fd);
-	if (b->held) {
-		pthread_mutex_lock(&b->objects->mutex);
+	if (b->held)
 		objects_data_let(b->objects, b->bucket, b->data);
-		pthread_mutex_unlock(&b->objects->mutex);
-	}
 	manifest_clear(b);
-}
-
-enum objects_result
-objects_delete(struct objects *o, const char *bucket, const char *key,
-    struct fail *f)
-{
-	char path[PATH_SIZE];
-	struct object old;
-	int rc;
-
-	objects_object_path(path, bucket, key);
-	pthread_mutex_lock(&o->mutex);
-	rc = manifest_read(o, path, &old, f);
-	if (rc != 0) {
-		/* A damaged one can be deleted, too. */
-		if (unlinkat(o->root, path, 0) == -1)
-			rc = fail_sys(f, EX_IOERR, "%s", path);
-		else if (objects_sync_parent(o, path, f) == -1)
-			rc = -1;
-		else if (rc == 1) {
-			objects_data_doom(o, bucket, old.data);
-			manifest_clear(&old);
-		} else
-			rc = 0;
-	}
-	pthread_mutex_unlock(&o->mutex);
-	return rc == -1 ? OBJECTS_FAILED : OBJECTS_OK;
 }

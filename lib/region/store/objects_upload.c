@@ -49,36 +49,78 @@ objects_upload_create(struct objects *o, const char *bucket,
 		.modified_ms = clock_date_ms(),
 		.etag = "-",
 	};
-	char path[PATH_SIZE];
-	int rc = -1;
+	struct bucket *x = objects_bucket_find(o, bucket);
+	char path[PATH_SIZE], tmp[PATH_SIZE];
+	struct index_item *item;
 
 	if (objects_random(id, OBJECTS_ID / 2, f) == -1)
 		return OBJECTS_FAILED;
 	memcpy(b.data, id, sizeof(b.data));
 	objects_upload_path(path, bucket, id);
+	if ((item = objects_item(&b, true, f)) == NULL)
+		return OBJECTS_FAILED;
+	if (objects_data_make(o, bucket, id, f) == -1 ||
+	    manifest_write(o, path, &b, tmp, f) == -1)
+		goto undo;
+	if (renameat(o->root, tmp, o->root, path) == -1) {
+		fail_sys(f, EX_IOERR, "%s", path);
+		unlinkat(o->root, tmp, 0);
+		goto undo;
+	}
+	if (objects_sync_parent(o, path, f) == -1) {
+		unlinkat(o->root, path, 0);
+		goto undo;
+	}
 	pthread_mutex_lock(&o->mutex);
-	if (objects_data_make(o, bucket, id, f) == 0 &&
-	    (rc = manifest_write(o, path, &b, f)) == -1)
-		objects_data_remove(o, bucket, id);
+	objects_index_put(&x->uploads, item);
 	pthread_mutex_unlock(&o->mutex);
-	return rc == -1 ? OBJECTS_FAILED : OBJECTS_OK;
+	return OBJECTS_OK;
+undo:
+	objects_data_remove(o, bucket, id);
+	objects_item_free(item);
+	return OBJECTS_FAILED;
 }
 
-/* A part by its link: 1, 0 if there is none, -1. */
-static int
-part_read(int dir, const char *name, char file[48], struct stat *st,
-    struct fail *f)
+/* It is none any more: it was completed, or aborted. */
+static void
+upload_forget(struct objects *o, const char *bucket, const char *key,
+    const char *id)
 {
-	ssize_t n = readlinkat(dir, name, file, 47);
+	struct bucket *x = objects_bucket_find(o, bucket);
+
+	pthread_mutex_lock(&o->mutex);
+	objects_index_remove(&x->uploads, key, id);
+	pthread_mutex_unlock(&o->mutex);
+}
+
+int
+objects_part_read(int dir, const char *name, char file[OBJECTS_FILE],
+    struct stat *st, struct fail *f)
+{
+	ssize_t n = readlinkat(dir, name, file, OBJECTS_FILE - 1);
 
 	if (n == -1)
 		return errno == ENOENT ? 0 : fail_sys(f, EX_IOERR, "part");
 	file[n] = '\0';
-	if (n != 41 || strspn(file, "0123456789abcdef-") != 41)
+	if (!objects_file_ok(file, (size_t)n))
 		return fail_set(f, EX_IOERR, "part %s: damaged", name);
 	if (fstatat(dir, file, st, AT_SYMLINK_NOFOLLOW) == -1)
 		return fail_sys(f, EX_IOERR, "part %s", name);
 	return 1;
+}
+
+/* Whether its file is as long as it was; its name tells. */
+static int
+part_check(const char *name, const char *file, const struct stat *st,
+    struct fail *f)
+{
+	uint64_t size = (uint64_t)st->st_size;
+
+	if (strlen(file) > OBJECTS_FILE_MIN)
+		size = strtoull(file + OBJECTS_FILE_MIN + 1, NULL, 10);
+	return S_ISREG(st->st_mode) && size == (uint64_t)st->st_size ? 0 :
+	    fail_set(f, EX_IOERR, "part %s: damaged: has not the bytes it had",
+	    name);
 }
 
 static int
@@ -96,14 +138,15 @@ parts_scan(int fd, DIR *dir, struct objects_part **parts, size_t *n,
 	struct objects_part *p;
 	struct dirent *d;
 	struct stat st;
-	char file[48];
+	char file[OBJECTS_FILE];
 	size_t room = 0;
 
 	while ((d = readdir(dir)) != NULL) {
 		if (strlen(d->d_name) != 5 ||
 		    strspn(d->d_name, "0123456789") != 5)
 			continue;
-		if (part_read(fd, d->d_name, file, &st, f) != 1)
+		if (objects_part_read(fd, d->d_name, file, &st, f) != 1 ||
+		    part_check(d->d_name, file, &st, f) == -1)
 			return -1;
 		if (*n == room) {
 			room = room == 0 ? 64 : room * 2;
@@ -128,13 +171,15 @@ objects_upload_parts(struct objects *o, const char *bucket, const char *key,
     const char *id, struct objects_part **parts, size_t *n, struct fail *f)
 {
 	enum objects_result r;
+	char path[PATH_SIZE];
 	struct object b;
 	DIR *dir = NULL;
 	int fd;
 
 	*parts = NULL;
 	*n = 0;
-	pthread_mutex_lock(&o->mutex);
+	objects_upload_path(path, bucket, id);
+	pthread_mutex_lock(&o->uploads_mutex);
 	r = objects_upload_find(o, bucket, key, id, &b, f);
 	if (r == OBJECTS_OK) {
 		manifest_clear(&b);
@@ -146,10 +191,12 @@ objects_upload_parts(struct objects *o, const char *bucket, const char *key,
 		} else if (fd != -1) {
 			if (parts_scan(fd, dir, parts, n, f) == 0)
 				r = OBJECTS_OK;
+			else
+				fail_in(f, path);
 			closedir(dir);
 		}
 	}
-	pthread_mutex_unlock(&o->mutex);
+	pthread_mutex_unlock(&o->uploads_mutex);
 	if (r != OBJECTS_OK) {
 		free(*parts);
 		*parts = NULL;
@@ -160,10 +207,11 @@ objects_upload_parts(struct objects *o, const char *bucket, const char *key,
 	return r;
 }
 
-/* The listed parts as extents, and the ETag they make together. */
+/* The listed parts as extents, and the ETag they make; path: the upload's. */
 static enum objects_result
-assemble(struct objects *o, int dir, const struct objects_part *parts,
-    size_t n, struct object *b, struct fail *f)
+assemble(struct objects *o, const char *path, int dir,
+    const struct objects_part *parts, size_t n, struct object *b,
+    struct fail *f)
 {
 	uint8_t digest[MD5_DIGEST_SIZE];
 	char name[16];
@@ -186,12 +234,20 @@ assemble(struct objects *o, int dir, const struct objects_part *parts,
 			return OBJECTS_INVALID_PART;
 		e = &b->extents[i];
 		snprintf(name, sizeof(name), "%05u", parts[i].number);
-		rc = part_read(dir, name, e->file, &st, f);
-		if (rc == -1)
+		rc = objects_part_read(dir, name, e->file, &st, f);
+		if (rc == -1) {
+			fail_in(f, path);
 			return OBJECTS_FAILED;
+		}
 		if (rc == 0 || strlen(parts[i].etag) != 32 ||
 		    strncmp(parts[i].etag, e->file, 32) != 0)
 			return OBJECTS_INVALID_PART;
+		/* Sent again, it is good. */
+		if (part_check(name, e->file, &st, f) == -1) {
+			fail_in(f, path);
+			o->log(f->msg);
+			return OBJECTS_INVALID_PART;
+		}
 		if ((uint64_t)st.st_size < o->part_min && i + 1 < n)
 			return OBJECTS_TOO_SMALL;
 		e->size = (uint64_t)st.st_size;
@@ -248,14 +304,12 @@ completed(struct objects *o, const char *bucket, const char *key,
     const char *id, const struct objects_part *parts, size_t n,
     char etag[OBJECTS_ETAG])
 {
-	char path[PATH_SIZE];
 	struct object b;
 	struct fail f;
 	bool same;
 	size_t i;
 
-	objects_object_path(path, bucket, key);
-	if (manifest_read(o, path, &b, &f) != 1)
+	if (objects_manifest(o, bucket, key, &b, &f) != 1)
 		return false;
 	same = strcmp(b.data, id) == 0 && b.nextents == n;
 	for (i = 0; same && i < n; i++)
@@ -270,16 +324,19 @@ completed(struct objects *o, const char *bucket, const char *key,
 enum objects_result
 objects_upload_complete(struct objects *o, const char *bucket,
     const char *key, const char *id, const struct objects_part *parts,
-    size_t n, char etag[OBJECTS_ETAG], struct fail *f)
+    size_t n, const struct objects_when *when, char etag[OBJECTS_ETAG],
+    struct fail *f)
 {
 	enum objects_result r;
 	char path[PATH_SIZE];
+	bool counts = false;
 	struct object b;
 	int fd = -1;
 
 	if (n == 0 || n > OBJECTS_PARTS_MAX)
 		return OBJECTS_INVALID_PART;
-	pthread_mutex_lock(&o->mutex);
+	objects_upload_path(path, bucket, id);
+	pthread_mutex_lock(&o->uploads_mutex);
 	r = objects_upload_find(o, bucket, key, id, &b, f);
 	if (r != OBJECTS_OK) {
 		if (r == OBJECTS_NO_UPLOAD && objects_id_ok(id) &&
@@ -289,24 +346,25 @@ objects_upload_complete(struct objects *o, const char *bucket,
 	}
 	r = OBJECTS_FAILED;
 	b.modified_ms = clock_date_ms();
+	/* Renaming the object's file is what completes it. */
 	if ((fd = objects_data_open(o, bucket, id, f)) != -1 &&
-	    (r = assemble(o, fd, parts, n, &b, f)) == OBJECTS_OK) {
-		/* Renaming the object's file is what completes it. */
-		if (objects_install(o, &b, f) == -1) {
-			r = OBJECTS_FAILED;
-		} else {
-			memcpy(etag, b.etag, OBJECTS_ETAG);
-			objects_upload_path(path, bucket, id);
-			unlinkat(o->root, path, 0);
-			objects_upload_tidy(fd, b.extents, b.nextents);
-			fd = -1;
-		}
+	    (r = assemble(o, path, fd, parts, n, &b, f)) == OBJECTS_OK)
+		r = objects_install(o, &b, when, &counts, f);
+	if (counts) {
+		memcpy(etag, b.etag, OBJECTS_ETAG);
+		/* The upload's file last: it says that there is more to do. */
+		objects_upload_tidy(fd, b.extents, b.nextents);
+		fd = -1;
+		unlinkat(o->root, path, 0);
+		upload_forget(o, bucket, key, id);
 	}
 	manifest_clear(&b);
 out:
-	pthread_mutex_unlock(&o->mutex);
+	pthread_mutex_unlock(&o->uploads_mutex);
 	if (fd != -1)
 		close(fd);
+	if (counts && r == OBJECTS_OK && objects_sync_parent(o, path, f) == -1)
+		r = OBJECTS_FAILED;
 	return r;
 }
 
@@ -318,19 +376,23 @@ objects_upload_abort(struct objects *o, const char *bucket, const char *key,
 	char path[PATH_SIZE];
 	struct object b;
 
-	pthread_mutex_lock(&o->mutex);
+	pthread_mutex_lock(&o->uploads_mutex);
 	r = objects_upload_find(o, bucket, key, id, &b, f);
 	if (r == OBJECTS_OK) {
 		manifest_clear(&b);
 		objects_upload_path(path, bucket, id);
-		if (unlinkat(o->root, path, 0) == -1 ||
-		    objects_sync_parent(o, path, f) == -1) {
+		if (unlinkat(o->root, path, 0) == -1) {
 			fail_sys(f, EX_IOERR, "%s", path);
 			r = OBJECTS_FAILED;
 		} else {
-			objects_data_remove(o, bucket, id);
+			upload_forget(o, bucket, key, id);
 		}
 	}
-	pthread_mutex_unlock(&o->mutex);
-	return r;
+	pthread_mutex_unlock(&o->uploads_mutex);
+	if (r != OBJECTS_OK)
+		return r;
+	if (objects_sync_parent(o, path, f) == -1)
+		return OBJECTS_FAILED;
+	objects_data_remove(o, bucket, id);
+	return OBJECTS_OK;
 }

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -28,12 +29,12 @@ objects_write(struct objects_writer *w, struct objects *o,
 		return OBJECTS_FAILED;
 	snprintf(w->file, sizeof(w->file), ".tmp-%s", random);
 
-	pthread_mutex_lock(&o->mutex);
 	if (upload_id == NULL) {
 		if (objects_random(w->id, OBJECTS_ID / 2, f) == -1 ||
 		    objects_data_make(o, bucket, w->id, f) == -1)
-			goto out;
+			return OBJECTS_FAILED;
 	} else {
+		pthread_mutex_lock(&o->uploads_mutex);
 		r = objects_upload_find(o, bucket, key, upload_id, &b, f);
 		if (r != OBJECTS_OK)
 			goto out;
@@ -47,7 +48,8 @@ objects_write(struct objects_writer *w, struct objects *o,
 		fail_sys(f, EX_CANTCREAT, "%s", path);
 	r = w->fd == -1 ? OBJECTS_FAILED : OBJECTS_OK;
 out:
-	pthread_mutex_unlock(&o->mutex);
+	if (upload_id != NULL)
+		pthread_mutex_unlock(&o->uploads_mutex);
 	return r;
 }
 
@@ -78,12 +80,13 @@ objects_writer_digest(struct objects_writer *w)
 static int
 writer_settle(struct objects_writer *w, struct fail *f)
 {
-	char from[PATH_SIZE], to[PATH_SIZE], name[48];
+	char from[PATH_SIZE], to[PATH_SIZE], name[OBJECTS_FILE];
 
 	objects_data_path(from, w->bucket, w->id, w->file);
-	/* The file's name has the part's ETag, so a link to it tells all. */
+	/* It has the part's ETag and size, so a link to it tells all. */
 	hex_encode(name, w->md5_digest, sizeof(w->md5_digest));
-	snprintf(name + 32, sizeof(name) - 32, "-%.8s", w->file + 5);
+	snprintf(name + 32, sizeof(name) - 32, "-%.8s-%" PRIu64, w->file + 5,
+	    w->size);
 	objects_data_path(to, w->bucket, w->id, name);
 	if (fsync(w->fd) == -1 ||
 	    renameat(w->objects->root, from, w->objects->root, to) == -1)
@@ -113,14 +116,13 @@ objects_cancel(struct objects_writer *w)
 {
 	if (w->objects == NULL || w->fd == -1)
 		return;
-	pthread_mutex_lock(&w->objects->mutex);
 	writer_undo(w);
-	pthread_mutex_unlock(&w->objects->mutex);
 }
 
 enum objects_result
 objects_commit(struct objects_writer *w, const char *key,
-    const char *headers, char etag[OBJECTS_ETAG], struct fail *f)
+    const char *headers, const struct objects_when *when,
+    char etag[OBJECTS_ETAG], struct fail *f)
 {
 	struct extent e = { .size = w->size };
 	struct object b = {
@@ -132,8 +134,9 @@ objects_commit(struct objects_writer *w, const char *key,
 		.extents = &e,
 		.nextents = 1,
 	};
+	enum objects_result r = OBJECTS_FAILED;
 	char dir[PATH_SIZE];
-	int rc = -1;
+	bool counts = false;
 
 	objects_data_path(dir, w->bucket, w->id, "");
 	memcpy(b.bucket, w->bucket, sizeof(b.bucket));
@@ -142,44 +145,36 @@ objects_commit(struct objects_writer *w, const char *key,
 	    objects_sync_dir(w->objects, dir, f) == 0) {
 		memcpy(e.file, w->file, sizeof(e.file));
 		hex_encode(b.etag, w->md5_digest, sizeof(w->md5_digest));
-		pthread_mutex_lock(&w->objects->mutex);
-		rc = objects_install(w->objects, &b, f);
-		pthread_mutex_unlock(&w->objects->mutex);
+		r = objects_install(w->objects, &b, when, &counts, f);
 	}
-	if (rc == -1) {
-		pthread_mutex_lock(&w->objects->mutex);
+	if (!counts)
 		writer_undo(w);
-		pthread_mutex_unlock(&w->objects->mutex);
-		return OBJECTS_FAILED;
-	}
-	memcpy(etag, b.etag, OBJECTS_ETAG);
-	return OBJECTS_OK;
+	if (r == OBJECTS_OK)
+		memcpy(etag, b.etag, OBJECTS_ETAG);
+	return r;
 }
 
+/* The part's number leads to its file, and old to what was there before. */
 static int
-link_part(struct objects_writer *w, unsigned number, struct fail *f)
+link_part(struct objects_writer *w, unsigned number, char old[64],
+    struct fail *f)
 {
 	struct objects *o = w->objects;
-	char name[16], path[PATH_SIZE], tmp[PATH_SIZE], old[64], file[64];
+	char name[16], path[PATH_SIZE], tmp[PATH_SIZE], file[64];
 	ssize_t n;
 
 	snprintf(name, sizeof(name), "%05u", number);
 	objects_data_path(path, w->bucket, w->id, name);
 	snprintf(file, sizeof(file), ".link-%.8s", w->file + 33);
 	objects_data_path(tmp, w->bucket, w->id, file);
-	n = readlinkat(o->root, path, old, sizeof(old) - 1);
+	n = readlinkat(o->root, path, old, 63);
+	old[n > 0 ? n : 0] = '\0';
 	if (symlinkat(w->file, o->root, tmp) == -1)
 		return fail_sys(f, EX_IOERR, "%s", tmp);
 	if (renameat(o->root, tmp, o->root, path) == -1) {
 		fail_sys(f, EX_IOERR, "%s", path);
 		unlinkat(o->root, tmp, 0);
 		return -1;
-	}
-	/* From here on the new part counts. */
-	old[n > 0 ? n : 0] = '\0';
-	if (n > 0 && strcmp(old, w->file) != 0) {
-		objects_data_path(path, w->bucket, w->id, old);
-		unlinkat(o->root, path, 0);
 	}
 	return 0;
 }
@@ -189,32 +184,38 @@ objects_commit_part(struct objects_writer *w, const char *key,
     unsigned number, char etag[OBJECTS_ETAG], struct fail *f)
 {
 	struct objects *o = w->objects;
-	enum objects_result r = OBJECTS_FAILED;
-	char dir[PATH_SIZE];
+	enum objects_result r;
+	char path[PATH_SIZE], old[64] = "";
 	struct object b;
+	int settled;
 
 	/* The bytes are synced before the lock: others need not wait. */
-	if (fsync(w->fd) == -1)
-		fail_sys(f, EX_IOERR, "part");
-	else
-		r = OBJECTS_OK;
-	pthread_mutex_lock(&o->mutex);
-	if (r == OBJECTS_OK &&
-	    (r = objects_upload_find(o, w->bucket, key, w->id, &b, f)) ==
-	    OBJECTS_OK) {
+	settled = writer_settle(w, f);
+	pthread_mutex_lock(&o->uploads_mutex);
+	/* Who aborts or completes it meanwhile removes the file, too. */
+	r = objects_upload_find(o, w->bucket, key, w->id, &b, f);
+	if (r == OBJECTS_OK) {
 		manifest_clear(&b);
-		if (writer_settle(w, f) == -1 ||
-		    link_part(w, number, f) == -1)
+		if (settled == -1 || link_part(w, number, old, f) == -1)
 			r = OBJECTS_FAILED;
 	}
-	if (r != OBJECTS_OK)
+	pthread_mutex_unlock(&o->uploads_mutex);
+	objects_data_path(path, w->bucket, w->id, "");
+	if (r != OBJECTS_OK) {
 		writer_undo(w);
-	pthread_mutex_unlock(&o->mutex);
-	if (r != OBJECTS_OK)
+		/* Its last file, if it was aborted. */
+		if (r == OBJECTS_NO_UPLOAD)
+			unlinkat(o->root, path, AT_REMOVEDIR);
 		return r;
-	objects_data_path(dir, w->bucket, w->id, "");
-	if (objects_sync_dir(o, dir, f) == -1)
+	}
+	if (objects_sync_dir(o, path, f) == -1)
 		return OBJECTS_FAILED;
+	/* Only now: the new one is there to stay. */
+	if (old[0] != '\0' && strchr(old, '/') == NULL &&
+	    strcmp(old, w->file) != 0) {
+		objects_data_path(path, w->bucket, w->id, old);
+		unlinkat(o->root, path, 0);
+	}
 	memset(etag, 0, OBJECTS_ETAG);
 	hex_encode(etag, w->md5_digest, sizeof(w->md5_digest));
 	return OBJECTS_OK;

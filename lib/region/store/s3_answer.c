@@ -41,6 +41,8 @@ s3_result(struct serve_request *r, enum objects_result why,
 		    "Part numbers must rise." },
 		[OBJECTS_TOO_SMALL] = { 400, "EntityTooSmall",
 		    "A part that is not the last is too small." },
+		[OBJECTS_PRECONDITION] = { 412, "PreconditionFailed",
+		    "A condition of the request does not hold." },
 	};
 
 	if (why == OBJECTS_FAILED)

@@ -82,15 +82,57 @@ open_object_free(void *arg)
 	free(o);
 }
 
+/* The object, and which bytes of it: true, or it was answered. */
+static bool
+wanted(struct serve_request *r, struct open_object *o, const char **type,
+    uint64_t *len, bool *part, struct fail *f)
+{
+	unsigned status = s3_when_read(r, &o->object);
+	char text[96];
+	int rc = 0;
+
+	if (status == 412) {
+		s3_result(r, OBJECTS_PRECONDITION, f);
+		return false;
+	}
+	*len = o->object.size;
+	if (status == 0 && s3_when_range(r, &o->object))
+		rc = range_parse(serve_header(r, "Range"), *len, &o->off, len);
+	if (rc == -1) {
+		snprintf(text, sizeof(text), "bytes */%" PRIu64,
+		    o->object.size);
+		serve_add_header(r, "Content-Range", text);
+		s3_refuse(r, 416, "InvalidRange",
+		    "The range starts behind the end.");
+		return false;
+	}
+	if (status == 0 && objects_check(&o->object, o->off, *len, f) == -1) {
+		s3_result(r, OBJECTS_FAILED, f);
+		return false;
+	}
+	*part = rc == 1;
+	s3_headers_give(r, &o->object, *part, type);
+	if (status == 304) {
+		serve_reply(r, 304, NULL, "", 0);
+		return false;
+	}
+	if (*part) {
+		snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64
+		    "/%" PRIu64, o->off, o->off + *len - 1, o->object.size);
+		serve_add_header(r, "Content-Range", text);
+	}
+	return true;
+}
+
 void
 s3_get(struct serve_request *r, struct s3 *s, struct op_state *st)
 {
 	struct open_object *o = calloc(1, sizeof(*o));
-	const char *type, *match = serve_header(r, "If-None-Match");
 	enum objects_result why;
-	uint64_t len;
-	char text[96];
-	int rc;
+	const char *type = NULL;
+	uint64_t len = 0;
+	bool part = false;
+	char byte;
 
 	if (o == NULL) {
 		s3_refuse(r, 503, "ServiceUnavailable", "Out of memory.");
@@ -103,42 +145,23 @@ s3_get(struct serve_request *r, struct s3 *s, struct op_state *st)
 		s3_result(r, why, &st->f);
 		return;
 	}
-	len = o->object.size;
 	o->serve = r->serve;
-	rc = range_parse(serve_header(r, "Range"), len, &o->off, &len);
-	if (rc == -1) {
-		snprintf(text, sizeof(text), "bytes */%" PRIu64,
-		    o->object.size);
-		serve_add_header(r, "Content-Range", text);
-		s3_refuse(r, 416, "InvalidRange",
-		    "The range starts behind the end.");
+	if (!wanted(r, o, &type, &len, &part, &st->f)) {
 		open_object_free(o);
 		return;
-	}
-	s3_headers_give(r, &o->object, &type);
-	if (match != NULL && (strstr(match, o->object.etag) != NULL ||
-	    strcmp(match, "*") == 0)) {
-		serve_reply(r, 304, NULL, "", 0);
-		open_object_free(o);
-		return;
-	}
-	if (rc == 1) {
-		snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64
-		    "/%" PRIu64, o->off, o->off + len - 1, o->object.size);
-		serve_add_header(r, "Content-Range", text);
 	}
 	/* One file, and there are bytes of it: the kernel sends them. */
 	if (st->op == GET_OBJECT && o->object.nextents == 1 && len > 0) {
-		if (objects_read(&o->object, 0, text, 1, &st->f) == -1) {
+		if (objects_read(&o->object, 0, &byte, 1, &st->f) == -1) {
 			s3_result(r, OBJECTS_FAILED, &st->f);
 		} else {
-			serve_reply_file(r, rc == 1 ? 206 : 200, type,
+			serve_reply_file(r, part ? 206 : 200, type,
 			    o->object.fd, o->off, len);
 			o->object.fd = -1;
 		}
 		open_object_free(o);
 		return;
 	}
-	serve_reply_read(r, rc == 1 ? 206 : 200, type, len, object_piece,
+	serve_reply_read(r, part ? 206 : 200, type, len, object_piece,
 	    open_object_free, o);
 }

@@ -43,9 +43,10 @@ s3_headers_keep(struct serve_request *r, struct op_state *st)
 }
 
 void
-s3_headers_give(struct serve_request *r, const struct object *b,
+s3_headers_give(struct serve_request *r, const struct object *b, bool part,
     const char **type)
 {
+	const char *mode = serve_header(r, "x-amz-checksum-mode");
 	char date[64], *copy, *line, *save = NULL, *value;
 	time_t t = (time_t)(b->modified_ms / 1000);
 	struct tm tm;
@@ -64,6 +65,10 @@ s3_headers_give(struct serve_request *r, const struct object *b,
 			continue;
 		*value = '\0';
 		value += 2;
+		/* A sum is of the whole, and for who asks. */
+		if (strncasecmp(line, "x-amz-checksum-", 15) == 0 && (part ||
+		    mode == NULL || strcasecmp(mode, "ENABLED") != 0))
+			continue;
 		serve_add_header(r, line, value);
 		if (strcasecmp(line, "Content-Type") == 0)
 			*type = NULL;

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/hex.h"
+#include "core/utf8.h"
 #include "region/store/s3_impl.h"
 
 #define LIST_MAX	1000	/* S3's own, of entries in one answer */
@@ -21,10 +23,14 @@ iso_time(char out[32], int64_t ms)
 }
 
 struct listing {
-	struct buf	 prefix, delimiter, after, token, marker, id_marker;
-	struct buf	 encoding;
-	unsigned	 max;
-	bool		 url;
+	struct buf		 prefix, delimiter, after, token, marker;
+	struct buf		 id_marker, encoding, type;
+	unsigned		 max;
+	bool			 url;
+	bool			 from;		/* a token */
+	struct objects_entry	*e;
+	size_t			 n;
+	bool			 more;
 };
 
 static void
@@ -37,6 +43,37 @@ listing_free(struct listing *l)
 	buf_free(&l->marker);
 	buf_free(&l->id_marker);
 	buf_free(&l->encoding);
+	buf_free(&l->type);
+	objects_list_free(l->e, l->n);
+}
+
+/*
+ * A continuation token is the key that a list ended with, in hex: an element's
+ * text has not all characters that a key may have, and not all as they are.
+ */
+static int
+token_read(struct buf *token, struct fail *f)
+{
+	struct buf key = BUF_INIT(OBJECTS_KEY_MAX);
+	size_t n = token->len / 2;
+
+	if (n == 0 || token->len % 2 != 0 || buf_room(&key, n, f) == -1 ||
+	    hex_decode(key.data, token->data, n) == -1) {
+		buf_free(&key);
+		return -1;
+	}
+	key.len = n;
+	key.data[n] = '\0';
+	buf_free(token);
+	*token = key;
+	return strlen(key.data) == n ? 0 : -1;
+}
+
+static int
+invalid(struct serve_request *r, const char *message)
+{
+	s3_refuse(r, 400, "InvalidArgument", message);
+	return -1;
 }
 
 /* Empty rather than NULL where a parameter is absent. */
@@ -50,12 +87,14 @@ listing_read(struct serve_request *r, struct listing *l, const char *max)
 		{ "prefix", &l->prefix },
 		{ "delimiter", &l->delimiter },
 		{ "start-after", &l->after },
-		{ "continuation-token", &l->token },
 		{ "key-marker", &l->marker },
 		{ "upload-id-marker", &l->id_marker },
 		{ "encoding-type", &l->encoding },
+		{ "list-type", &l->type },
+		{ "continuation-token", &l->token },
 	};
 	struct fail f;
+	int there = 0;
 	size_t i;
 
 	memset(l, 0, sizeof(*l));
@@ -66,23 +105,51 @@ listing_read(struct serve_request *r, struct listing *l, const char *max)
 			s3_result(r, OBJECTS_FAILED, &f);
 			return -1;
 		}
-		if (s3_param(r, want[i].name, want[i].b) == -1)
+		if ((there = s3_param(r, want[i].name, want[i].b)) == -1)
 			return -1;
+		if (!utf8_valid(want[i].b->data, want[i].b->len))
+			return invalid(r, "A parameter is not UTF-8.");
 	}
+	l->from = there == 1;
+	if (l->from && token_read(&l->token, &f) == -1)
+		return invalid(r, "The continuation token is none of ours.");
+	if (l->type.len > 0 && strcmp(l->type.data, "2") != 0)
+		return invalid(r, "list-type is 2.");
+	l->url = strcmp(l->encoding.data, "url") == 0;
+	if (l->encoding.len > 0 && !l->url)
+		return invalid(r, "encoding-type is url.");
 	if (s3_param_number(r, max, 0, INT32_MAX, &l->max) == -1)
 		return -1;
 	if (l->max > LIST_MAX)
 		l->max = LIST_MAX;
-	l->url = strcmp(l->encoding.data, "url") == 0;
 	return 0;
 }
 
+/* <TAG>text</TAG>, if there is any. */
 static int
-list_entry(struct buf *b, const struct objects_entry *e, bool url,
+element(struct buf *b, const char *tag, const struct buf *text, bool url,
+    struct fail *f)
+{
+	return text->len == 0 ? 0 : s3_xml_key(b, tag, text->data, url, f);
+}
+
+static int
+group_print(struct buf *b, const struct objects_entry *e, bool url,
+    struct fail *f)
+{
+	return buf_adds(b, "<CommonPrefixes>", f) == -1 ||
+	    s3_xml_key(b, "Prefix", e->key, url, f) == -1 ? -1 :
+	    buf_adds(b, "</CommonPrefixes>", f);
+}
+
+static int
+object_print(struct buf *b, const struct objects_entry *e, bool url,
     struct fail *f)
 {
 	char when[32];
 
+	if (e->group)
+		return group_print(b, e, url, f);
 	iso_time(when, e->modified_ms);
 	return buf_adds(b, "<Contents>", f) == -1 ||
 	    s3_xml_key(b, "Key", e->key, url, f) == -1 ? -1 :
@@ -92,103 +159,62 @@ list_entry(struct buf *b, const struct objects_entry *e, bool url,
 	    e->etag, e->size);
 }
 
-/* The common prefix an entry falls under, "" if none. */
 static int
-common_prefix(const struct listing *l, const char *key, struct buf *out,
-    struct fail *f)
+token_print(struct buf *b, const char *tag, const char *key, struct fail *f)
 {
-	const char *p;
+	char hex[2 * OBJECTS_KEY_MAX + 1];
 
-	buf_clear(out);
-	if (l->delimiter.len == 0)
-		return 0;
-	p = strstr(key + l->prefix.len, l->delimiter.data);
-	return p == NULL ? 0 : buf_add(out, key,
-	    (size_t)(p - key) + l->delimiter.len, f);
+	hex_encode(hex, key, strlen(key));
+	return buf_addf(b, f, "<%s>%s</%s>", tag, hex, tag);
 }
 
 static int
 objects_print(struct buf *b, const struct op_state *st,
-    const struct listing *l, const struct objects_entry *e, size_t n,
-    struct fail *f)
+    const struct listing *l, struct fail *f)
 {
-	const char *after = l->token.len > 0 ? l->token.data : l->after.data;
-	struct buf contents = BUF_INIT(XML_MAX), group = BUF_INIT(4096);
-	struct buf last = BUF_INIT(4096);
-	unsigned count = 0;
-	bool more = false;
 	size_t i;
-	int rc = -1;
 
-	if (buf_adds(&last, "", f) == -1 || buf_adds(&group, "", f) == -1 ||
-	    buf_adds(&contents, "", f) == -1)
-		goto out;
-	for (i = 0; i < n; i++) {
-		if (common_prefix(l, e[i].key, &group, f) == -1)
-			goto out;
-		/* A group that was given is passed as a whole. */
-		if (strcmp(e[i].key, after) <= 0 || (group.len > 0 &&
-		    (strcmp(group.data, last.data) == 0 ||
-		    strcmp(group.data, after) == 0)))
-			continue;
-		if (count == l->max) {
-			more = l->max > 0;
-			break;
-		}
-		count++;
-		buf_clear(&last);
-		if (buf_adds(&last, group.len > 0 ? group.data : e[i].key,
-		    f) == -1)
-			goto out;
-		if (group.len == 0) {
-			if (list_entry(&contents, &e[i], l->url, f) == -1)
-				goto out;
-		} else if (buf_adds(&contents, "<CommonPrefixes>", f) == -1 ||
-		    s3_xml_key(&contents, "Prefix", group.data, l->url,
-		    f) == -1 ||
-		    buf_adds(&contents, "</CommonPrefixes>", f) == -1)
-			goto out;
-	}
 	if (buf_addf(b, f, XML_HEAD "<ListBucketResult " XMLNS "><Name>%s"
 	    "</Name>", st->bucket) == -1 ||
 	    s3_xml_key(b, "Prefix", l->prefix.data, l->url, f) == -1 ||
-	    (l->delimiter.len > 0 && s3_xml_key(b, "Delimiter",
-	    l->delimiter.data, l->url, f) == -1) ||
+	    element(b, "Delimiter", &l->delimiter, l->url, f) == -1 ||
+	    element(b, "StartAfter", &l->after, l->url, f) == -1 ||
+	    (l->from && token_print(b, "ContinuationToken", l->token.data,
+	    f) == -1) ||
 	    (l->url && buf_adds(b, "<EncodingType>url</EncodingType>",
 	    f) == -1) ||
-	    buf_addf(b, f, "<MaxKeys>%u</MaxKeys><KeyCount>%u</KeyCount>"
-	    "<IsTruncated>%s</IsTruncated>", l->max, count,
-	    more ? "true" : "false") == -1 ||
-	    (more && s3_xml_key(b, "NextContinuationToken", last.data, false,
-	    f) == -1) ||
-	    buf_add(b, contents.data, contents.len, f) == -1 ||
-	    buf_adds(b, "</ListBucketResult>\n", f) == -1)
-		goto out;
-	rc = 0;
-out:
-	buf_free(&contents);
-	buf_free(&group);
-	buf_free(&last);
-	return rc;
+	    buf_addf(b, f, "<MaxKeys>%u</MaxKeys><KeyCount>%zu</KeyCount>"
+	    "<IsTruncated>%s</IsTruncated>", l->max, l->n,
+	    l->more ? "true" : "false") == -1 ||
+	    (l->more && token_print(b, "NextContinuationToken",
+	    l->e[l->n - 1].key, f) == -1))
+		return -1;
+	for (i = 0; i < l->n; i++)
+		if (object_print(b, &l->e[i], l->url, f) == -1)
+			return -1;
+	return buf_adds(b, "</ListBucketResult>\n", f);
 }
 
-/* Whether a list has it behind it, by its markers.  Alone, an id's is none. */
-static bool
-is_past(const struct listing *l, const struct objects_entry *e)
+static int
+upload_print(struct buf *b, const struct objects_entry *e, bool url,
+    struct fail *f)
 {
-	int order = strcmp(e->key, l->marker.data);
+	char when[32];
 
-	return l->marker.len > 0 && (order < 0 || (order == 0 &&
-	    (l->id_marker.len == 0 || strcmp(e->id, l->id_marker.data) <= 0)));
+	if (e->group)
+		return group_print(b, e, url, f);
+	iso_time(when, e->modified_ms);
+	return buf_adds(b, "<Upload>", f) == -1 ||
+	    s3_xml_key(b, "Key", e->key, url, f) == -1 ? -1 :
+	    buf_addf(b, f, "<UploadId>%s</UploadId><StorageClass>"
+	    "STANDARD</StorageClass><Initiated>%s</Initiated>"
+	    "</Upload>", e->id, when);
 }
 
 static int
 uploads_print(struct buf *b, const struct op_state *st,
-    const struct listing *l, const struct objects_entry *e, size_t n,
-    struct fail *f)
+    const struct listing *l, struct fail *f)
 {
-	unsigned count = 0;
-	char when[32];
 	size_t i;
 
 	if (buf_addf(b, f, XML_HEAD "<ListMultipartUploadsResult " XMLNS ">"
@@ -196,29 +222,21 @@ uploads_print(struct buf *b, const struct op_state *st,
 	    s3_xml_key(b, "KeyMarker", l->marker.data, l->url, f) == -1 ||
 	    s3_xml_key(b, "UploadIdMarker", l->id_marker.data, false,
 	    f) == -1 ||
+	    element(b, "Prefix", &l->prefix, l->url, f) == -1 ||
+	    element(b, "Delimiter", &l->delimiter, l->url, f) == -1 ||
 	    (l->url && buf_adds(b, "<EncodingType>url</EncodingType>",
 	    f) == -1) ||
-	    buf_addf(b, f, "<MaxUploads>%u</MaxUploads>", l->max) == -1)
-		return -1;
-	for (i = 0; i < n && count < l->max; i++) {
-		if (is_past(l, &e[i]))
-			continue;
-		count++;
-		iso_time(when, e[i].modified_ms);
-		if (buf_adds(b, "<Upload>", f) == -1 ||
-		    s3_xml_key(b, "Key", e[i].key, l->url, f) == -1 ||
-		    buf_addf(b, f, "<UploadId>%s</UploadId><StorageClass>"
-		    "STANDARD</StorageClass><Initiated>%s</Initiated>"
-		    "</Upload>", e[i].id, when) == -1)
-			return -1;
-	}
-	if (i < n && i > 0 &&
-	    (s3_xml_key(b, "NextKeyMarker", e[i - 1].key, l->url, f) == -1 ||
+	    buf_addf(b, f, "<MaxUploads>%u</MaxUploads>", l->max) == -1 ||
+	    (l->more && (s3_xml_key(b, "NextKeyMarker", l->e[l->n - 1].key,
+	    l->url, f) == -1 ||
 	    buf_addf(b, f, "<NextUploadIdMarker>%s</NextUploadIdMarker>",
-	    e[i - 1].id) == -1))
+	    l->e[l->n - 1].group ? "" : l->e[l->n - 1].id) == -1)))
 		return -1;
+	for (i = 0; i < l->n; i++)
+		if (upload_print(b, &l->e[i], l->url, f) == -1)
+			return -1;
 	return buf_addf(b, f, "<IsTruncated>%s</IsTruncated>"
-	    "</ListMultipartUploadsResult>\n", i < n ? "true" : "false");
+	    "</ListMultipartUploadsResult>\n", l->more ? "true" : "false");
 }
 
 /* Objects, or with uploads the open uploads. */
@@ -226,18 +244,20 @@ static void
 list(struct serve_request *r, struct s3 *s, struct op_state *st, bool uploads)
 {
 	struct buf b = BUF_INIT(XML_MAX);
-	struct objects_entry *e = NULL;
 	struct listing l;
-	size_t n = 0;
+	struct objects_query q;
 
 	if (listing_read(r, &l, uploads ? "max-uploads" : "max-keys") == 0) {
-		if (objects_list(s->objects, st->bucket, uploads,
-		    l.prefix.data, &e, &n, &st->f) == -1)
+		q = (struct objects_query){ .prefix = l.prefix.data,
+		    .delimiter = l.delimiter.data, .max = l.max,
+		    .after = uploads ? l.marker.data : l.from ? l.token.data :
+		    l.after.data, .after_id = l.id_marker.data };
+		if (objects_list(s->objects, st->bucket, uploads, &q, &l.e,
+		    &l.n, &l.more, &st->f) == -1)
 			s3_result(r, OBJECTS_FAILED, &st->f);
 		else
 			s3_reply_xml(r, &b, (uploads ? uploads_print :
-			    objects_print)(&b, st, &l, e, n, &st->f), &st->f);
-		objects_list_free(e, n);
+			    objects_print)(&b, st, &l, &st->f), &st->f);
 	}
 	listing_free(&l);
 }
@@ -284,7 +304,7 @@ parts_print(struct buf *b, const struct op_state *st,
 	}
 	return buf_addf(b, f, "<NextPartNumberMarker>%u"
 	    "</NextPartNumberMarker><IsTruncated>%s</IsTruncated>"
-	    "</ListPartsResult>\n", last, i < n ? "true" : "false");
+	    "</ListPartsResult>\n", last, i < n && max > 0 ? "true" : "false");
 }
 
 void

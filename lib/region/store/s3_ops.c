@@ -54,10 +54,13 @@ begin(struct serve_request *r, void *arg)
 	}
 	if (st->op == PUT_OBJECT || st->op == PUT_PART)
 		s3_put_begin(r, s, st);
-	else if (st->op == COMPLETE_UPLOAD)
-		r->keep_body = COMPLETE_MAX;
-	else if (st->op == CREATE_UPLOAD)
+	else if (st->op == COMPLETE_UPLOAD || st->op == DELETE_OBJECT)
+		(void)s3_when_write(r, st);
+	else if (st->op == CREATE_UPLOAD &&
+	    s3_sum_algorithm(r, "x-amz-checksum-algorithm") == 0)
 		(void)s3_headers_keep(r, st);
+	if (st->op == COMPLETE_UPLOAD)
+		r->keep_body = COMPLETE_MAX;
 }
 
 static void
@@ -117,7 +120,7 @@ done(struct serve_request *r, void *arg)
 	case ABORT_UPLOAD:
 		why = st->op == DELETE_OBJECT ?
 		    objects_delete(s->objects, st->bucket, st->key.data,
-		    &st->f) : objects_upload_abort(s->objects, st->bucket,
+		    &st->when, &st->f) : objects_upload_abort(s->objects, st->bucket,
 		    st->key.data, st->upload.data, &st->f);
 		if (why != OBJECTS_OK)
 			s3_result(r, why, &st->f);

@@ -32,6 +32,7 @@ content_md5(struct serve_request *r, struct op_state *st)
 void
 s3_put_begin(struct serve_request *r, struct s3 *s, struct op_state *st)
 {
+	char name[SUM_NAME], value[SUM_TEXT];
 	enum objects_result why;
 
 	if (serve_header(r, "Content-Length") == NULL) {
@@ -44,8 +45,17 @@ s3_put_begin(struct serve_request *r, struct s3 *s, struct op_state *st)
 		    "More than 5 GiB at once; use a multipart upload.");
 		return;
 	}
-	if (content_md5(r, st) == -1 || s3_headers_keep(r, st) == -1)
+	if (content_md5(r, st) == -1 || s3_headers_keep(r, st) == -1 ||
+	    s3_when_write(r, st) == -1 || s3_sum_begin(r, &st->sum) == -1)
 		return;
+	if (st->sum.kind != SUM_NONE) {
+		s3_sum_print(&st->sum, name, value);
+		if (buf_addf(&st->headers, &st->f, "%s: %s\n"
+		    "x-amz-checksum-type: FULL_OBJECT\n", name, value) == -1) {
+			s3_result(r, OBJECTS_FAILED, &st->f);
+			return;
+		}
+	}
 	why = objects_write(&st->writer, s->objects, st->bucket,
 	    st->key.data, st->op == PUT_PART ? st->upload.data : NULL,
 	    &st->f);
@@ -63,12 +73,13 @@ s3_put_body(struct serve_request *r, struct op_state *st, const char *p,
 		s3_result(r, OBJECTS_FAILED, &st->f);
 		objects_cancel(&st->writer);
 	}
+	s3_sum_add(&st->sum, p, n);
 }
 
 void
 s3_put_done(struct serve_request *r, struct op_state *st)
 {
-	char etag[OBJECTS_ETAG];
+	char etag[OBJECTS_ETAG], name[SUM_NAME], value[SUM_TEXT];
 	enum objects_result why;
 
 	objects_writer_digest(&st->writer);
@@ -78,16 +89,21 @@ s3_put_done(struct serve_request *r, struct op_state *st)
 		    "The body has another MD5 than Content-MD5 says.");
 		return;
 	}
-	if (s3_payload_check(r, st, st->writer.sha256_digest) == -1)
+	if (s3_payload_check(r, st, st->writer.sha256_digest) == -1 ||
+	    s3_sum_check(r, &st->sum) == -1)
 		return;
 	why = st->op == PUT_PART ? objects_commit_part(&st->writer,
 	    st->key.data, st->part, etag, &st->f) :
-	    objects_commit(&st->writer, st->key.data, st->headers.data, etag,
-	    &st->f);
+	    objects_commit(&st->writer, st->key.data, st->headers.data,
+	    &st->when, etag, &st->f);
 	if (why != OBJECTS_OK) {
 		s3_result(r, why, &st->f);
 		return;
 	}
 	s3_etag(r, etag);
+	if (st->sum.kind != SUM_NONE) {
+		s3_sum_print(&st->sum, name, value);
+		serve_add_header(r, name, value);
+	}
 	serve_reply(r, 200, NULL, "", 0);
 }

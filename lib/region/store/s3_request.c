@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "core/hex.h"
+#include "core/utf8.h"
 #include "region/store/s3_impl.h"
 
 /* A parameter onto a buf: 1 there, 0 not, -1 answered. */
@@ -190,6 +191,8 @@ address(struct serve_request *r, const struct s3 *s, struct op_state *st)
 	}
 	if (hex_unescape(&st->key, p, strlen(p), false, &st->f) == -1)
 		goto bad;
+	if (!utf8_valid(st->key.data, st->key.len))
+		goto bad;
 	if (st->key.len > OBJECTS_KEY_MAX) {
 		s3_refuse(r, 400, "KeyTooLongError",
 		    "A key has at most 1024 bytes.");
@@ -205,31 +208,6 @@ bad:
 	s3_refuse(r, 400, "InvalidURI",
 	    "The path or the query cannot be read.");
 	return -1;
-}
-
-/* What S3 has and this has not: never mistaken for a plain GET or PUT. */
-static bool
-is_beyond(struct serve_request *r)
-{
-	static const char *const subresources[] = { "acl", "attributes",
-	    "cors", "delete", "encryption", "legal-hold", "lifecycle",
-	    "logging", "notification", "object-lock", "policy",
-	    "replication", "requestPayment", "restore", "retention", "select",
-	    "tagging", "torrent", "versionId", "versioning", "versions",
-	    "website" };
-	static const char *const headers[] = { "x-amz-copy-source",
-	    "x-amz-server-side-encryption",
-	    "x-amz-server-side-encryption-customer-algorithm",
-	    "x-amz-tagging", "x-amz-trailer" };
-	size_t i;
-
-	for (i = 0; i < sizeof(subresources) / sizeof(*subresources); i++)
-		if (s3_has_param(r, subresources[i]))
-			return true;
-	for (i = 0; i < sizeof(headers) / sizeof(*headers); i++)
-		if (serve_header(r, headers[i]) != NULL)
-			return true;
-	return false;
 }
 
 static int
@@ -284,9 +262,11 @@ object_op(struct serve_request *r, struct op_state *st)
 static int
 choose(struct serve_request *r, struct op_state *st)
 {
-	if (is_beyond(r) || st->bucket[0] == '\0')
+	if (st->bucket[0] == '\0')
 		return s3_unsupported(r);
-	return st->key.len == 0 ? bucket_op(r, st) : object_op(r, st);
+	if ((st->key.len == 0 ? bucket_op(r, st) : object_op(r, st)) == -1)
+		return -1;
+	return s3_allow(r, st);
 }
 
 int

@@ -68,7 +68,8 @@ s3_upload_complete(struct serve_request *r, struct s3 *s, struct op_state *st)
 		    "Not a list of the parts of an upload.");
 	} else {
 		why = objects_upload_complete(s->objects, st->bucket,
-		    st->key.data, st->upload.data, parts, n, etag, &st->f);
+		    st->key.data, st->upload.data, parts, n, &st->when,
+		    etag, &st->f);
 		if (why != OBJECTS_OK)
 			s3_result(r, why, &st->f);
 		else

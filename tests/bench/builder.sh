@@ -1,0 +1,71 @@
+#!/bin/sh
+# The builder alone: a context of 600 MB in 25,000 files COPYed and uploaded to
+# tl-stored, against tar piped to zstd -1; and the most disk that it takes, by
+# the size of the image.  TL_BENCH_FILES of 24,000 bytes each, one run.
+
+set -eu
+: "${TL_BIN:?run me through make bench}"
+files=${TL_BENCH_FILES:-25000}
+if [ "$(id -u)" -ne 0 ] || ! command -v buildah >/dev/null ||
+    ! command -v zstd >/dev/null; then
+	echo 'builder  skipped: it wants root, buildah and zstd'
+	exit 0
+fi
+work=$(mktemp -d "${TMPDIR:-/tmp}/tl-bench.XXXXXX")
+stored='' watch=''
+finish () {
+	[ -z "$watch" ] || kill "$watch" 2>/dev/null || :
+	[ -z "$stored" ] || kill "$stored" 2>/dev/null || :
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+PATH=$TL_BIN:$PATH:/usr/sbin:/sbin
+# finish ends the store.
+later () { :; }
+. "${0%/*}/../store.sh"
+cd "$work"
+
+store
+mkdir storage out
+/usr/bin/python3 - "$files" <<'END'
+import os, random, sys
+random.seed(1)
+block = random.randbytes(1 << 20) + b"text that can be made shorter\n" * 35000
+for i in range(int(sys.argv[1])):
+    folder = "ctx/%03d" % (i // 100)
+    os.makedirs(folder, exist_ok=True)
+    at = random.randrange(len(block) - 24000)
+    with open("%s/%d" % (folder, i), "wb") as f:
+        f.write(block[at:at + 24000])
+END
+printf 'FROM scratch\nCOPY . /app/\n' >Dockerfile
+printf '{"rel_path":"projects/p/sandbox-template-builds/b.tlsnap","op":%s}' \
+    '{"kind":"multipart_put","parts":160,"part_size_bytes":67108864}' |
+    tl-presign --config signer.conf --project p >block
+jq -cn --rawfile d Dockerfile --slurpfile up block --arg c "$work/ctx" \
+    '{buildId: "b", snapshotId: "s", rootfsNodeKind: "base", dockerfile: $d,
+    contextDir: $c, baseImage: "scratch", rootfsDiskBytes: 10737418240,
+    upload: $up[0]}' >spec.json
+
+now () { date +%s%N; }
+start=$(now)
+tar -cf - ctx | zstd -q -1 >tar.zst
+plain=$(($(now) - start))
+rm tar.zst
+size=$(du -sk ctx | cut -f 1)
+# Its own names come and go while it is counted.
+while sleep 0.3; do
+	{ du -skc storage out 2>/dev/null || :; } | tail -n 1 >>disk
+done &
+watch=$!
+start=$(now)
+tl-rootfs-build -s spec.json -m out/metadata.json -S "$work/storage" >log
+took=$(($(now) - start))
+kill "$watch"
+watch=
+most=$(sort -n disk | tail -n 1 | cut -f 1)
+echo "$took $plain $size $most $files" | awk '{
+	printf "builder  %d files, %d MB %8.2f s   %.2fx of tar | zstd -1, %.2f s\n",
+	    $5, $3 / 1024, $1 / 1e9, $1 / $2, $2 / 1e9
+	printf "builder    its disk      %8d MB  %.2f N\n", $4 / 1024, $4 / $3 }'

@@ -1,0 +1,31 @@
+# shellcheck shell=sh disable=SC2034
+# Daemons one by one, for tests that need no whole region: sourced after lib.sh.
+#
+#	up NAME OPTION...	tl-NAME, until it is ready: $url, its process in $NAME
+#	down NAME		its end
+
+up () {
+	daemon=$1
+	shift
+	rm -f "$daemon.url"
+	"tl-$daemon" --ready "$daemon.url" "$@" >>"$daemon.log" 2>&1 &
+	eval "$daemon=$!"
+	later "kill $! 2>/dev/null; wait $! 2>/dev/null"
+	i=0
+	until [ -s "$daemon.url" ]; do
+		i=$((i + 1))
+		if [ "$i" -gt 500 ] || ! kill -0 $! 2>/dev/null; then
+			fail_ "tl-$daemon starts" "$(cat "$daemon.log")"
+			exit 1
+		fi
+		sleep 0.02
+	done
+	url=$(cat "$daemon.url")
+}
+
+down () {
+	eval "pid=\$$1"
+	# shellcheck disable=SC2154
+	kill "$pid"
+	wait "$pid" 2>/dev/null
+}
