@@ -1,40 +1,64 @@
 #include <sys/time.h>
 
+#include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/stop.h"
 
 volatile sig_atomic_t stop_signal;
 static volatile sig_atomic_t catching, passed;
 static char line[120];		/* "NAME: the reason\n" */
 static char reason[60];
+static int64_t first_ms;	/* when the first signal came; 0: not yet */
+static void (*put_in_order)(void);
+
+void
+stop_last(void (*last)(void))
+{
+	put_in_order = last;
+}
 
 static void
 on_signal(int sig)
 {
-	stop_signal = sig;
+	int saved = errno;
+	int64_t now = clock_ms();
+
+	if (first_ms == 0) {
+		first_ms = now;
+		stop_signal = sig;
+	} else if (now - first_ms >= STOP_SECOND_MS) {
+		if (put_in_order != NULL)
+			put_in_order();
+		/* It comes when this handler returns. */
+		signal(sig, SIG_DFL);
+		raise(sig);
+	}
+	errno = saved;
 }
 
 void
 stop_catch(void)
 {
 	static const int all[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction sa, old;
+	/* Without SA_RESTART: what blocks is to notice. */
+	struct sigaction sa = { .sa_handler = on_signal }, old;
 	size_t i;
 
 	catching = 1;
-	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		sa.sa_handler = on_signal;
-		sigemptyset(&sa.sa_mask);
-		/* Without SA_RESTART: what blocks is to notice. */
-		sa.sa_flags = (int)SA_RESETHAND;
+	first_ms = 0;
+	sigemptyset(&sa.sa_mask);
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		sigaddset(&sa.sa_mask, all[i]);
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (sigaction(all[i], NULL, &old) == 0 &&
 		    old.sa_handler != SIG_IGN)
 			sigaction(all[i], &sa, NULL);
-	}
 }
 
 static void
@@ -49,6 +73,8 @@ on_deadline(int sig)
 			stop_signal = sig;
 		return;
 	}
+	if (put_in_order != NULL)
+		put_in_order();
 	n = write(STDERR_FILENO, line, strlen(line));
 	(void)n;
 	_exit(EX_TEMPFAIL);

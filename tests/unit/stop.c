@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/stop.h"
@@ -76,6 +77,48 @@ after_signal(void)
 		_exit(1);
 }
 
+/* What timeout(1) does, and what a terminal and make do: one wish. */
+static void
+twice(void)
+{
+	stop_catch();
+	raise(SIGTERM);
+	raise(SIGTERM);
+	raise(SIGINT);
+	if (stop_signal != SIGTERM || stop_status() != 143)
+		_exit(1);
+}
+
+static void
+put_in_order(void)
+{
+	ssize_t n = write(STDERR_FILENO, "in order\n", 9);
+
+	(void)n;
+}
+
+/* The second one's usual effect would hide what was said. */
+static void
+later(void)
+{
+	const struct timespec pause = {
+		.tv_nsec = (STOP_SECOND_MS + 1) * 1000000L
+	};
+	pid_t pid = fork();
+	int end = -1;
+
+	if (pid == 0) {
+		stop_catch();
+		stop_last(put_in_order);
+		raise(SIGTERM);
+		nanosleep(&pause, NULL);
+		raise(SIGHUP);
+		_exit(0);
+	}
+	waitpid(pid, &end, 0);
+	_exit(WIFSIGNALED(end) ? WTERMSIG(end) : 100);
+}
+
 int
 main(void)
 {
@@ -88,6 +131,8 @@ main(void)
 	ends("something to undo", first, 0, "");
 	ends("which takes too long", second, EX_TEMPFAIL, line);
 	ends("a signal first", after_signal, 0, "");
+	ends("signals of one wish", twice, 0, "");
+	ends("a second signal", later, SIGHUP, "in order\n");
 	stop_after("tl-x", 1000);
 	getitimer(ITIMER_REAL, &timer);
 	UNIT_CHECK(timer.it_value.tv_sec >= 990 &&

@@ -15,7 +15,6 @@
 /* What the files of the guard share. */
 
 #define TICK_MS		200	/* ledger, folder and deadline are looked at */
-#define SECOND_MS	500	/* two signals of one gesture are one */
 #define KILLED_MS	500
 
 /* One run of it. */

@@ -7,6 +7,7 @@
 
 #include "client/guard/guard_impl.h"
 #include "core/clock.h"
+#include "core/stop.h"
 
 /*
  * Waiting: all that may come meanwhile is taken in.
@@ -21,7 +22,7 @@ at_once(struct run *r)
 	undo_kill(&r->undo);
 	run_tell(r, "error", "left at once; to undo what is left: %s",
 	    run_reap_line(r, "", line));
-	show_end(&r->show, SECOND_MS);
+	show_end(&r->show, KILLED_MS);
 	_exit(128 + r->sig);
 }
 
@@ -53,7 +54,8 @@ take_signal(struct run *r)
 					run_tell(r, "say", "what was made is "
 					    "being undone; a second signal "
 					    "leaves at once");
-			} else if (clock_ms() - r->sig_ms >= SECOND_MS)
+			} else if (clock_ms() - r->sig_ms >=
+			    STOP_SECOND_MS)
 				at_once(r);
 		}
 	}

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/terminal/tty.h"
+#include "core/stop.h"
 
 static struct termios before;
 static volatile sig_atomic_t raw, resized;
@@ -84,6 +85,7 @@ tty_raw(struct fail *f)
 	if (!registered && atexit(tty_restore) != 0)
 		return fail_set(f, EX_OSERR, "out of memory");
 	registered = true;
+	stop_last(tty_restore);
 	catch_ends();
 	t = before;
 	cfmakeraw(&t);
