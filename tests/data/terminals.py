@@ -107,6 +107,15 @@ check("once more, with its token in the query", (s.end()[1],
       s.shown.count(b"\n")), ("exit:0", 2000))
 s = us.session(sh("kill -9 $$")).ready()
 check("a signal's end is as a shell has it", s.end(), (1000, "exit:137", 137))
+# The one between it and us is held up meanwhile, and never reads that.
+doc = sh("r=$(($$ + 2)); trap '' HUP; kill -STOP $r; echo the last; "
+         "(sleep 1; kill -CONT $r) & exit 3")
+s = us.session(doc).ready()
+for _ in range(4):
+    s.type("x")
+    time.sleep(0.1)
+check("typed too late, and what was shown is there all the same",
+      (s.until("the last"), s.end()), (True, (1000, "exit:3", 3)))
 doc = sh("sleep 60 & exec >/dev/null </dev/null 2>&1; exit 3")
 s = us.session(doc).ready()
 check("what is left in the background holds nothing up", s.end(5)[1], "exit:3")
@@ -288,5 +297,7 @@ for new in made + [doc, other]:
 
 for new in made[:3]:
     ended(new)
+status, new = us.ask("POST", "pty", {"command": "true"})
+check("ended ones make room", status, 201)
 check("killed ones are kept for a while", us.ask("GET", "pty/" +
-      made[0]["session_id"])[0] if made else None, 200)
+      made[2]["session_id"])[0] if made else None, 200)

@@ -127,13 +127,19 @@ static int
 beside(int master, int line)
 {
 	pid_t pid = fork();
+	int status;
 
 	if (pid == 0) {
-		if (fork() != 0)
-			_exit(0);
+		/*
+		 * Before we go on: the end of a command that is short hangs up
+		 * its session, and this one is not to go with it.  The user may
+		 * kill it, but not look inside.
+		 */
 		setsid();
-		/* The user may kill it, but not look inside. */
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		pid = fork();
+		if (pid != 0)
+			_exit(pid == -1);
 		if (fcntl(master, F_SETFL, O_NONBLOCK) == -1 ||
 		    dup2(master, MASTER) == -1 || dup2(line, LINE) == -1 ||
 		    chdir("/") == -1)
@@ -143,10 +149,11 @@ beside(int master, int line)
 	}
 	if (pid == -1)
 		return -1;
-	while (waitpid(pid, NULL, 0) == -1)
+	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)
 			return -1;
-	return 0;
+	errno = EAGAIN;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
 /* The sandbox's root may have put anything there. */

@@ -493,6 +493,12 @@ proc_read(struct sandbox *sb, struct proc *p, enum outlog_stream stream)
 
 	/* Of a terminal it is a packet. */
 	n = read(p->fd[stream], text, sizeof(text));
+	/*
+	 * It has ended with something unread of what was sent to it.  That is
+	 * told once, before what it has shown.
+	 */
+	if (n == -1 && errno == ECONNRESET)
+		n = read(p->fd[stream], text, sizeof(text));
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	pthread_mutex_lock(&sb->lock);

@@ -19,18 +19,38 @@
  */
 #define REST_MS		5000
 
+/* Room for one more: the oldest that has ended, and nobody looks at, goes. */
+static bool
+make_room(struct sandbox *sb)
+{
+	struct proc *p, *oldest = NULL;
+	unsigned n = 0;
+
+	for (p = sb->procs; p != NULL; p = p->next) {
+		if (p->screen == NULL)
+			continue;
+		n++;
+		if (p->state == PROC_ENDED && p->fd[0] == -1 &&
+		    p->screen->viewers == NULL)
+			oldest = p;
+	}
+	if (n >= TERMINALS_MAX && oldest != NULL) {
+		proc_forget(sb, oldest);
+		n--;
+	}
+	return n < TERMINALS_MAX;
+}
+
 int
 terminal_start(struct sandbox *sb, struct proc_spec *spec,
     struct terminal_size size, struct proc **out, struct fail *f)
 {
-	const struct proc *p;
-	unsigned n = 0;
+	bool room;
 
 	pthread_mutex_lock(&sb->lock);
-	for (p = sb->procs; p != NULL; p = p->next)
-		n += p->screen != NULL;
+	room = make_room(sb);
 	pthread_mutex_unlock(&sb->lock);
-	if (n >= TERMINALS_MAX)
+	if (!room)
 		return fail_set(f, EX_NOPERM,
 		    "the sandbox has %u terminals already", TERMINALS_MAX);
 	spec->screen = screen_new(sb->folder, size, f);

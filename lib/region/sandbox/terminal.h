@@ -9,7 +9,7 @@
  * has a screen, with an id and a token.  It stays when nobody is connected, but
  * not for long, and it can be asked for its end for a while.
  */
-#define TERMINALS_MAX	64U		/* of a sandbox, ended ones too */
+#define TERMINALS_MAX	64U		/* of a sandbox; ended ones make room */
 #define TERMINAL_ALONE_MS 300000	/* then it is killed */
 #define TERMINAL_KEPT_MS 60000		/* after its end */
 
