@@ -56,7 +56,8 @@ def terminal(c, f):
     if mode == "garbage":
         c.sendall(frame(2, b"\0a", mask=True))
     elif mode == "nonsense":
-        c.sendall(os.urandom(64))
+        # Reserved bits, and an opcode that has no meaning.
+        c.sendall(b"\x7b" + bytes(range(63)))
     else:
         c.sendall(frame(9, b"") + frame(2, b"\0on\r\n") + frame(1, b"text") +
                   frame(2, b"") + frame(2, b"\x09unknown") +
