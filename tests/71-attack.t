@@ -405,6 +405,7 @@ grep -qs 'no memory cgroup' log || {
 new
 lifecycle -d '{"network": {"allow_internet_access": false}}' "$url/sandboxes"
 id=$(json .sandbox_id)
+within begun
 attack sandbox net machine=10.99.0.2:8080
 outcome sandbox interfaces lo
 outcome sandbox machine ENETUNREACH
