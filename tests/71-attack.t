@@ -413,3 +413,15 @@ helpers=$(pgrep -P "$(pgrep -d, -P "$daemon" tl-runtime)")
 kill -9 "$daemon"
 wait "$daemon"
 ok 'kill -9: no pasta goes on' within gone
+
+# This state is known to nobody after us, and so are its groups.
+left () {
+	for one in $made; do
+		find /sys/fs/cgroup -name "tl-$one" 2>/dev/null
+	done
+}
+made=$(find state -maxdepth 1 -name 'sbx-*' -printf '%f\n')
+ok 'kill -9: their folders are left' test -n "$made"
+around=''
+up --network none
+is 'the next daemon removes their groups' "$(left)" ''
