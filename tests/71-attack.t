@@ -87,11 +87,12 @@ lifecycle -X DELETE "$url/sandboxes/$id"
 # A store, and what is none of the sandbox's business.
 cat >servers.py <<'END'
 import os, socket, threading
-def uid(peer):
-    # Who is connected: of each socket its address, in hex, and its owner.
-    at = "%08X:%04X" % (0x0100007F, peer[1])
+def uid(peer, here):
+    # Who is connected: of each socket its two addresses, in hex, and its owner.
+    # An ended connection to elsewhere may still have the same port, and no owner.
+    at = ["%08X:%04X" % (0x0100007F, name[1]) for name in (peer, here)]
     for line in open("/proc/net/tcp"):
-        if line.split()[1] == at:
+        if line.split()[1:3] == at:
             return line.split()[7]
 def serve(s, word):
     s.listen(512)
@@ -105,7 +106,7 @@ def answer(c, peer, word):
         return
     line = c.makefile("rb", 0).readline().strip()
     if line == b"who":
-        c.sendall(uid(peer).encode())
+        c.sendall(uid(peer, c.getsockname()).encode())
     elif line == b"echo":
         while True:
             b = c.recv(65536)
