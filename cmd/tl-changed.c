@@ -151,17 +151,17 @@ why(const char *digest, struct buf *out)
 
 	if (place(&f) == -1) {
 		remark(f.msg);
-		return "it is not kept what was built; give --state";
+		return "no record of builds is kept; give --state";
 	}
 	if ((r = kept_load(&kept, opt.state, &f)) == -1) {
 		remark(f.msg);
-		return "what is kept of the last build is damaged";
+		return "the record of the last build is damaged";
 	}
 	if (r == 0)
-		return "no build of it is known";
+		return "there is no record of a build";
 	if (strcmp(kept.name, prepare.name) != 0 ||
 	    strcmp(kept.inputs, digest) != 0)
-		reason = "what makes it has changed";
+		reason = "its inputs have changed";
 	/* As it stands in no URL's path, it cannot be asked for. */
 	else if (*prepare.name == '\0' || strcmp(prepare.name, ".") == 0 ||
 	    strcmp(prepare.name, "..") == 0)
@@ -218,7 +218,7 @@ check(void)
 	forget("unchanged");
 	if (look("context.seen", digest, &f) == -1)
 		opt_fail(&f);
-	reason = opt.force ? "it is to be built" : why(digest, &out);
+	reason = opt.force ? "--force is given" : why(digest, &out);
 	if (reason == NULL) {
 		/* The mark first: who finds the template can trust it. */
 		save("unchanged", &(struct buf)BUF_INIT(0));

@@ -141,7 +141,7 @@ look_for_secrets(const struct context *c, bool quiet, bool strict)
 			opt_fail(&f);
 		what = likely_secret(&c->walk, i, c->root, path.data);
 		if (what != NULL && ++n <= NAMED_MAX && !quiet)
-			warnx("%s: goes to the builder, and looks like %s; "
+			warnx("%s: looks like %s and is sent to the builder; "
 			    "an ignore file keeps it out", walk_show(shown,
 			    c->dir, path.data), what);
 	}
@@ -266,7 +266,7 @@ main(int argc, char *argv[])
 			else if (strcmp(optarg, "zlib") == 0)
 				with = GZIP_ZLIB;
 			else
-				errx(EX_USAGE, "--gzip %.40s: not isal or "
+				errx(EX_USAGE, "--gzip %.40s: must be isal or "
 				    "zlib", optarg);
 			break;
 		default:

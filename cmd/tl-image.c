@@ -391,7 +391,7 @@ sign_all(const struct image_chain *chain, size_t n, struct buf *block,
 	size_t i;
 
 	if (dialect != NULL && sign_dialect(dialect, &sign.dialect) == -1)
-		errx(EX_CONFIG, "dialect: neither auto, seed nor merged");
+		errx(EX_CONFIG, "dialect: must be auto, seed or merged");
 	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1)
 		opt_fail(&f);
 	for (i = 0; i < n; i++)
@@ -631,8 +631,8 @@ parse(int argc, char *argv[])
 		case SNAPSHOT:
 		case TAR:
 			if (opt.form != 0 && opt.form != ch)
-				errx(EX_USAGE, "one of --raw, --snapshot and "
-				    "--tar");
+				errx(EX_USAGE, "give only one of --raw, "
+				    "--snapshot and --tar");
 			opt.form = ch;
 			break;
 		default:
@@ -661,7 +661,7 @@ parse(int argc, char *argv[])
 			errx(EX_USAGE, "register: needs --dockerfile FILE, "
 			    "what it was made of");
 		if (opt.signer != NULL && opt.sandbox != NULL)
-			errx(EX_USAGE, "get: -s or --signer, one of them");
+			errx(EX_USAGE, "get: give only one of -s and --signer");
 		if (opt.sandbox == NULL && opt.signer == NULL)
 			opt.signer = set("TL_SIGNER");
 		if (c->run == get && opt.signer == NULL &&

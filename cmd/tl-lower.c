@@ -86,8 +86,8 @@ main(int argc, char *argv[])
 	    lower(&d, name, &g, &out, &lines, &f) == -1)
 		opt_fail(&f);
 	if (g.folder > 0 && files == NULL)
-		errx(EX_USAGE, "%s: it needs files of its own: say by -d "
-		    "where they go", name);
+		errx(EX_USAGE, "%s: it needs extra files; name a folder for "
+		    "them with -d", name);
 	if (verbose)
 		fprintf(stderr, "tl-lower: %zu folders\n", g.folder);
 	if (told != NULL && buf_save(&lines, told, &f) == -1)

@@ -68,7 +68,7 @@ static bool
 legacy(const char *arg)
 {
 	if (strcmp(arg, "legacy") != 0 && strcmp(arg, "versioned") != 0)
-		errx(EX_USAGE, "--answer %.40s: neither versioned nor legacy",
+		errx(EX_USAGE, "--answer %.40s: must be versioned or legacy",
 		    arg);
 	return arg[0] == 'l';
 }
@@ -86,7 +86,7 @@ attest(const char *arg)
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(arg, words[i]) == 0)
 			return i;
-	errx(EX_USAGE, "--attest %.40s: neither ignore, accept nor require",
+	errx(EX_USAGE, "--attest %.40s: must be ignore, accept or require",
 	    arg);
 }
 

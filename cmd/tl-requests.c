@@ -302,7 +302,7 @@ main(int argc, char *argv[])
 	if (word == NULL)
 		word = settings_get(&settings, SETTING_DIALECT, NULL);
 	if (word != NULL && sign_dialect(word, &opt.dialect) == -1)
-		errx(EX_USAGE, "--dialect: neither auto, seed nor merged");
+		errx(EX_USAGE, "--dialect: must be auto, seed or merged");
 
 	if (buf_read(&text, STDIN_FILENO, "stdin", &f) == -1)
 		opt_fail(&f);

@@ -54,7 +54,7 @@ dialect(const char *option)
 	enum sign_dialect d = SIGN_AUTO;
 
 	if (word != NULL && sign_dialect(word, &d) == -1)
-		errx(EX_USAGE, "--dialect: neither auto, seed nor merged");
+		errx(EX_USAGE, "--dialect: must be auto, seed or merged");
 	return d;
 }
 

@@ -126,7 +126,7 @@ main(int argc, char *argv[])
 	if (plan_path == NULL &&
 	    (o.disk_mb != NULL || docker_path != NULL || o.docker_compat))
 		errx(EX_USAGE, "--disk-mb, --docker-config and "
-		    "--docker-compat want a plan: give -p PLAN");
+		    "--docker-compat need a plan: give -p PLAN");
 
 	private_hold();
 	map_guard();

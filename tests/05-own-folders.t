@@ -90,6 +90,6 @@ clean 'folders of other builds' out ./Dockerfile
 
 try 'the context as the build folder' tl-build --work one one/Dockerfile
 exits 64
-says '--work one: is the context; name a folder in it or elsewhere'
+says '--work one: this is the context; name another folder'
 ok 'the context as the build folder: is left as it was' \
     test ! -e one/.tl-private

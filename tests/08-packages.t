@@ -85,7 +85,7 @@ chmod +x machine/*
 try 'quickstart where busybox is installed' \
     env PATH="$T/machine:$PATH" tree/scripts/quickstart
 exits 3
-says 'busybox is installed and stays'
+says 'busybox is installed, and busybox-static would replace it'
 is 'its packages are left alone' "$(sed "s,$T/,," did)" \
     "apt-get download -q busybox-static
 make with tree/build/busybox"

@@ -230,7 +230,7 @@ done
 rm s/.env.local s/sub/.env.production s/.envrc s/a.p12 s/b.jks
 try 'the rest' tl-context s
 is 'each has a line' "$(wc -l <err)" "$(find s -type f | wc -l)"
-says 's/.git/config: goes to the builder, and looks like a repository'
+says 's/.git/config: looks like a repository'
 try 'strict' tl-context --strict s
 exits 65
 says '20 of the context look like secrets, and --strict refuses them'

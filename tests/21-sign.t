@@ -313,7 +313,7 @@ given "$base"
 try 'no uri, seed' sign
 exits 0
 gives '{"upload":{"uploadId":"u"}}'
-says 'warning: sign upload: the block has no uri, and the prepared answer no'
+says 'warning: sign upload: the block has no uri and the prepared answer has no'
 is 'no uri, seed: one line' "$(wc -l <err)" 1
 server "$(body '{"uploadId":"u"}')"
 printf '%s' "$base" | jq -c '.snapshotUri = "s3://b/k"' >in
@@ -465,7 +465,7 @@ try 'no credential' env -u TENSORLAKE_API_KEY tl-sign -s sandbox.json
 exits 78
 try 'a dialect that is none' sign -d latin
 exits 64
-says '--dialect: neither auto, seed nor merged'
+says '--dialect: must be auto, seed or merged'
 try 'nor by variable' env TL_SIGN_DIALECT=latin tl-sign -s sandbox.json
 exits 78
 says 'TL_SIGN_DIALECT: '

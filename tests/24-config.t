@@ -444,7 +444,7 @@ bad 'one without a scheme' ':1: api_url: holds a user name' \
     'api_url = u:MARKER@api.x.example' 'api_key = k'
 bad 'an address whose sandboxes are nowhere' ':1: api_url: https://x.example' \
     'api_url = https://x.example' 'api_key = k'
-bad 'a dialect' ':1: dialect: neither auto, seed nor merged' 'dialect = old'
+bad 'a dialect' ':1: dialect: must be auto, seed or merged' 'dialect = old'
 for value in -1 1s ' ' 99999999999999999999 1.5; do
 	bad "a deadline of $value" ':1: deadline: ' "deadline = $value"
 done

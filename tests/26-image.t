@@ -157,7 +157,7 @@ serve "$(rule GET '*' "$(page "$web" '"/a"'),$(page "$web" '"/b"'),$(
     page "$web" '"/a"')")"
 try 'a loop' tl-image ls
 exits 76
-says 'a page that was read'
+says 'back to an earlier page'
 is 'ends at its first page' "$(seen length)" 3
 serve "$(rule GET '*' "$(page "$web" "\"$all?pageSize=100\"")")"
 try 'a page that is its own next' tl-image ls
@@ -466,7 +466,7 @@ wrong 'an error under a 200' 76 'an error under the status 200: no' \
 wrong 'half an answer' 76 'the answer' "$(body '{"items":[{"id":"t')"
 wrong 'an empty answer' 76 'is empty' "$(body '')"
 wrong 'an object that is no answer' 76 missing "$(body '{"x":[]}')"
-wrong 'an array' 76 'no JSON object' "$(body '[]')"
+wrong 'an array' 76 'not a JSON object' "$(body '[]')"
 wrong 'a cut answer' 75 '' '{"body":"{\"items\":[]}","cut":4}'
 for items in '"x"' 7 null; do
 	serve "$(rule GET '*' "$(page "$items")")"

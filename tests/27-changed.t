@@ -79,32 +79,32 @@ try 'which is not done' tl-changed --done --state state work
 exits 0
 is 'nor changed' "$(cat state)" "$(cat good)"
 folder
-again 'another size' 'what makes it has changed' --disk-mb 1G
-again 'compatibility' 'what makes it has changed' --docker-compat
-SOURCE_DATE_EPOCH=1 again 'another time' 'what makes it has changed'
+again 'another size' 'its inputs have changed' --disk-mb 1G
+again 'compatibility' 'its inputs have changed' --docker-compat
+SOURCE_DATE_EPOCH=1 again 'another time' 'its inputs have changed'
 SOURCE_DATE_EPOCH=x try 'no time' tl-changed --state state work
 exits 78
 says 'SOURCE_DATE_EPOCH: not a number of seconds'
-again 'told to' 'it is to be built' --force
+again 'told to' '--force is given' --force
 echo 0124 >work/context.seen
-again 'another context' 'what makes it has changed'
+again 'another context' 'its inputs have changed'
 folder
 serve "$(answer "$web")" "$(answer "$(template base s-9)")"
-again 'another parent' 'what makes it has changed'
+again 'another parent' 'its inputs have changed'
 serve "$(answer "$web")" "$none"
-again 'no parent' 'what makes it has changed'
+again 'no parent' 'its inputs have changed'
 serve "$none" "$base"
 again 'not registered' 'it is not registered any more'
 serve "$(answer "$(template web s-2)")" "$base"
 again 'replaced' 'somebody has registered another under its name'
 for text in '{' '[]' '{"name":"web","inputs":7,"snapshotId":"s"}' ''; do
 	printf %s "$text" >state
-	again "a state '$text'" 'what is kept of the last build is damaged'
+	again "a state '$text'" 'the record of the last build is damaged'
 done
 rm state
-again 'no state' 'no build of it is known'
+again 'no state' 'there is no record of a build'
 mkdir state
-again 'a state that is a folder' 'what is kept of the last build is damaged'
+again 'a state that is a folder' 'the record of the last build is damaged'
 rmdir state
 cp good state
 try 'no folder for it' env HOME=/proc tl-changed -v work

@@ -190,7 +190,7 @@ says 'killed, memory ran out'
 ends "$(exited '' oom_killed)" 137
 ends "$(exited '"managed":{"id":"m","last_exit":{"oom_killed":true}}')" 137
 ends "$(exited '')" 0
-says 'neither a code nor a signal'
+says 'without a code or a signal'
 ends "$(exited ''),$(exited ''),$(exited '"exit_code":4')" 4
 ends "$running,$running,$(exited '"exit_code":5')" 5
 silent err

@@ -412,7 +412,7 @@ until_ sh -c 'grep -q DELETE log'
 sleep 0.6
 kill -TERM "$back"
 ended 'a second signal' 130 2
-line=$(sed -n 's/^tl-guard: left at once; to undo what is left: //p' err)
+line=$(sed -n 's/^tl-guard: ended at once; to undo what is left, run: //p' err)
 is 'a second signal: what to run' "${line%% *}" tl-reap
 ok 'a second signal: the ledger has it' grep -q 'made sandbox' "${line#* }"
 back --work stubborn -- sh -c 'trap "" TERM; : >up; sleep '$nap'; sleep '$nap

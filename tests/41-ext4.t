@@ -50,8 +50,8 @@ damaged () {
 damaged 65 './d/sub/up: a folder that has another name' ext4 'link /d /d/sub/up'
 damaged 65 './x/again: a folder that has another' ext4 'link /d /x/again'
 # What is no kind of file.
-damaged 65 './x/big: neither a file' ext4 'clri /x/big'
-damaged 65 './d/f: neither a file' inline 'sif /d/f mode 0'
+damaged 65 './x/big: a file of an unknown type' ext4 'clri /x/big'
+damaged 65 './d/f: a file of an unknown type' inline 'sif /d/f mode 0'
 # Sizes that nothing has.
 damaged 65 './link: a link of 5000 bytes' ext4 'sif /link size 5000'
 damaged 65 './x/big: a broken file' ext4 'sif /x/big size 0x7fffffffffffffff'

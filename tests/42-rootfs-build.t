@@ -337,7 +337,7 @@ unshare -m sh -c 'mount --bind bare /usr/lib/podman 2>/dev/null
     tl-rootfs-build --check 2>err; echo "$? $(cat err)"' >checked
 if grep -q netavark said; then
 	is 'without netavark' "$(cat checked)" "78 tl-rootfs-build: netavark: \
-not here; buildah starts nothing without it"
+not here; buildah cannot start without it"
 else
 	is 'netavark is not wanted' "$(cat checked)" '0 '
 fi
@@ -432,7 +432,7 @@ printf 'FRMO busybox\n' >Dockerfile
 spec five "$(parent bb)"
 build 'no Dockerfile'
 exits 65
-says 'tl-rootfs-build: Dockerfile:1: FRMO is no instruction'
+says 'tl-rootfs-build: Dockerfile:1: FRMO is not a Dockerfile instruction'
 printf 'FROM busybox\nCOPY absent /\n' >Dockerfile
 spec six "$(parent bb)"
 build 'a file that is not in the context'

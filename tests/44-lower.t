@@ -253,7 +253,7 @@ refused 'a source of the base image' 'FROM a\nCOPY --exclude=x $Y /\n' \
     '2: COPY: a variable in a source'
 refused 'a value of the base image' 'FROM a\nENV A=${PATH%%:*}\n' \
     '2: ENV: ${PATH%:*}: its value would come from the base image'
-refused 'what BuildKit refuses' 'FROM a\nRNU x\n' '2: RNU is no instruction'
+refused 'what BuildKit refuses' 'FROM a\nRNU x\n' '2: RNU is not a Dockerfile instruction'
 refused 'in an ONBUILD, its line' 'FROM a AS b\nONBUILD RUN --device=x y\nFROM b\n' \
     '2: RUN: --device'
 refused 'no FROM' 'ARG a\n' ' no FROM'

@@ -110,7 +110,7 @@ refused 65 op.kind '{"rel_path":"'"$here/s"'","op":{"kind":"put_artifact"}}'
 refused 65 op.kind '{"target":{"kind":"blob","uri":"s3://region-bucket/k"},"op":{"kind":"put_artifact"}}'
 refused 65 target '{"target":null,"op":{"kind":"get_blob"}}'
 refused 65 'both rel_path and uri' '{"rel_path":"'"$here/s"'","uri":"s3://region-bucket/k",'"$op}"
-refused 65 'neither rel_path nor uri' "{$op}"
+refused 65 'rel_path or uri is missing' "{$op}"
 refused 65 'for reading only' '{"uri":"s3://region-bucket/k",'"$op}"
 refused 65 'op: missing' '{"rel_path":"x"}'
 refused 65 request '[]'

@@ -13,7 +13,7 @@ says 'not up'
 gives false
 # shellcheck disable=SC2016
 is 'which a shell heeds' "$(sh -c 'eval "$(tl-region env)" && echo on' 2>&1)" \
-    'tl-region: not up: tl-region up first'
+    'tl-region: not up; run tl-region up first'
 try 'status before up' tl-region status
 exits 69
 try 'down before up is done already' tl-region down

@@ -191,7 +191,7 @@ sleep 0.6
 kill -TERM "$build"
 wait "$build"
 is 'a second signal: its status' "$?" 143
-line=$(sed -n 's/.*to undo what is left: //p' build.err)
+line=$(sed -n 's/.*to undo what is left, run: //p' build.err)
 is 'a second signal: says what to run' "${line%% *}" tl-reap
 rm "$TL_REGION_DIR/fault"
 # shellcheck disable=SC2086

@@ -57,7 +57,7 @@ as_it_was () {
 
 is_built 'the first time' base
 name='the first time'
-says 'no build of it is known'
+says 'there is no record of a build'
 is_not 'the second' base
 name='the second'
 says 'base: nothing has changed; found registered as '
@@ -168,7 +168,7 @@ given 'FROM base
 '
 try 'a pipe, another text' tl-build --if-changed --progress plain -n piped -
 exits 0
-says 'to build: what makes it has changed'
+says 'to build: its inputs have changed'
 
 # What is sent is what counts, not what was there when it was looked at.
 mkdir slow bin

@@ -120,17 +120,17 @@ static const struct {
 } meanings[] = {
 	[STORE_LASTING] = { EX_UNAVAILABLE, "" },
 	[STORE_PASSING] = { EX_TEMPFAIL, "" },
-	[STORE_EXPIRED] = { EX_NOPERM, "; it has expired, sign anew" },
+	[STORE_EXPIRED] = { EX_NOPERM, "; it has expired, sign again" },
 	[STORE_CREDENTIALS] = { EX_NOPERM, "; the credentials that signed it "
 	    "are over, the signer needs others" },
 	[STORE_SKEWED] = { EX_NOPERM, "; set the clocks of the signer and of "
-	    "the store, and sign anew" },
+	    "the store, and sign again" },
 	[STORE_SIGNATURE] = { EX_NOPERM, "; it is not as it was signed, or "
-	    "for another key or region: sign anew" },
+	    "for another key or region: sign again" },
 	[STORE_DENIED] = { EX_NOPERM, "; the key that signed it may not do "
 	    "that" },
 	[STORE_ENDED] = { EX_UNAVAILABLE, "; it was completed or aborted, "
-	    "sign anew" },
+	    "sign again" },
 };
 
 enum store_meaning

@@ -74,7 +74,7 @@ on_open(void *arg, const XML_Char *name, const XML_Char **attributes)
 	if (x->gave_up || x->refused != NULL)
 		return;
 	if (d == XML_DEPTH) {
-		refuse(x, "elements too deep in each other");
+		refuse(x, "elements nested too deep");
 		return;
 	}
 	if ((x->open[d] = strdup(name)) == NULL) {

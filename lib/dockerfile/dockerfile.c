@@ -144,8 +144,8 @@ directive(struct reader *r, const char *p, size_t len)
 	else
 		return 0;
 	if (*seen)
-		return fail_set(r->f, EX_DATAERR, "%s:%zu: the directive "
-		    "%.*s stands here twice", r->name, r->line, (int)n, name);
+		return fail_set(r->f, EX_DATAERR, "%s:%zu: the directive %.*s "
+		    "is given twice", r->name, r->line, (int)n, name);
 	*seen = true;
 	if (seen == &r->syntax)
 		r->d->foreign = !is_docker(p, (size_t)(end - p));

@@ -104,7 +104,7 @@ unknown(const struct check *c)
 
 	if (*word == '\0')
 		return fail_set(c->f, EX_DATAERR, "a continued line with "
-		    "nothing in it and behind it");
+		    "nothing in it or behind it");
 	for (i = 0; strlen(word) <= NEAR_MAX &&
 	    i < sizeof(instructions) / sizeof(instructions[0]); i++) {
 		n = distance(word, instructions[i]);
@@ -114,9 +114,9 @@ unknown(const struct check *c)
 		}
 	}
 	fail_show(shown, sizeof(shown), word, 60);
-	return nearest == NULL ? fail_set(c->f, EX_DATAERR, "%s is no "
-	    "instruction of a Dockerfile", shown) : fail_set(c->f, EX_DATAERR,
-	    "%s is no instruction of a Dockerfile: is %s meant?", shown,
+	return nearest == NULL ? fail_set(c->f, EX_DATAERR, "%s is not a "
+	    "Dockerfile instruction", shown) : fail_set(c->f, EX_DATAERR,
+	    "%s is not a Dockerfile instruction: did you mean %s?", shown,
 	    nearest);
 }
 
@@ -145,8 +145,8 @@ check_flag(const struct check *c, size_t k, bool foreign)
 		if (strncmp(c->i->flag[j] + 2, r->flag, n) == 0 &&
 		    (c->i->flag[j][2 + n] == '=' ||
 		    c->i->flag[j][2 + n] == '\0'))
-			return fail_set(c->f, EX_DATAERR, "%s: --%s stands "
-			    "here twice", c->i->word, r->flag);
+			return fail_set(c->f, EX_DATAERR, "%s: --%s is given "
+			    "twice", c->i->word, r->flag);
 	if (r->kind == SWITCH ? eq != NULL && eq[1] == '\0' : eq == NULL)
 		return fail_set(c->f, EX_DATAERR, "%s: --%s has no value: "
 		    "write --%s=%s", c->i->word, r->flag, r->flag,
@@ -299,14 +299,14 @@ pairs(const struct check *c)
 		eq = memchr(word, '=', n);
 		if (first && eq == NULL)
 			return c->words > 1 ? 0 :
-			    wrong(c, "a name and a value are wanted");
+			    wrong(c, "expected a name and a value");
 		if (eq == NULL)
 			return wrong(c, "a word without =");
 		if (eq == word)
 			return wrong(c, "a value without a name");
 		first = false;
 	}
-	return first ? wrong(c, "a name and a value are wanted") : 0;
+	return first ? wrong(c, "expected a name and a value") : 0;
 }
 
 static int
@@ -348,7 +348,7 @@ from(const struct check *c)
 	if (k == n)
 		return 0;
 	fail_show(shown, sizeof(shown), word, 60);
-	return fail_set(c->f, EX_DATAERR, "FROM: %s is no name of a stage: "
+	return fail_set(c->f, EX_DATAERR, "FROM: %s is not a stage name: use "
 	    "letters, digits, - _ and ., a letter first", shown);
 }
 
@@ -384,7 +384,7 @@ files(const struct check *c)
 	int is = 0;
 
 	if (c->words < 2)
-		return wrong(c, "what to copy and where to are wanted");
+		return wrong(c, "expected what to copy, and where to");
 	if (!c->json) {
 		while (dockerfile_word(&p, &word) > 0)
 			last = word;
@@ -393,7 +393,7 @@ files(const struct check *c)
 			    c->f);
 	}
 	buf_free(&end);
-	return is == 1 ? wrong(c, "a here-document is no place to copy to") :
+	return is == 1 ? wrong(c, "the destination cannot be a here-document") :
 	    is == -1 && c->f->status != EX_DATAERR ? -1 : 0;
 }
 
@@ -461,8 +461,8 @@ grammar_check(const struct instruction *i, char escape, bool foreign,
 		return volume(&c);
 	if (strcmp(w, "SHELL") == 0)
 		return c.json && c.words > 0 ? 0 :
-		    wrong(&c, "a list in JSON is wanted, as in "
-		    "[\"/bin/sh\", \"-c\"]");
+		    wrong(&c, "expected a list in JSON, as in [\"/bin/sh\", "
+		    "\"-c\"]");
 	if (strcmp(w, "RUN") == 0 || strcmp(w, "CMD") == 0 ||
 	    strcmp(w, "ENTRYPOINT") == 0)
 		return 0;

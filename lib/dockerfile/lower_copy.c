@@ -225,7 +225,8 @@ copy_doc(struct lowering *l, const struct copy *c, const struct heredoc *doc)
 	int ret = -1;
 
 	if (strchr(doc->name, '/') != NULL || doc->name[0] == '.') {
-		lower_refuse(l, "a here-document's name is that of a file");
+		lower_refuse(l, "a here-document's name must not have a '/' "
+		    "or begin with a dot");
 		goto out;
 	}
 	if (heredoc_text(doc, &text, l->f) == -1)

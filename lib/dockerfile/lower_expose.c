@@ -21,7 +21,7 @@ put_ports(struct lowering *l, const char *text)
 	size_t k;
 
 	if (*port < '0' || *port > '9')
-		return fail_set(l->f, EX_DATAERR, "EXPOSE: %.60s is no port",
+		return fail_set(l->f, EX_DATAERR, "EXPOSE: %.60s is not a port",
 		    text);
 	from = to = strtoul(port, &end, 10);
 	if (*end == '-' && end[1] >= '0' && end[1] <= '9')
@@ -30,8 +30,8 @@ put_ports(struct lowering *l, const char *text)
 	if ((*proto != '\0' && strcasecmp(proto, "/tcp") != 0 &&
 	    strcasecmp(proto, "/udp") != 0 &&
 	    strcasecmp(proto, "/sctp") != 0) || from > to || to > PORT_MAX)
-		return fail_set(l->f, EX_DATAERR, "EXPOSE: %.60s is no port "
-		    "or range of ports", text);
+		return fail_set(l->f, EX_DATAERR, "EXPOSE: %.60s is not a "
+		    "port or range of ports", text);
 	for (k = 0; proto[k] != '\0'; k++)
 		proto_text[k] = (char)tolower((unsigned char)proto[k]);
 	for (; from <= to; from++)

@@ -90,7 +90,7 @@ stages_number(const struct stages *s, const char *text, ssize_t *stage,
 	n = strtol(text, NULL, 10);
 	if (n < 0 || (size_t)n >= s->n)
 		return fail_set(f, EX_DATAERR, "--from=%s: there is no such "
-		    "stage: they are numbered from 0 to %zu", text, s->n - 1);
+		    "stage: stages have the numbers 0 to %zu", text, s->n - 1);
 	*stage = (ssize_t)n;
 	return 0;
 }

@@ -353,8 +353,8 @@ tar_entry(struct tar *t, ext2_ino_t ino, const char *name, unsigned depth,
 		goto out;
 	}
 	if (!is_kind(in->i_mode)) {
-		fail_set(f, EX_DATAERR, "%s: %s: neither a file nor a folder "
-		    "nor anything else", t->e->path, name);
+		fail_set(f, EX_DATAERR, "%s: %s: a file of an unknown type",
+		    t->e->path, name);
 		goto out;
 	}
 	if (!S_ISDIR(in->i_mode) && in->i_links_count > 1 &&

@@ -124,7 +124,7 @@ single_read(struct block *b, const struct span *text, uint64_t size,
 		return -1;
 	if (b->method != NULL && strcmp(b->method, "PUT") != 0 &&
 	    strcmp(b->method, "POST") != 0)
-		return fail_set(f, EX_DATAERR, "method: neither PUT nor POST");
+		return fail_set(f, EX_DATAERR, "method: must be PUT or POST");
 	b->single = true;
 	b->part_size = size != 0 ? size : 1;
 	b->nparts = 1;
@@ -190,8 +190,8 @@ block_read(struct block *b, const struct span *text, const char *name,
 	else if (strcmp(kind, "single_put") == 0)
 		r = single_read(b, text, size, f);
 	else
-		r = fail_set(f, EX_DATAERR, "kind: %s is neither s3_multipart "
-		    "nor single_put", fail_show(shown, sizeof(shown), kind,
+		r = fail_set(f, EX_DATAERR, "kind: %s: must be s3_multipart "
+		    "or single_put", fail_show(shown, sizeof(shown), kind,
 		    40));
 	free(kind);
 	return r;

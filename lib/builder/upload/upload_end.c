@@ -112,7 +112,7 @@ upload_complete(struct upload *u, struct fail *f)
 			fail_set(f, EX_TEMPFAIL, "complete: an answer was "
 			    "lost, and now the store knows no such upload: "
 			    "the object may be whole; to be sure, sign and "
-			    "send it anew");
+			    "send it again");
 			break;
 		}
 		tries = f->status == EX_TEMPFAIL ? u->opt->tries :

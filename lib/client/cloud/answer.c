@@ -33,8 +33,8 @@ answer_check(const struct http_reply *r, const char *where, struct fail *f)
 	if (r->status / 100 != 2)
 		return 0;
 	if (strcasestr(r->type, "text/html") != NULL)
-		return fail_set(f, EX_PROTOCOL, "%s: a page of HTML (%ld) is "
-		    "no answer; is something between here and the server?",
+		return fail_set(f, EX_PROTOCOL, "%s: the answer is a page of "
+		    "HTML (%ld); is a proxy or a login page in the way?",
 		    where, r->status);
 	if (is_error(r, &text))
 		rc = fail_set(f, EX_PROTOCOL, "%s: an error under the status "

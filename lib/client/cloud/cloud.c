@@ -158,8 +158,8 @@ lifecycle(struct cloud *c, const struct settings *s, struct fail *f)
 		return copy(&c->lifecycle, c->api, f);
 	}
 	if (strncasecmp(host, "api.", 4) != 0) {
-		fail_set(f, EX_CONFIG, "%s: neither a loopback address nor "
-		    "api.*, so the sandbox host is unknown", shown);
+		fail_set(f, EX_CONFIG, "%s: must be a loopback address or "
+		    "api.*; for others the sandbox host is unknown", shown);
 		return settings_blame(s, SETTING_API_URL, f);
 	}
 	n = strcspn(host, "/?#:");

@@ -74,7 +74,7 @@ check(enum setting what, const char *s, struct fail *f)
 		return 0;
 	case SETTING_DIALECT:
 		return sign_dialect(s, &dialect) == 0 ? 0 : fail_set(f,
-		    EX_CONFIG, "neither auto, seed nor merged");
+		    EX_CONFIG, "must be auto, seed or merged");
 	case SETTING_DEADLINE:
 		return number(s, 0, DEADLINE_MAX, &n, f);
 	case SETTING_STALL:

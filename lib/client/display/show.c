@@ -178,7 +178,7 @@ show_line(struct show *s, const char *line, size_t n, bool event)
 		return;
 	}
 	if (s->left_out > 0 && buf_addf(&s->held, &f, "%s say %zu lines were "
-	    "not shown, since nobody read; the log has them\n", s->mark,
+	    "not shown, as nothing read them; the log has them\n", s->mark,
 	    s->left_out) == 0)
 		s->left_out = 0;
 	if (buf_add(&s->held, line, n, &f) == -1)

@@ -204,8 +204,8 @@ guard_run(const struct guard *g, struct fail *f)
 	int code = -1, mode;
 
 	if ((mode = show_mode(g->progress, g->progress_fd)) == -1)
-		return fail_set(f, EX_USAGE, "--progress %.40s: neither auto, "
-		    "plain, json nor none", g->progress);
+		return fail_set(f, EX_USAGE, "--progress %.40s: must be auto, "
+		    "plain, json or none", g->progress);
 	opt.mode = (enum progress_mode)mode;
 	opt.colour = colour == NULL || *colour == '\0';
 	opt.columns = show_columns(g->progress_fd);

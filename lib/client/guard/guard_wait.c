@@ -20,7 +20,7 @@ at_once(struct run *r)
 
 	command_signal(&r->command, SIGKILL);
 	undo_kill(&r->undo);
-	run_tell(r, "error", "left at once; to undo what is left: %s",
+	run_tell(r, "error", "ended at once; to undo what is left, run: %s",
 	    run_reap_line(r, "", line));
 	show_end(&r->show, KILLED_MS);
 	_exit(128 + r->sig);
@@ -51,9 +51,9 @@ take_signal(struct run *r)
 				r->sig = (int)s.ssi_signo;
 				r->sig_ms = clock_ms();
 				if (r->undo.pid != 0)
-					run_tell(r, "say", "what was made is "
-					    "being undone; a second signal "
-					    "leaves at once");
+					run_tell(r, "say", "undoing what was "
+					    "made; a second signal ends at "
+					    "once");
 			} else if (clock_ms() - r->sig_ms >=
 			    STOP_SECOND_MS)
 				at_once(r);

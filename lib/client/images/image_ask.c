@@ -63,7 +63,7 @@ image_answer(const struct http_reply *reply, struct span *doc,
 		return fail_in(f, "the answer");
 	}
 	if (!span_is_object(doc))
-		return fail_set(f, EX_PROTOCOL, "the answer is no JSON "
+		return fail_set(f, EX_PROTOCOL, "the answer is not a JSON "
 		    "object");
 	return 0;
 }

@@ -35,7 +35,7 @@ append(struct image_chain *c, char *uri, struct fail *f)
 	if (i < c->n || c->n == IMAGE_CHAIN_MAX) {
 		free(uri);
 		return i < c->n ? fail_set(f, EX_PROTOCOL,
-		    "parentManifestUri: goes round in a circle") :
+		    "parentManifestUri: leads back to itself") :
 		    fail_set(f, EX_PROTOCOL, "parentManifestUri: more than "
 		    "%d of them in a row", IMAGE_CHAIN_MAX - 1);
 	}
@@ -154,7 +154,7 @@ image_fetch(const struct image_server *s, const struct span *block,
 	if (span_get(block, "kind", &kind, f) != 1 ||
 	    !span_equals(&kind, "single_get") ||
 	    json_string(block, "url", JSON_NEED, &url, f) == -1) {
-		fail_set(f, EX_PROTOCOL, "what was signed is no download");
+		fail_set(f, EX_PROTOCOL, "the signed block is not a download");
 		goto out;
 	}
 	request.url = url;

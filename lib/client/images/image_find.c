@@ -20,8 +20,8 @@ check(const struct span *doc, struct fail *f)
 			return fail_in(f, "the answer");
 		}
 		if (r == 0 || !span_is_string(&value))
-			return fail_set(f, EX_PROTOCOL, "the answer is no "
-			    "image: %s: missing, or no string", members[i]);
+			return fail_set(f, EX_PROTOCOL, "the answer is not an "
+			    "image: %s: missing, or not a string", members[i]);
 	}
 	return 0;
 }

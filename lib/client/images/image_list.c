@@ -90,8 +90,8 @@ add_all(struct image_list *l, const struct span *doc, struct fail *f)
 	}
 	while (span_next(&items, &pos, NULL, &image) == 1) {
 		if (!span_is_object(&image))
-			return fail_set(f, EX_PROTOCOL, "items: one that is "
-			    "no JSON object");
+			return fail_set(f, EX_PROTOCOL, "items: an entry is "
+			    "not a JSON object");
 		if (add(l, &image, f) == -1)
 			return -1;
 	}
@@ -128,8 +128,8 @@ visit(struct pages *p, const char *url, struct fail *f)
 
 	for (i = 0; i < p->n; i++)
 		if (strcmp(p->url[i], url) == 0)
-			return fail_set(f, EX_PROTOCOL, "pagination: "
-			    "leads back to a page that was read: %s",
+			return fail_set(f, EX_PROTOCOL, "pagination: leads "
+			    "back to an earlier page: %s",
 			    fail_show(shown, sizeof(shown), url, 150));
 	if (p->n == IMAGE_PAGES_MAX)
 		return fail_set(f, EX_PROTOCOL, "pagination: more than "

@@ -6,7 +6,7 @@
 #include "client/images/image_register.h"
 #include "core/json.h"
 
-#define MAYBE	"it may be registered: tl-image show tells"
+#define MAYBE	"it may be registered: look with tl-image show"
 
 void
 image_source_free(struct image_source *s)

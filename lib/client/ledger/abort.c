@@ -42,7 +42,7 @@ abort_find(const struct span *doc, struct span *block, struct fail *f)
 	if (r == 1)
 		return 0;
 	return fail_set(f, EX_DATAERR,
-	    "neither a signed document nor an upload block: no abortUrl");
+	    "no abortUrl: this is not a signed document or an upload block");
 }
 
 int

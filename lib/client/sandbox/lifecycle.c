@@ -181,7 +181,7 @@ identity(struct lifecycle *s, const struct span *doc, struct fail *f)
 	}
 	if (r == 0 && ((s->id != NULL && strcmp(s->id, id) != 0) ||
 	    (other != NULL && strcmp(other, id) != 0)))
-		r = fail_set(f, EX_PROTOCOL, "speaks of another sandbox");
+		r = fail_set(f, EX_PROTOCOL, "is about another sandbox");
 	if (r == 0 && s->id == NULL) {
 		s->id = id;
 		id = NULL;

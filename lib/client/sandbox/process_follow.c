@@ -70,8 +70,8 @@ look(const struct process_link *l, int64_t pid, struct process_end *end,
 			break;
 	}
 	if (r == 1 && vague)
-		process_note(l, true, "ended with neither a code nor a "
-		    "signal; taken for 0", NULL);
+		process_note(l, true, "ended without a code or a signal; "
+		    "counted as 0", NULL);
 	if (r == 1 || r == 0)
 		end->pid = pid;
 	*over = r == -1 && (process_gone(l) || (reply.status == 404 &&

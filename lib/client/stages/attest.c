@@ -98,9 +98,9 @@ attest_ask(const struct attest *a, const char *rel_path, const char *uri,
 	if (r == 0)
 		r = ask(a, body.data, &reply, f);
 	if (r == 0)
-		r = none(a->doubt, "attest: the sandbox is gone, and nobody "
-		    "else gives a receipt; a server that requires one will "
-		    "refuse the image", out, f);
+		r = none(a->doubt, "attest: the sandbox is gone, so there is "
+		    "no receipt; a server that requires one will refuse the "
+		    "image", out, f);
 	else if (r == 1 && (reply.status == 404 || reply.status == 405)) {
 		snprintf(line, sizeof(line), "attest: the server gives no "
 		    "receipts (%ld), it is an older one", reply.status);

@@ -89,8 +89,8 @@ number(const struct span *doc, const char *snake, const char *camel,
 	r = json_digits(&digits, out);
 	buf_free(&text);
 	if (r == -1)
-		return fail_set(f, EX_DATAERR, "%s: neither a whole number "
-		    "from 0 to 2^64-1 nor a string of its digits", snake);
+		return fail_set(f, EX_DATAERR, "%s: must be a whole number "
+		    "from 0 to 2^64-1, or a string of its digits", snake);
 	return 0;
 }
 
@@ -156,9 +156,8 @@ choose_uri(struct completion *c, const struct span *doc,
 	if (c->snapshot_uri != NULL)
 		return 0;
 	if (p->snapshot_uri == NULL)
-		return fail_set(f, EX_DATAERR, "snapshot_uri: missing, and "
-		    "neither the signed upload nor the prepared answer "
-		    "has one");
+		return fail_set(f, EX_DATAERR, "snapshot_uri: missing, also "
+		    "in the signed upload and in the prepared answer");
 	if (*p->snapshot_uri == '\0')
 		return fail_set(f, EX_DATAERR,
 		    "the prepared snapshotUri is empty");

@@ -44,7 +44,7 @@ add_reference(struct prepare *p, const struct span *entry, struct fail *f)
 	base = strcmp(role, "base") == 0;
 	if (!base && strcmp(role, "additional") != 0) {
 		fail_set(f, EX_DATAERR,
-		    "role: neither \"base\" nor \"additional\"");
+		    "role: must be \"base\" or \"additional\"");
 		goto out;
 	}
 	if (base && has_base(p)) {

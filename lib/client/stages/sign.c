@@ -509,8 +509,8 @@ sign_prepared(struct sign *s, const struct prepared *p, uint64_t parts,
 	block.len = out->len - at;
 	if (s->doubt != NULL && span_get(&block, "uri", &uri, f) == 0 &&
 	    (p->snapshot_uri == NULL || *p->snapshot_uri == '\0'))
-		s->doubt("sign upload: the block has no uri, and the prepared "
-		    "answer no snapshotUri: what is built can be registered "
+		s->doubt("sign upload: the block has no uri and the prepared "
+		    "answer has no snapshotUri: the image can be registered "
 		    "only if the builder names one");
 	if ((!p->has_parent || (buf_adds(out, ",\"parentDownload\":", f) == 0
 	    && sign_one(s, &parent, out, f) == 0)) &&

@@ -52,9 +52,9 @@ template_eligible(const struct template *t, const char *reference,
 	if (t->format == NULL ||
 	    strcmp(t->format, "content_addressed_streaming_v1") != 0)
 		return 0;
-	return fail_set(f, EX_DATAERR, "%s: is a CAS image, kept in content-"
-	    "addressed pieces, not as a disk to build upon; have it built "
-	    "anew without --cas, or use another (see tl(7), CAS images)",
+	return fail_set(f, EX_DATAERR, "%s: is a CAS image, kept in "
+	    "content-addressed pieces, not as a disk to build upon; build it "
+	    "again without --cas, or use another (see tl(7), CAS images)",
 	    fail_show(shown, sizeof(shown), reference, 100));
 }
 

@@ -26,7 +26,7 @@ fits(const struct api *a, const struct receipt *c, const struct build *b,
 		return fail_set(f, EX_NOPERM, "of %ju bytes, not of "
 		    "snapshotSizeBytes", (uintmax_t)c->bytes);
 	if (c->issued > now + CLOCKS_S)
-		return fail_set(f, EX_NOPERM, "of a time to come");
+		return fail_set(f, EX_NOPERM, "issued in the future");
 	if (c->issued < now - a->attest_age_s)
 		return fail_set(f, EX_NOPERM, "too old; ask for another while "
 		    "the sandbox runs, or build again");

@@ -165,7 +165,7 @@ kind_check(const char *kind, bool has_parent, struct fail *f)
 {
 	if (strcmp(kind, "base") != 0 && strcmp(kind, "diff") != 0)
 		return fail_set(f, EX_DATAERR,
-		    "rootfsNodeKind: neither base nor diff");
+		    "rootfsNodeKind: must be base or diff");
 	if (strcmp(kind, "diff") == 0 && !has_parent)
 		return fail_set(f, EX_DATAERR,
 		    "rootfsNodeKind: diff, but there is no parentTemplate");
@@ -181,7 +181,7 @@ which_answer(const struct api *a, struct serve_request *r, bool *legacy)
 	*legacy = wish == NULL ? a->legacy : strcmp(wish, "legacy") == 0;
 	if (wish != NULL && !*legacy && strcmp(wish, "versioned") != 0) {
 		serve_error(r, 400, "bad_request",
-		    "X-Tl-Answer: neither versioned nor legacy");
+		    "X-Tl-Answer: must be versioned or legacy");
 		return -1;
 	}
 	if (*legacy && a->signer == NULL) {

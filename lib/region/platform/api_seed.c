@@ -25,7 +25,7 @@ seed_read(struct platform_template *t, const char *path, struct fail *f)
 		fail_in(f, path);
 	else if (t->id == NULL || !t->public) {
 		fail_set(f, EX_DATAERR, "%s: %s", path, t->id == NULL ?
-		    "no id" : "public: must be true, as nobody owns it");
+		    "no id" : "public: must be true, as it has no owner");
 		platform_template_free(t);
 	} else if ((t->project = strdup("")) == NULL) {
 		fail_set(f, EX_OSERR, "out of memory");

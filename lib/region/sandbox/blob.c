@@ -66,7 +66,7 @@ read_answer(const struct http_reply *reply, uint64_t *n, struct fail *f)
 	    span_parse(&doc, reply->body.data, reply->body.len, f) == -1 ||
 	    json_u64(&doc, "released", JSON_NEED, n, f) == -1)
 		return fail_set(f, EX_PROTOCOL,
-		    "the dataplane: the answer is none");
+		    "the dataplane: its answer is not valid");
 	return 0;
 }
 

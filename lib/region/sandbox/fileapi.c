@@ -28,7 +28,7 @@ file_error(struct serve_request *r, int error)
 		{ ENOENT, 404, "NOT_FOUND", "no such file" },
 		{ EISDIR, 400, "IS_DIRECTORY", "a folder" },
 		{ ENOTDIR, 400, "NOT_A_DIRECTORY",
-		    "something on the way is no folder" },
+		    "a part of the path is not a folder" },
 		{ EINVAL, 400, "NOT_A_FILE", "not a regular file" },
 		{ EAGAIN, 409, "IN_USE", "a process holds a lease on it" },
 		{ ETXTBSY, 409, "IN_USE", "a process runs it" },

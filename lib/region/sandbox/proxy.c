@@ -126,7 +126,7 @@ hold(struct serve_request *r, struct sandbox *sb)
 			serve_error(r, 400, "BAD_REQUEST", "%s", f.msg);
 		else
 			serve_error(r, 503, "UNAVAILABLE",
-			    "the upload cannot be kept in mind: %s", f.msg);
+			    "the upload cannot be recorded: %s", f.msg);
 	}
 	return rc;
 }

@@ -104,7 +104,7 @@ wanted_read(struct wanted *w, const struct sandbox *sb,
 		if (!w->input && !(span_is_string(&mode) &&
 		    span_equals(&mode, "closed")))
 			return fail_set(f, EX_DATAERR,
-			    "stdin_mode: neither closed nor pipe");
+			    "stdin_mode: must be closed or pipe");
 	}
 	if (w->command[0] == '\0')
 		return fail_set(f, EX_DATAERR, "command: empty");

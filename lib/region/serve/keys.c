@@ -42,11 +42,11 @@ entry_read(struct entry *e, char *word[], unsigned n, struct fail *f)
 		return fail_set(f, EX_CONFIG,
 		    "not five words: key|pat SHA256HEX ID ORG PROJECT");
 	if (strcmp(word[0], "key") != 0 && strcmp(word[0], "pat") != 0)
-		return fail_set(f, EX_CONFIG, "neither 'key' nor 'pat'");
+		return fail_set(f, EX_CONFIG, "must begin with 'key' or 'pat'");
 	/* It may be a token that was put there by mistake: not shown. */
 	if (hash_read(e->hash, word[1]) == -1)
 		return fail_set(f, EX_CONFIG,
-		    "the second word is no SHA-256 in hexadecimal");
+		    "the second word is not a SHA-256 in hexadecimal");
 	for (i = 2; i < 5; i++)
 		if (!id_ok(word[i], strlen(word[i])))
 			return fail_set(f, EX_CONFIG,

@@ -34,7 +34,8 @@ listen_unix(struct serve *s, const char *path, struct fail *f)
 		if (!S_ISSOCK(st.st_mode)) {
 			close(fd);
 			return fail_set(f, EX_CANTCREAT,
-			    "%.200s: in the way, and not a socket", path);
+			    "%.200s: is there already, and is not a socket",
+			    path);
 		}
 		if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 ||
 		    errno != ECONNREFUSED) {
@@ -217,8 +218,8 @@ fail:
 		close(fd);
 	return -1;
 malformed:
-	return fail_set(f, EX_USAGE, "%.200s: not HOST:PORT with a numeric "
-	    "host, nor unix:/PATH", o->listen);
+	return fail_set(f, EX_USAGE, "%.200s: must be HOST:PORT with a "
+	    "numeric host, or unix:/PATH", o->listen);
 }
 
 int

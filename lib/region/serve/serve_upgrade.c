@@ -68,14 +68,14 @@ serve_reply_websocket(struct serve_request *r,
 		serve_add_header(r, "Upgrade", "websocket");
 		serve_add_header(r, "Sec-WebSocket-Version", "13");
 		serve_error(r, 426, "UPGRADE_REQUIRED",
-		    "a WebSocket of version 13 is wanted here");
+		    "only WebSocket version 13 is possible here");
 		return;
 	}
 	if (strcmp(r->method, "GET") != 0 || r->length != 0 || key == NULL ||
 	    serve_header_count(r, "Sec-WebSocket-Key") != 1 ||
 	    websocket_accept(key, accept) == -1) {
 		serve_error(r, 400, "BAD_REQUEST",
-		    "no proper request for a WebSocket");
+		    "not a valid WebSocket request");
 		return;
 	}
 	if ((u = malloc(sizeof(*u))) == NULL)

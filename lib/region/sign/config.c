@@ -60,8 +60,8 @@ set_endpoint(struct config *c, const char *v, struct fail *f)
 	for (i = 0; i < n; i++)
 		if (!isalnum((unsigned char)v[i]) &&
 		    strchr("-._~:/[]", v[i]) == NULL)
-			return fail_set(f, EX_CONFIG, "only scheme, host, "
-			    "port and a plain path, please");
+			return fail_set(f, EX_CONFIG, "must have only a "
+			    "scheme, a host, a port and a plain path");
 	if (set_string(&c->endpoint, v, f) == -1)
 		return -1;
 	c->endpoint[n] = '\0';
@@ -84,7 +84,7 @@ static int
 set_addressing(struct config *c, const char *v, struct fail *f)
 {
 	if (strcmp(v, "path") != 0 && strcmp(v, "virtual") != 0)
-		return fail_set(f, EX_CONFIG, "neither path nor virtual");
+		return fail_set(f, EX_CONFIG, "must be path or virtual");
 	c->virtual_host = v[0] == 'v';
 	return 0;
 }

@@ -138,7 +138,7 @@ on_listed(void *arg, const struct xml_name *n, unsigned depth,
 
 	if (depth == 1)
 		return xml_is(&n[0], "ListMultipartUploadsResult") ? 0 :
-		    fail_set(f, EX_PROTOCOL, "the answer is none");
+		    fail_set(f, EX_PROTOCOL, "not a list of uploads");
 	if (depth == 2 && xml_is(&n[1], "Upload"))
 		return add_upload(p, f);
 	if (depth == 2 && xml_is(&n[1], "IsTruncated"))

@@ -85,7 +85,7 @@ parse_seed(struct sign_request *r, const struct span *root,
 		goto out;
 	if (rel + uri != 1) {
 		fail_set(f, EX_DATAERR, rel + uri == 0 ?
-		    "neither rel_path nor uri" : "both rel_path and uri");
+		    "rel_path or uri is missing" : "both rel_path and uri");
 		goto out;
 	}
 	if (strcmp(kind, "multipart_put") == 0) {
@@ -176,7 +176,7 @@ parse_merged(struct sign_request *r, const struct span *root,
 		rc = set_blob(r, path, c, f);
 	} else {
 		fail_set(f, EX_DATAERR,
-		    "target.kind: neither artifact nor blob");
+		    "target.kind: must be artifact or blob");
 	}
 out:
 	free(kind);

@@ -435,7 +435,7 @@ payload_check(const struct check *c, struct sigv4_verdict *v)
 	if (strlen(c->payload) != SIGV4_HEX ||
 	    strspn(c->payload, "0123456789abcdef") != SIGV4_HEX)
 		return bad(v, 400, "InvalidArgument",
-		    "x-amz-content-sha256 is neither UNSIGNED-PAYLOAD nor a "
+		    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD or a "
 		    "SHA-256.");
 	memcpy(v->payload, c->payload, SIGV4_HEX);
 	return 0;
@@ -489,7 +489,7 @@ verify(struct check *c, const struct sigv4_incoming *in, const char *region,
 		if (strlen(c->signature) != SIGV4_HEX ||
 		    !memeql_sec(signature, c->signature, SIGV4_HEX))
 			rc = bad(v, 403, "SignatureDoesNotMatch",
-			    "The request's signature is another.");
+			    "The signature does not match the request.");
 	}
 	buf_free(&canonical);
 	if (rc != 0 || (rc = in_time(c, t, now, v)) != 0)

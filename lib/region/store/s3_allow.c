@@ -158,8 +158,8 @@ verdict(struct serve_request *r, const struct look *l, const char *what)
 		return -1;
 	}
 	if (l->twice[0] != '\0') {
-		snprintf(text, sizeof(text), "The %s %s stands more than "
-		    "once.", what, l->twice);
+		snprintf(text, sizeof(text), "The %s %s occurs more than once.",
+		    what, l->twice);
 		s3_refuse(r, 400, "InvalidArgument", text);
 		return -1;
 	}

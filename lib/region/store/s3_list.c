@@ -112,7 +112,8 @@ listing_read(struct serve_request *r, struct listing *l, const char *max)
 	}
 	l->from = there == 1;
 	if (l->from && token_read(&l->token, &f) == -1)
-		return invalid(r, "The continuation token is none of ours.");
+		return invalid(r, "The continuation token is not one of this "
+		    "store.");
 	if (l->type.len > 0 && strcmp(l->type.data, "2") != 0)
 		return invalid(r, "list-type is 2.");
 	l->url = strcmp(l->encoding.data, "url") == 0;

@@ -69,8 +69,8 @@ int
 s3_unsupported(struct serve_request *r)
 {
 	s3_refuse(r, 501, "NotImplemented",
-	    "The method, the query or a header asks for what is not done "
-	    "here.");
+	    "The method, the query or a header asks for what is not "
+	    "implemented.");
 	return -1;
 }
 
@@ -137,7 +137,7 @@ authenticate(struct serve_request *r, struct s3 *s, struct op_state *st)
 	if (serve_header_count(r, "Host") != 1 ||
 	    serve_header_count(r, "Authorization") > 1) {
 		s3_refuse(r, 400, "InvalidRequest",
-		    "Host and Authorization stand once.");
+		    "Host and Authorization must each occur once.");
 		return -1;
 	}
 	if (sigv4_verify(&in, s->region, time(NULL), secret_of, s,

@@ -70,7 +70,7 @@ s3_when_write(struct serve_request *r, struct op_state *st)
 	if (none != NULL && (strcmp(none, "*") != 0 ||
 	    st->when.match != NULL)) {
 		s3_refuse(r, 501, "NotImplemented",
-		    "If-None-Match of a write is * and stands alone.");
+		    "If-None-Match of a write must be * and nothing else.");
 		return -1;
 	}
 	return 0;
