@@ -64,10 +64,44 @@ is 'times are UTC with milliseconds' "$(jq -r .time err | grep -vcE \
     '^[0-9]{4}-[0-9]{2}-[0-9]{2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z$')" 0
 is 'the end has the status' "$(jq -r 'select(.event == "end").status' err)" 0
 sed -n 's/^\.It Li \([a-z]*\) Ta.*/\1/p' "$pages/tl-guard.1" | sort >paged
-is 'the page has each event' "$(jq -r .event err | sort -u)" "$(cat paged)"
+events 'STEP 1/1: FROM a' '!stage x' 'STEP 1/1: FROM a'
+cp err each
+show json <in >/dev/null 2>more
+is 'the page has each event' "$(jq -r .event each more | sort -u)" "$(cat paged)"
 all
 try 'a label' show json --label 'web "1"'
 is 'a label: in each event' "$(jq -r .label err | sort -u)" 'web "1"'
+# step LINE: what the event before it says
+step () {
+	events '!stage build' "$1"
+	show json <in >/dev/null 2>err
+	jq -c 'select(.event == "step") | del(.time, .event, .stage)' err
+}
+is 'a step, its line in the Dockerfile' \
+    "$(step 'STEP 2/4: RUN make (Dockerfile:7)')" \
+    '{"step":2,"steps":4,"line":7,"text":"RUN make"}'
+is 'and what the line says follows' "$(jq -r 'select(.text) |
+    "\(.event) \(.text)"' err)" "step RUN make
+line STEP 2/4: RUN make (Dockerfile:7)"
+is 'of one stage of several' "$(step '[1/2] STEP 2/4: RUN make (Dockerfile:7)')" \
+    '{"step":2,"steps":4,"dockerfileStage":1,"dockerfileStages":2,"line":7,"text":"RUN make"}'
+is "a builder that is not ours" "$(step 'STEP 1/1: FROM a')" \
+    '{"step":1,"steps":1,"text":"FROM a"}'
+is 'the last place is the builder'"'"'s' \
+    "$(step 'STEP 1/1: RUN a (Dockerfile:1) (Dockerfile:22)')" \
+    '{"step":1,"steps":1,"line":22,"text":"RUN a (Dockerfile:1)"}'
+for line in 'STEP 1/1: RUN a (Dockerfile:)' 'STEP 1/1: RUN a (Dockerfile:1) b' \
+    'STEP 1/1: RUN a (Dockerfile:-1)' 'STEP 1/1: RUN a (Dockerfile:12345678)'; do
+	is "no place: $line" "$(step "$line" | jq -c .)" \
+	    "{\"step\":1,\"steps\":1,\"text\":\"${line#*: }\"}"
+done
+for line in 'STEP 1: RUN a' 'STEP a' 'x STEP 1/1: RUN a' '[1/2]STEP 1/1: RUN a' \
+    ' STEP 1/1: RUN a'; do
+	is "no step: $line" "$(step "$line")" ''
+done
+events 'STEP 1/1: FROM a'
+try 'outside of a stage' show json
+is 'outside of a stage there are no steps' "$(jq -r .event err | head -n 1)" line
 try 'an end that is not well' tl-guard --progress json -- sh -c 'exit 7'
 exits 7
 is 'an end that is not well: its status' \
@@ -201,8 +235,8 @@ tl-guard:    Ns  packing
 tl-guard: c           Ns"
 cp timed in
 try 'steps, JSON' sh -c 'sh slow | tl-guard --progress json -- say'
-is 'steps, JSON: events as before' "$(jq -r .event err | sort | uniq -c |
-    tr -s ' ' | tr '\n' ,)" ' 3 done, 1 end, 11 line, 3 stage,'
+is 'steps, JSON: events' "$(jq -r .event err | sort | uniq -c |
+    tr -s ' ' | tr '\n' ,)" ' 3 done, 1 end, 11 line, 3 stage, 4 step,'
 {
 	printf '@MARK@ %s\n' 'stage build'
 	seq -f '+STEP %g/12: RUN x' 12

@@ -106,6 +106,18 @@ if grep -q '] STEP 1/.: FROM busybox AS first' built; then
 else
 	fail_ 'steps have the names of the Dockerfile' "$(cat built)"
 fi
+# placed: of each step that is shown, whether that line has its instruction
+placed () {
+	sed -nE 's,^(\[[0-9/]*\] )?STEP [0-9/]*: ([A-Z]*).*,\2 &,p' built |
+	    sed -E 's/^([A-Z]*) .* \(Dockerfile:([0-9]+)\)$/\2 \1/' |
+	    while read -r line word; do
+		case $(sed -n "${line}p" Dockerfile) in
+		"$word "*) echo right ;;
+		*) echo "$line $word" ;;
+		esac
+	done | sort | uniq -c | tr -s ' '
+}
+is 'each step has its line' "$(placed)" " $(grep -c 'STEP ' built) right"
 is 'a diff build' "$(jq -r '"\(.rootfs_node_kind) \(.parent_manifest_uri)"' \
     metadata.json)" 'diff s3://images/parent.tlsnap'
 have two
@@ -370,6 +382,7 @@ build 'a failing RUN'
 exits 65
 says 'Dockerfile:5: the build failed in STEP 3/4: RUN echo words >&2; false'
 ok 'its words are shown' grep -qx words built
+is 'each step has its line, over comments' "$(placed)" ' 3 right'
 ok 'no metadata' test ! -e metadata.json
 is 'the upload is aborted' \
     "$(tl-upload bb.tlsnap <block 2>&1 >/dev/null | grep -c NoSuchUpload)" 1
@@ -465,7 +478,7 @@ clean
 spec nine2 "$(parent bb | jq -c '.baseImage = "a|b"')"
 build 'a name that is none'
 exits 65
-says 'baseImage: not a reference'
+says 'baseImage: not an image reference'
 spec ten "$(parent bb)"
 jq -c '.parent.download.url = "file:///etc/passwd"' spec.json >spec.2
 mv spec.2 spec.json

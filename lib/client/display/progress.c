@@ -308,6 +308,29 @@ moves(struct progress *p, const char *text)
 	return true;
 }
 
+/* That an instruction of the Dockerfile is begun, before the line itself. */
+static void
+step_event(struct progress *p, const char *line)
+{
+	struct step_of s;
+	struct event e;
+
+	if (!steps_read(&s, line))
+		return;
+	event_begin(&e, p, "step");
+	event_number(&e, "step", s.n);
+	event_number(&e, "steps", s.of);
+	if (s.stages != 0) {
+		event_number(&e, "dockerfileStage", s.stage);
+		event_number(&e, "dockerfileStages", s.stages);
+	}
+	if (s.line != 0)
+		event_number(&e, "line", s.line);
+	jout_key(&e.j, "text");
+	jout_stringn(&e.j, s.text, s.text_len);
+	event_end(&e, p);
+}
+
 static int
 text(struct progress *p, const char *s, struct fail *f)
 {
@@ -340,6 +363,8 @@ text(struct progress *p, const char *s, struct fail *f)
 			if (p->total != UNKNOWN)
 				event_number(&e, "total", p->total);
 		} else {
+			if (p->stage[0] != '\0')
+				step_event(p, s);
 			event_begin(&e, p, "line");
 			jout_member(&e.j, "text", s);
 		}

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,24 +20,61 @@ steps_copying(const char *line)
 	    strcmp(line, "Storing signatures") == 0;
 }
 
+/* What is behind the number of a stage, "[1/2] ", and that number. */
+static const char *
+behind_stage(const char *line, unsigned *stage, unsigned *stages)
+{
+	int end = 0;
+
+	/* To scanf a blank may be missing. */
+	if (sscanf(line, "[%3u/%3u] %n", stage, stages, &end) == 2 &&
+	    end > 0 && line[end - 1] == ' ')
+		return line + end;
+	*stage = *stages = 0;
+	return line;
+}
+
+bool
+steps_read(struct step_of *s, const char *line)
+{
+	static const char behind[] = " (Dockerfile:";
+	const char *p, *at, *next;
+	int end = 0;
+
+	*s = (struct step_of){ .n = 0 };
+	p = behind_stage(line, &s->stage, &s->stages);
+	if (sscanf(p, "STEP %5u/%5u: %n", &s->n, &s->of, &end) != 2 ||
+	    end == 0 || p[end - 1] != ' ')
+		return false;
+	s->text = p + end;
+	s->text_len = strlen(s->text);
+	/* The last one is the builder's, the others may be the command's. */
+	for (at = NULL, next = s->text; (next = strstr(next, behind)) != NULL;)
+		at = next++;
+	end = 0;
+	if (at != NULL && isdigit((unsigned char)at[sizeof(behind) - 1]) &&
+	    sscanf(at + sizeof(behind) - 1, "%7u)%n", &s->line, &end) == 1 &&
+	    end > 0 && at[sizeof(behind) - 1 + end] == '\0')
+		s->text_len = (size_t)(at - s->text);
+	else
+		s->line = 0;
+	return true;
+}
+
 /* What a line says is begun, or NULL. */
 static const char *
 step(const char *line)
 {
 	static const char us[] = "tl-rootfs-build: ";
-	unsigned n, of;
-	int end = 0;
-	const char *p = line;
+	struct step_of is;
+	const char *p;
 
 	if (begins(line, us))
 		return line + sizeof(us) - 1;
-	if (sscanf(p, "[%3u/%3u] %n", &n, &of, &end) == 2 && end > 0)
-		p += end;
-	end = 0;
-	if ((sscanf(p, "STEP %5u/%5u: %n", &n, &of, &end) == 2 && end > 0) ||
-	    strcmp(p, "COMMIT") == 0 || begins(p, "COMMIT "))
+	if (steps_read(&is, line))
 		return line;
-	return NULL;
+	p = behind_stage(line, &is.stage, &is.stages);
+	return strcmp(p, "COMMIT") == 0 || begins(p, "COMMIT ") ? line : NULL;
 }
 
 /* As much as has room, whole characters, and dots where there is more. */

@@ -29,6 +29,22 @@ struct steps {
 	bool		open;
 };
 
+/*
+ * An instruction of the Dockerfile that a line says is begun, as in
+ * "[1/2] STEP 2/4: RUN make (Dockerfile:7)".  The stages are 0 where the line
+ * has none, and so is the Dockerfile's line.
+ */
+struct step_of {
+	unsigned	 stage, stages;
+	unsigned	 n, of;
+	unsigned	 line;
+	const char	*text;	/* in that line, text_len bytes: "RUN make" */
+	size_t		 text_len;
+};
+
+/* Whether the line is such a one. */
+bool	steps_read(struct step_of *, const char *line);
+
 /* A line of the builder's, at that time. */
 void	steps_line(struct steps *, const char *, int64_t now_ms);
 /* The last one has ended. */
