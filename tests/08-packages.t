@@ -36,6 +36,9 @@ is 'what Debian builds with' "$(diff named wanted)" ''
 is 'what a package depends on' "$(diff named wanted)" ''
 is 'its version' "$(head -n 1 "$root/scripts/debian/changelog" |
     sed 's/^tl (\([^)]*\)).*/\1/')" "$(cat "$root/.version")"
+is 'the versions of tl(7) are those of the changelog' \
+    "$(sed -n '/^\.Sh HISTORY/,/^\.El/s/^\.It //p' "$root/man/tl.7")" \
+    "$(sed -n 's/^tl (\([^)]*\)).*/\1/p' "$root/scripts/debian/changelog")"
 
 # What all parts have in common comes with each; Debian has a package of it.
 for part in client builder region; do

@@ -530,7 +530,7 @@ below=$(image low b ',"parentManifestUri":"s3://images/a"')
 got "$top" "$(body bytes)"
 try 'get of a circle' get -o disk top
 exits 76
-says 'circle'
+says 'leads back to itself'
 below=$(seq 40 | while read -r i; do
 	image "$i" "x$i" ",\"parentManifestUri\":\"s3://images/x$((i + 1))\""
 	[ "$i" -eq 40 ] || echo ,
@@ -624,7 +624,7 @@ says 'sign: refused (403)'
 signed "$top" "$(body '{"kind":"other"}')"
 try 'get of another block' tl-image get -s sandbox.json -o disk top
 exits 76
-says 'no download'
+says 'the signed block is not a download'
 try 'get by no sandbox' tl-image get -s /nonexistent -o disk top
 exits 66
 is 'nothing is left of these either' "$(find . -name 'disk*' -o -name '.tl-*')" ''

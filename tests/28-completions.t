@@ -301,7 +301,7 @@ if command -v zsh >/dev/null; then
 		is "zsh, $program: the options of -h" "$(cat "$T/lacking")" ''
 	done <"$T/lines"
 	ok 'zsh: what they are for' grep -qa -- \
-	    '--if-exists  *-- rm: one that is not there is no failure' "$T/shown"
+	    '--if-exists  *-- rm: not a failure if there is no such image' "$T/shown"
 else
 	echo '# zsh is not installed'
 fi
@@ -322,7 +322,7 @@ if command -v fish >/dev/null; then
 		    "$(cut -f 1 "$T/shown" | sort -u | diff "$T/said" -)" ''
 	done
 	is 'fish: what one is for' "$(fish_ 'tl-image --if')" \
-	    '--if-exists	rm: one that is not there is no failure'
+	    '--if-exists	rm: not a failure if there is no such image'
 	is 'fish: names' "$(fish_ 'tl-image show ' | sort)" \
 	    "$(printf '%s\timage\n' größe team/tools:1 web)"
 	is 'fish: words' "$(fish_ 'A=1 tl-guard --progress=js')" --progress=json

@@ -81,9 +81,9 @@ main(void)
 	REFUSED("key " TOK_A " k o p\n", 0602, "chmod 600");
 	REFUSED("\nkey " TOK_A " k o\n", 0600, "keys:2: not five words");
 	REFUSED("key " TOK_A " k o p q\n", 0600, "not five words");
-	REFUSED("kex " TOK_A " k o p\n", 0600, "neither");
-	REFUSED("key tok-a k o p\n", 0600, "no SHA-256");
-	REFUSED("key x" TOK_A " k o p\n", 0600, "no SHA-256");
+	REFUSED("kex " TOK_A " k o p\n", 0600, "must begin with");
+	REFUSED("key tok-a k o p\n", 0600, "not a SHA-256");
+	REFUSED("key x" TOK_A " k o p\n", 0600, "not a SHA-256");
 	REFUSED("key " TOK_A " k o ../p\n", 0600, "an id");
 	REFUSED("key " TOK_A " k o p\nkey " TOK_A " k o q\n", 0600,
 	    "keys:2: the token is listed already");
