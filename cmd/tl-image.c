@@ -275,6 +275,18 @@ failed(const struct fail *f)
 	opt_fail(f);
 }
 
+/* A program of another part of the toolkit, which may not be installed. */
+static void
+need(const char *name, const char *part)
+{
+	char *path = opt_beside(name);
+
+	if (access(path, X_OK) == -1)
+		errx(EX_UNAVAILABLE, "get: %s is not installed; it comes with "
+		    "tl-%s, or make install-%s", name, part, part);
+	free(path);
+}
+
 /* Begin a program of ours with these as its stdin and stdout. */
 static pid_t
 begin(const char *const argv[], int in, int out)
@@ -516,6 +528,10 @@ get(char *const *word)
 	char *path;
 	int fd;
 
+	if (opt.form != SNAPSHOT)
+		need("tl-snapshot", "builder");
+	if (opt.sandbox == NULL)
+		need("tl-presign", "region");
 	/* A reader that is gone is a write that fails: the folder is to go. */
 	signal(SIGPIPE, SIG_IGN);
 	stop_catch();

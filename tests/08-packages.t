@@ -40,7 +40,16 @@ is 'the versions of tl(7) are those of the changelog' \
     "$(sed -n '/^\.Sh HISTORY/,/^\.El/s/^\.It //p' "$root/man/tl.7")" \
     "$(sed -n 's/^tl (\([^)]*\)).*/\1/p' "$root/scripts/debian/changelog")"
 
-# What all parts have in common comes with each; Debian has a package of it.
+# ours PACKAGE: which others of ours it depends on
+ours () {
+	sed -n "/^Package: $1\$/,/^\$/{ /^Depends:/,/^[^ D]/p; }" \
+	    "$root/scripts/debian/control" | sed -n 's/.*\(tl-[a-z]*\) (=.*/\1/p' |
+	    tr '\n' ' '
+}
+is 'the client is installed alone, the others upon it' \
+    "$(ours tl-client)/$(ours tl-builder)/$(ours tl-region)" \
+    '/tl-client /tl-builder tl-client '
+# What all parts have in common comes with each; Debian has it with the client.
 for part in client builder region; do
 	is "installing $part brings tl-options" "$(make -n -C "$root" \
 	    "install-$part" | grep -c '^install .*/bin/tl-options ')" 1

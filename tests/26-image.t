@@ -641,3 +641,20 @@ for line in '' 'no-verb' 'ls more' show 'show a b' digest rm 'show --json a' \
 	silent out
 done
 lists tl-image.1
+
+# --- the client's part of the toolkit alone
+
+mkdir alone
+cp "$TL_BIN/tl-image" alone/
+peer '[]'
+for form in --raw --tar; do
+	try "get $form without tl-snapshot" env TENSORLAKE_API_URL="$URL" \
+	    alone/tl-image get "$form" -o disk -s box.json web
+	exits 69
+	says 'get: tl-snapshot is not installed; it comes with tl-builder'
+done
+try 'get without tl-presign' env TENSORLAKE_API_URL="$URL" \
+    alone/tl-image get --snapshot --signer conf -o disk web
+exits 69
+says 'get: tl-presign is not installed; it comes with tl-region'
+is 'nobody is asked' "$(seen length)" 0

@@ -358,4 +358,5 @@ done | sort >want
 is 'a file of each shell for each program' "$(diff want got)" ''
 try 'make uninstall' make_ uninstall
 exits 0
-is 'nothing stays' "$(find 'in st' ! -type d)" ''
+is 'nothing stays, and no folder' "$(find 'in st' | sort | tr '\n' ,)" \
+    'in st,in st/opt,in st/opt/tl,'

@@ -369,6 +369,13 @@ TENSORLAKE_API_URL=$URL
 await '/bin/true that fails'
 exits 69
 says '/bin/true ended with 1'
+sandbox "$(info running "$url")" '{"status":400,"json":{"error":"/bin/true: No such file or directory","code":"BAD_REQUEST"}}'
+await 'an image without /bin/true'
+exits 0
+silent err
+sandbox "$(info running "$url")" '{"status":400,"json":{"error":"args: not strings","code":"BAD_REQUEST"}}'
+await 'another refusal'
+exits 69
 
 # --- show, rm, keepalive
 
