@@ -49,6 +49,24 @@ ours () {
 is 'the client is installed alone, the others upon it' \
     "$(ours tl-client)/$(ours tl-builder)/$(ours tl-region)" \
     '/tl-client /tl-builder tl-client '
+# A tar file is the same bytes each time, and its tree knows its commit, also
+# within another checkout.
+if commit=$(git -C "$root" rev-parse HEAD 2>/dev/null); then
+	git init -q
+	git -c user.name=a -c user.email=a@b commit -q --allow-empty -m a
+	for one in 1 2; do
+		make -s -C "$root" dist B="$T/dist.$one"
+	done
+	ok 'make dist twice' cmp dist.1/*.tar.gz dist.2/*.tar.gz
+	tar -xf dist.1/*.tar.gz
+	is 'the commit in it' "$(make -pn -C tl-* clean | sed -n \
+	    's/^COMMIT := //p')" "$(printf %.10s "$commit")"
+	is 'and in a checkout' "$(make -pn -C "$root" clean | sed -n \
+	    's/^COMMIT := //p')" "$(printf %.10s "$commit")"
+else
+	echo '# not a checkout: make dist is not tried'
+fi
+
 # What all parts have in common comes with each; Debian has it with the client.
 for part in client builder region; do
 	is "installing $part brings tl-options" "$(make -n -C "$root" \
