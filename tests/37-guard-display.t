@@ -66,8 +66,8 @@ is 'the end has the status' "$(jq -r 'select(.event == "end").status' err)" 0
 sed -n 's/^\.It Li \([a-z]*\) Ta.*/\1/p' "$pages/tl-guard.1" | sort >paged
 events 'STEP 1/1: FROM a' '!stage x' 'STEP 1/1: FROM a'
 cp err each
-show json <in >/dev/null 2>more
-is 'the page has each event' "$(jq -r .event each more | sort -u)" "$(cat paged)"
+show json <in >/dev/null 2>with
+is 'the page has each event' "$(jq -r .event each with | sort -u)" "$(cat paged)"
 all
 try 'a label' show json --label 'web "1"'
 is 'a label: in each event' "$(jq -r .label err | sort -u)" 'web "1"'

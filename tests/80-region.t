@@ -225,9 +225,17 @@ printf '%s' '{"rel_path":"'$path'","op":{"kind":"multipart_put","parts":1,' \
     tl-upload wrong.tlsnap >/dev/null
 tl-region down
 rm "$TL_REGION_DIR/busybox.static"
+if ! PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v tl-snapshot >/dev/null; then
+	mkdir alone
+	cp "$TL_BIN/tl-region" "$TL_BIN/tl-options" alone/
+	try 'up without the builder' env PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+	    alone/tl-region --dir "$T/alone.state" up
+	exits 69
+	says 'tl-snapshot: not found; it comes with tl-builder'
+fi
 try 'up with a template that can run nothing' tl-region up
 exits 0
-says 'template busybox can run nothing: made again'
+says 'template busybox can run nothing: it is made again'
 fetch "$(jq -r .snapshotUri "$TL_REGION_DIR/templates/busybox.json")" new
 # shellcheck disable=SC2016
 ok 'the new one is not that' sh -c \

@@ -38,7 +38,7 @@ struct step_of {
 	unsigned	 stage, stages;
 	unsigned	 n, of;
 	unsigned	 line;
-	const char	*text;	/* in that line, text_len bytes: "RUN make" */
+	const char	*text;	/* of that line, text_len bytes */
 	size_t		 text_len;
 };
 
