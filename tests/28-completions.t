@@ -241,6 +241,7 @@ tl-image digest we
 tl-image digest team/tools:
 tl-image rm -- web te
 tl-build --resume ~/.local/state/tl/build.a
+tl-get -s pl
 tl-image show 
 END
 cat >"$T/want" <<END
@@ -258,6 +259,7 @@ cat >"$T/want" <<END
 = {tl-image}{digest}{team/tools:1}
 = {tl-image}{rm}{--}{web}{team/tools:1}
 = {tl-build}{--resume}{$HOME/.local/state/tl/build.aaaaaa}
+= {tl-get}{-s}{plan.json}
 = {tl-image}{show}
 END
 peer "$answer" # in this folder
@@ -328,6 +330,10 @@ if command -v fish >/dev/null; then
 	is 'fish: words' "$(fish_ 'A=1 tl-guard --progress=js')" --progress=json
 	is 'fish: files' "$(fish_ 'tl-splice -p pl')" plan.json
 	is 'fish: behind =' "$(fish_ 'tl-splice --plan=pl')" --plan=plan.json
+	is 'fish: a sandbox, by its document' "$(fish_ 'tl-get -s pl')" plan.json
+	ok 'fish: a build to take up' sh -c 'printf "%s\n" "$1" | grep -qx "$2"' \
+	    sh "$(fish_ 'tl-build --resume ')" \
+	    "$HOME/.local/state/tl/build.aaaaaa/*	build"
 	is 'fish: folders' "$(fish_ 'tl-changed su')" sub/
 	is 'fish: commands' "$(fish_ 'tl-guard -- mkfif' | cut -f 1)" mkfifo
 else

@@ -108,7 +108,7 @@ refused 'no such sandbox' '{"status":404,"json":{"code":"SANDBOX_NOT_FOUND"}}' \
     69 SANDBOX_NOT_FOUND
 refused 'no length, no service' '{"status":411}' 69 'refused (411)'
 refused 'a page' '{"body":"<p>","headers":{"Content-Type":"text/html"}}' 76 \
-    '/x/y: a page of HTML (200)'
+    '/x/y: the answer is a page of HTML (200)'
 refused 'an error under a 200' '{"json":{"error":"no room"}}' 76 \
     '/x/y: an error under the status 200: no room'
 refused 'never' '{"status":503,"body":"x"}' 75 'refused (503)'
@@ -152,7 +152,7 @@ is 'get: the request' "$(seen '.[]|.method,.target')" 'GET
 served GET '{"body":"<p>","headers":{"Content-Type":"Text/HTML"}}'
 try 'a page' tl-get /x
 exits 76
-says '/x: a page of HTML (200)'
+says '/x: the answer is a page of HTML (200)'
 silent out
 served GET '{"body":""}'
 try 'an empty file' tl-get /x

@@ -290,7 +290,7 @@ COPY <<E /
 E'
 try 'no place for files' tl-lower
 exits 64
-says 'say by -d'
+says 'name a folder for them with -d'
 given 'FROM a'
 try 'files that are there' tl-lower -d ctx
 exits 73

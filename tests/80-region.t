@@ -68,8 +68,8 @@ try 'without pasta' unshare -m sh -c 'pasta=$(command -v pasta) &&
     exec tl-region --dir "$1" up --reach 9' - "$T/other"
 exits 0
 silent out
-is 'it is said, with the cure' "$(head -n 1 err)" 'tl-region: sandboxes reach the store '\
-'alone, no registries: pasta: not found; install passt'
+is 'it is said, with the cure' "$(head -n 1 err)" 'tl-region: sandboxes can reach only the store, '\
+'no registries: pasta: not found; install passt'
 (
 	eval "$(tl-region --dir "$T/other" env)"
 	tl-build -n without scratch/Dockerfile
@@ -158,7 +158,7 @@ chmod +x fake/buildah
 try 'up without netavark' env PATH="$PWD/fake:$PATH" \
     tl-region --dir "$T/poor" up
 exits 0
-says 'tl-region: no image can be built: netavark: not here; buildah starts'
+says 'tl-region: no image can be built: netavark: not here; buildah cannot start'
 tl-region --dir "$T/poor" down --purge
 
 (exec 3<>/dev/null; PATH=/usr/bin:/bin; mkdir half
