@@ -222,34 +222,33 @@ is () {
 peer_pid=
 
 peer_end () {
-	[ -z "$peer_pid" ] || {
-		kill "$peer_pid" 2>/dev/null
-		wait "$peer_pid" 2>/dev/null
-	}
+	[ -z "$peer_pid" ] || kill "$peer_pid" 2>/dev/null
 	peer_pid=
 }
 
+# One that is asked for each of them: Python takes longer to begin than most of
+# what is tested.
+peers_begin () {
+	mkdir "$T.peers"
+	later 'peer_end; kill "$peers"; wait "$peers"; rm -r "$T.peers"'
+	mkfifo "$T.peers/ask" "$T.peers/told"
+	"$here/peer.py" --serve "$T.peers/ask" "$T.peers/told" \
+	    2>"$T.peers/err" &
+	peers=$!
+}
+
 peer () {
-	[ -n "${peer_used-}" ] || later peer_end
-	peer_used=1
+	[ -n "${peers-}" ] || peers_begin
 	peer_end
-	rm -f ready log
+	rm -f log
 	: >log
 	printf '%s' "$1" >script.json
-	"$here/peer.py" --script script.json --log log --ready ready 2>peer.err &
-	peer_pid=$!
-	tries=0
-	while [ ! -s ready ]; do
-		tries=$((tries + 1))
-		if [ "$tries" -gt 500 ] || ! kill -0 "$peer_pid" 2>/dev/null
-		then
-			echo "Bail out! peer.py: $(cat peer.err)"
-			exit 1
-		fi
-		sleep 0.02
-	done
-	# shellcheck disable=SC2034
-	URL=$(cat ready)
+	pwd >"$T.peers/ask"
+	read -r peer_pid URL <"$T.peers/told"
+	[ -n "$URL" ] || {
+		echo "Bail out! peer.py: $(cat "$T.peers/err")"
+		exit 1
+	}
 }
 
 seen () {

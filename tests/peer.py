@@ -2,6 +2,7 @@
 """A scripted HTTP server on loopback: it answers as told and logs what it got.
 
     peer.py --script FILE --log FILE --ready FILE
+    peer.py --serve ASK TOLD
 
 It binds a free port of 127.0.0.1 and then writes its URL and a newline to the
 ready file.  The script is a JSON array of rules.  A request takes the first
@@ -39,6 +40,10 @@ The log has one JSON object a line, written before the answer is sent:
 n, connection, time_ms, method, target, headers (pairs, as they came), body,
 length, chunked, rule (its index, null if none).  A body that is no UTF-8 is in
 body_base64 instead; one that was cut short has "cut": true.
+
+With --serve it begins one for each line that comes out of the fifo ASK, a folder
+with script.json and log: a process each, whose id and URL go to the fifo
+TOLD.
 """
 
 import argparse
@@ -299,13 +304,7 @@ class Server(socketserver.ThreadingTCPServer):
         threading.Thread(target=self.shutdown, daemon=True).start()
 
 
-def main():
-    p = argparse.ArgumentParser(description="a scripted HTTP server")
-    p.add_argument("--script", required=True)
-    p.add_argument("--log", required=True)
-    p.add_argument("--ready", required=True)
-    o = p.parse_args()
-    script = Script(o.script, o.log)
+def serve(script, ready):
     at = ("127.0.0.1", 0)
     while True:
         with Server(at, Peer) as server:
@@ -313,11 +312,49 @@ def main():
             if at[1] == 0:
                 at = server.server_address
                 script.url = "http://127.0.0.1:%d" % at[1]
-                with open(o.ready + ".part", "w", encoding="utf-8") as f:
-                    f.write(script.url + "\n")
-                os.rename(o.ready + ".part", o.ready)
+                ready(script.url)
             server.serve_forever(0.05)
         time.sleep(server.down)
+
+
+def serve_each(ask, told):
+    # Nobody waits for them.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    def tell(url):
+        with open(told, "w", encoding="utf-8") as f:
+            f.write(f"{os.getpid()} {url}\n")
+
+    while True:
+        with open(ask, encoding="utf-8") as f:
+            folder = f.read().rstrip("\n")
+        if os.fork() != 0:
+            continue
+        try:
+            os.chdir(folder)
+            script = Script("script.json", "log")
+        except (OSError, ValueError):
+            tell("")
+            raise
+        serve(script, tell)
+
+
+def main():
+    p = argparse.ArgumentParser(description="a scripted HTTP server")
+    p.add_argument("--script")
+    p.add_argument("--log")
+    p.add_argument("--ready")
+    p.add_argument("--serve", nargs=2)
+    o = p.parse_args()
+    if o.serve:
+        serve_each(*o.serve)
+
+    def ready(url):
+        with open(o.ready + ".part", "w", encoding="utf-8") as f:
+            f.write(url + "\n")
+        os.rename(o.ready + ".part", o.ready)
+
+    serve(Script(o.script, o.log), ready)
 
 
 if __name__ == "__main__":
