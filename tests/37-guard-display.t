@@ -204,11 +204,14 @@ events '+STEP 1/1: of no stage' '!stage a' '+STEP 1/1: FROM a' '!done' \
     "+[2/2] STEP 1/1: RUN $(printf 'é%.0s' $(seq 40))" \
     '+[2/2] COMMIT' 'a line' '+tl-rootfs-build: packing' \
     'tl-rootfs-build: done' '!done' '!stage c' '!done'
+# The sanitizers are slow themselves.
+long=${TL_ASAN:+1.5}
+export long
 cat >slow <<'END'
 while IFS= read -r line; do
 	printf '%s\n' "${line#+}"
 	case $line in
-	+*[13579]/12:*) sleep 0.4 ;;
+	+*[13579]/12:*) sleep ${long:-0.4} ;;
 	+*/12:*) sleep 0.12 ;;
 	+*) sleep 0.2 ;;
 	esac
