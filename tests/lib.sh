@@ -230,6 +230,7 @@ peer_end () {
 # what is tested.
 peers_begin () {
 	mkdir "$T.peers"
+	# shellcheck disable=SC2016
 	later 'peer_end; kill "$peers"; wait "$peers"; rm -r "$T.peers"'
 	mkfifo "$T.peers/ask" "$T.peers/told"
 	"$here/peer.py" --serve "$T.peers/ask" "$T.peers/told" \
