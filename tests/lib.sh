@@ -209,6 +209,7 @@ taps () {
 		esac
 	done <tap
 	is "$taps_: to its end" "$tap_status" 0
+	[ "$tap_status" -eq 0 ] || tail -n 5 tap >&2
 }
 
 is () {
