@@ -256,7 +256,7 @@ check("one that never is ready is let go", lazy.end(20)[:2] if s.until(
 s.close()
 lazy.close()
 us.ask("DELETE", "pty/" + flood["session_id"])
-s = us.session(doc).ready()
+s = us.session(doc, receive=4096).ready()
 sent = 0
 s.fd.settimeout(3)
 try:

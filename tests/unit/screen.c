@@ -93,6 +93,16 @@ main(void)
 	OK(s->held);
 	screen_leave(s, &a);
 	OK(!s->held);
+	/* Who gets ready late begins later; who does not at all is lost. */
+	OK(screen_join(s, &a) == 0);
+	screen_show(s, "x", 1);
+	OK(screen_take(s, &a, text, 0, &go) == 0);
+	for (i = 0; i < 9; i++)
+		screen_show(s, piece, sizeof(piece));
+	OK(screen_take(s, &a, text, 0, &go) == -1);
+	a.ready = true;
+	OK(take(s, &a, &go) == (ssize_t)SCREEN_MAX);
+	screen_leave(s, &a);
 	screen_end(s);
 	OK(s->over);
 	screen_leave(s, &b);

@@ -141,7 +141,8 @@ screen_join(struct screen *s, struct screen_viewer *v)
 	if (v->wake == -1)
 		return -1;
 	v->at = s->total > SCREEN_MAX ? s->total - SCREEN_MAX : 0;
-	v->ready = false;
+	v->joined = s->total;
+	v->ready = v->taken = false;
 	v->next = s->viewers;
 	s->viewers = v;
 	s->alone_ms = 0;
@@ -167,12 +168,17 @@ ssize_t
 screen_take(struct screen *s, struct screen_viewer *v, char *to, size_t max,
     bool *go)
 {
-	size_t at = v->at % SCREEN_MAX;
+	size_t at;
 	ssize_t n;
 
 	*go = false;
-	if (s->total - v->at > SCREEN_MAX)
-		return -1;
+	if (s->total - v->at > SCREEN_MAX) {
+		if (v->taken || (!v->ready &&
+		    s->total - v->joined > SCREEN_MAX))
+			return -1;
+		v->at = s->total - SCREEN_MAX;
+	}
+	at = v->at % SCREEN_MAX;
 	if (max > s->total - v->at)
 		max = (size_t)(s->total - v->at);
 	if (max > SCREEN_MAX - at)
@@ -183,6 +189,7 @@ screen_take(struct screen *s, struct screen_viewer *v, char *to, size_t max,
 	if (n <= 0)
 		return -1;
 	v->at += (uint64_t)n;
+	v->taken = true;
 	if (s->held && !behind(s, SCREEN_AHEAD / 2)) {
 		s->held = false;
 		*go = true;

@@ -15,7 +15,9 @@
  *
  * A viewer that is ready is waited for: what it has not yet taken stays, and
  * once that is SCREEN_AHEAD nothing more is to be read of the process.  One
- * that is not, or that nobody looks, holds nothing up.
+ * that is not holds nothing up: when it gets ready it begins with the last
+ * SCREEN_MAX bytes, and it is lost if so many come before.  Without a viewer
+ * nothing is held up either.
  *
  * Under the sandbox's lock.
  */
@@ -28,6 +30,8 @@ struct screen_viewer {
 	struct screen_viewer	*next;
 	int			 wake;	/* an eventfd: there is something new */
 	uint64_t		 at;	/* what it takes next */
+	uint64_t		 joined;	/* what had been shown by then */
+	bool			 taken;	/* it has something of it */
 	bool			 ready;
 };
 
