@@ -80,21 +80,27 @@ proc_forget(struct sandbox *sb, struct proc *p)
 		}
 }
 
-/* Room for one more: the oldest that has ended goes.  Under the lock. */
-static bool
-make_room(struct sandbox *sb)
+bool
+proc_room(struct sandbox *sb, bool terminals, unsigned max)
 {
 	struct proc *p, *oldest = NULL;
+	unsigned n = 0;
 
-	if (sb->nprocs < SANDBOX_PROCS_MAX)
-		return true;
-	for (p = sb->procs; p != NULL; p = p->next)
-		if (p->state == PROC_ENDED && p->fd[0] == -1 && p->fd[1] == -1)
+	for (p = sb->procs; p != NULL; p = p->next) {
+		if (terminals && p->screen == NULL)
+			continue;
+		n++;
+		if (p->state == PROC_ENDED && p->fd[0] == -1 &&
+		    p->fd[1] == -1 &&
+		    (!terminals || p->screen->viewers == NULL))
 			oldest = p;
+	}
+	if (n < max)
+		return true;
 	if (oldest == NULL)
 		return false;
 	proc_forget(sb, oldest);
-	return true;
+	return n == max;
 }
 
 /* The request goes to the sandbox's init, with the ends to write to. */
@@ -251,7 +257,7 @@ proc_start(struct sandbox *sb, const struct proc_spec *spec, struct proc **out,
 	pthread_mutex_lock(&sb->lock);
 	if (sb->status != SANDBOX_RUNNING || sb->ending)
 		fail_set(f, EX_TEMPFAIL, "the sandbox is ending");
-	else if (!make_room(sb))
+	else if (!proc_room(sb, false, SANDBOX_PROCS_MAX))
 		fail_set(f, EX_TEMPFAIL, "%u processes are running already",
 		    SANDBOX_PROCS_MAX);
 	else {
@@ -284,20 +290,32 @@ done:
 }
 
 struct proc *
-proc_find(struct sandbox *sb, pid_t pid)
+proc_seek(struct sandbox *sb, bool (*fits)(const struct proc *, const void *),
+    const void *arg)
 {
 	struct proc *p;
 
 	pthread_mutex_lock(&sb->lock);
-	/* Newest first: a number may have come round. */
 	for (p = sb->procs; p != NULL; p = p->next)
-		if (p->pid == pid && p->screen == NULL &&
-		    (p->state == PROC_RUNNING || p->state == PROC_ENDED))
+		if ((p->state == PROC_RUNNING || p->state == PROC_ENDED) &&
+		    fits(p, arg))
 			break;
 	if (p != NULL)
 		p->refs++;
 	pthread_mutex_unlock(&sb->lock);
 	return p;
+}
+
+static bool
+has_pid(const struct proc *p, const void *pid)
+{
+	return p->screen == NULL && p->pid == *(const pid_t *)pid;
+}
+
+struct proc *
+proc_find(struct sandbox *sb, pid_t pid)
+{
+	return proc_seek(sb, has_pid, &pid);
 }
 
 bool

@@ -63,8 +63,20 @@ struct proc_spec {
  */
 int	 proc_start(struct sandbox *, const struct proc_spec *, struct proc **,
 	    struct fail *);
-/* One without a terminal; with a reference, or NULL. */
+/*
+ * The newest that has been started and fits, with a reference, or NULL; a
+ * number may have come round.
+ */
+struct proc *proc_seek(struct sandbox *,
+	    bool (*fits)(const struct proc *, const void *), const void *);
+/* One without a terminal. */
 struct proc *proc_find(struct sandbox *, pid_t);
+/*
+ * Room for one more among max, of all or of those with a terminal: the oldest
+ * that has ended goes, but no terminal that somebody looks at when room is
+ * wanted for those.  False if there is none.  Under the lock.
+ */
+bool	 proc_room(struct sandbox *, bool terminals, unsigned max);
 void	 proc_ref(struct sandbox *, struct proc *);
 void	 proc_put(struct sandbox *, struct proc *);
 /* A signal for its group; false if it has ended. */

@@ -19,28 +19,6 @@
  */
 #define REST_MS		5000
 
-/* Room for one more: the oldest that has ended, and nobody looks at, goes. */
-static bool
-make_room(struct sandbox *sb)
-{
-	struct proc *p, *oldest = NULL;
-	unsigned n = 0;
-
-	for (p = sb->procs; p != NULL; p = p->next) {
-		if (p->screen == NULL)
-			continue;
-		n++;
-		if (p->state == PROC_ENDED && p->fd[0] == -1 &&
-		    p->screen->viewers == NULL)
-			oldest = p;
-	}
-	if (n >= TERMINALS_MAX && oldest != NULL) {
-		proc_forget(sb, oldest);
-		n--;
-	}
-	return n < TERMINALS_MAX;
-}
-
 int
 terminal_start(struct sandbox *sb, struct proc_spec *spec,
     struct terminal_size size, struct proc **out, struct fail *f)
@@ -48,7 +26,7 @@ terminal_start(struct sandbox *sb, struct proc_spec *spec,
 	bool room;
 
 	pthread_mutex_lock(&sb->lock);
-	room = make_room(sb);
+	room = proc_room(sb, true, TERMINALS_MAX);
 	pthread_mutex_unlock(&sb->lock);
 	if (!room)
 		return fail_set(f, EX_NOPERM,
@@ -57,20 +35,16 @@ terminal_start(struct sandbox *sb, struct proc_spec *spec,
 	return spec->screen == NULL ? -1 : proc_start(sb, spec, out, f);
 }
 
+static bool
+has_id(const struct proc *p, const void *id)
+{
+	return p->screen != NULL && strcmp(p->screen->id, id) == 0;
+}
+
 struct proc *
 terminal_find(struct sandbox *sb, const char *id)
 {
-	struct proc *p;
-
-	pthread_mutex_lock(&sb->lock);
-	for (p = sb->procs; p != NULL; p = p->next)
-		if (p->screen != NULL && strcmp(p->screen->id, id) == 0 &&
-		    (p->state == PROC_RUNNING || p->state == PROC_ENDED))
-			break;
-	if (p != NULL)
-		p->refs++;
-	pthread_mutex_unlock(&sb->lock);
-	return p;
+	return proc_seek(sb, has_id, id);
 }
 
 void
