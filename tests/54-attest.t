@@ -52,25 +52,12 @@ out:0'
 
 # The dataplane
 
-printf '%s %s rw\n%s %s ro\n' RWKEY rwsecret ROKEY rosecret >store.keys
-up stored --root store --credentials store.keys --bucket images
-cat >signer.conf <<END
-bucket = images
-endpoint = $url
-access_key = RWKEY
-secret_key = rwsecret
-END
-sed 's/RWKEY/ROKEY/; s/rwsecret/rosecret/' signer.conf >reader.conf
+store_up
 
-# object KEY TEXT: put one there, as a builder would
+# object KEY TEXT: one of that there
 object () {
 	printf %s "$2" >object
-	project=${1#projects/}
-	printf '{"rel_path":"%s","op":{"kind":"single_put"}}' "$1" |
-	    tl-presign --config signer.conf --project "${project%%/*}" >block ||
-	    return 1
-	jq -r '"url = \"" + .url + "\""' block >curl.conf
-	curl -fsS -T object -K curl.conf
+	put_object "$1"
 }
 
 mkdir -p sandboxes/s1 sandboxes/s2
