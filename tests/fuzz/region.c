@@ -184,8 +184,8 @@ exchange(const char *method, char *target, const char *head, const char *body,
 	/* Whoever held on to it has let go. */
 	MUST(sandbox.refs == 1 && proc.refs == 1);
 	*x.asked_end = NULL;
-	headers_free(x.asked);
-	headers_free(x.headers);
+	serve_headers_free(x.asked);
+	serve_headers_free(x.headers);
 	buf_free(&r->body);
 	free(path);
 }

@@ -25,16 +25,3 @@ headers(struct exchange *x, char *text)
 		x->asked_end = &h->next;
 	}
 }
-
-static void
-headers_free(struct header *h)
-{
-	struct header *next;
-
-	for (; h != NULL; h = next) {
-		next = h->next;
-		free(h->name);
-		free(h->value);
-		free(h);
-	}
-}

@@ -126,8 +126,8 @@ request(enum op op, const char *method, const char *query, const char *head)
 		MUST(x.status >= 200 && x.status < 600);
 		MHD_destroy_response(x.response);
 	}
-	headers_free(x.asked);
-	headers_free(x.headers);
+	serve_headers_free(x.asked);
+	serve_headers_free(x.headers);
 	buf_free(&st.key);
 	buf_free(&st.upload);
 	buf_free(&st.headers);

@@ -286,8 +286,8 @@ linger(struct serve *s, int fd)
 	}
 }
 
-static void
-headers_free(struct header *h)
+void
+serve_headers_free(struct header *h)
 {
 	struct header *next;
 
@@ -319,8 +319,8 @@ on_completed(void *arg, struct MHD_Connection *conn, void **own,
 	if (x->response != NULL)
 		MHD_destroy_response(x->response);
 	free(x->upgraded);
-	headers_free(x->asked);
-	headers_free(x->headers);
+	serve_headers_free(x->asked);
+	serve_headers_free(x->headers);
 	buf_free(&x->req.body);
 	free(x->target);
 	free(x->path);

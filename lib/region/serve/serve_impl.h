@@ -62,6 +62,7 @@ struct header {
 	struct header	*next;
 	char		*name, *value;
 };
+void	serve_headers_free(struct header *);
 
 /* One request, from its first line to its end. */
 struct exchange {
