@@ -17,8 +17,9 @@
 #include "core/span.h"
 
 static const char usage[] =
-"usage: tl-ext4 [-kr] sync IMAGE DIR | tar IMAGE | cat IMAGE PATH |\n"
-"       tl-ext4 [-c FILE] [-b NAME [-i ID] -p PARENT] qcow2 IMAGE SNAPSHOT |\n"
+"usage: tl-ext4 [-kr] [-d DIR] sync IMAGE DIR | tar IMAGE | cat IMAGE PATH |\n"
+"       tl-ext4 [-D] [-c FILE] [-b NAME [-i ID] -p PARENT]\n"
+"           qcow2 IMAGE SNAPSHOT |\n"
 "       tl-ext4 [-v] raw IMAGE SNAPSHOT [PARENT ...] |\n"
 "       tl-ext4 config | id SNAPSHOT\n"
 "  sync IMAGE DIR        make the tree in IMAGE the same as DIR\n"
@@ -31,6 +32,8 @@ static const char usage[] =
 "  id SNAPSHOT           write the id of SNAPSHOT\n"
 "  -b, --backing NAME   qcow2: name this backing file in the header\n"
 "  -c, --config FILE    qcow2: this JSON object is the configuration\n"
+"  -d, --discard DIR    sync: remove from DIR each file that IMAGE has got\n"
+"  -D, --discard-image  qcow2: empty IMAGE while it is packed\n"
 "  -i, --parent-id ID   qcow2: the id of the parent's snapshot\n"
 "  -k, --keep-devices   sync: device nodes of IMAGE stay\n"
 "  -p, --parent PARENT  qcow2: store only what differs from this image\n"
@@ -39,7 +42,7 @@ static const char usage[] =
 "  -h, --help  -V, --version\n";
 
 static int
-tree(char **argv, int argc, unsigned how, struct fail *f)
+tree(char **argv, int argc, unsigned how, const char *discard, struct fail *f)
 {
 	bool sync = strcmp(argv[0], "sync") == 0;
 	struct fail second;
@@ -51,7 +54,7 @@ tree(char **argv, int argc, unsigned how, struct fail *f)
 	if ((e = ext4_open(argv[1], sync, f)) == NULL)
 		return -1;
 	if (sync)
-		r = ext4_sync(e, argv[2], how, f);
+		r = ext4_sync(e, argv[2], how, discard, f);
 	else if (strcmp(argv[0], "tar") == 0)
 		r = ext4_tar(e, STDOUT_FILENO, f);
 	else
@@ -171,7 +174,8 @@ pack(const char *image, const char *parent, struct qcow2_extra *x,
 		buf_free(&text);
 		return -1;
 	}
-	if ((in = open(image, O_RDONLY | O_CLOEXEC)) == -1) {
+	in = open(image, (x->discard ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	if (in == -1) {
 		fail_sys(f, EX_NOINPUT, "%s", image);
 		goto out;
 	}
@@ -206,13 +210,15 @@ main(int argc, char *argv[])
 	static const struct option longs[] = {
 		{ "backing", required_argument, NULL, 'b' },
 		{ "config", required_argument, NULL, 'c' },
+		{ "discard", required_argument, NULL, 'd' },
+		{ "discard-image", no_argument, NULL, 'D' },
 		{ "parent-id", required_argument, NULL, 'i' },
 		{ "keep-devices", no_argument, NULL, 'k' },
 		{ "parent", required_argument, NULL, 'p' },
 		{ "root-owned", no_argument, NULL, 'r' },
 		OPT_COMMON, { NULL, 0, NULL, 0 }
 	};
-	const char *parent = NULL, *conf = NULL;
+	const char *parent = NULL, *conf = NULL, *discard = NULL;
 	unsigned how = 0;
 	bool verbose = false;
 	struct qcow2_extra x = { 0 };
@@ -220,13 +226,19 @@ main(int argc, char *argv[])
 	struct fail f;
 	int ch, r;
 
-	while ((ch = getopt_long(argc, argv, "b:c:i:kp:rhVv", longs, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "b:c:d:Di:kp:rhVv", longs, NULL)) != -1)
 		switch (ch) {
 		case 'b':
 			x.backing = optarg;
 			break;
 		case 'c':
 			conf = optarg;
+			break;
+		case 'd':
+			discard = optarg;
+			break;
+		case 'D':
+			x.discard = true;
 			break;
 		case 'i':
 			if (strlen(optarg) != 2 * sizeof(id.sum) ||
@@ -260,7 +272,7 @@ main(int argc, char *argv[])
 		opt_usage(usage);
 	if (strcmp(argv[0], "sync") == 0 || strcmp(argv[0], "tar") == 0 ||
 	    strcmp(argv[0], "cat") == 0)
-		r = tree(argv, argc, how, &f);
+		r = tree(argv, argc, how, discard, &f);
 	else if (strcmp(argv[0], "qcow2") == 0 && argc == 3)
 		r = pack(argv[1], parent, &x, conf, argv[2], &f);
 	else if (strcmp(argv[0], "config") == 0 && argc == 2)

@@ -194,6 +194,43 @@ mkdir copy
 tar -C tree -cS --sort=name --xattrs --xattrs-include='*' . |
     tar -C copy -xp --xattrs --xattrs-include='*' --warning=no-timestamp
 
+# What is packed need not stay.
+mkdir spent
+tar -C tree -cS --sort=name --xattrs --xattrs-include='*' . |
+    tar -C spent -xp --xattrs --xattrs-include='*' --warning=no-timestamp
+mkdir upper upper/d upper/many
+echo other >upper/d/new
+echo 1 >upper/many/file.1
+ln upper/many/file.1 upper/twin
+try 'with what is packed removed elsewhere' \
+    tl-snapshot pack -d upper spent "$G" snap.2
+exits 0
+is 'what has the name of a file is gone, all else stays' \
+    "$(cd upper && find . | sort | tr '\n' ' ')" \
+    '. ./d ./d/new ./many ./twin '
+try 'with what is packed removed' tl-snapshot pack -d spent spent "$G" snap.3
+exits 0
+cmp snap snap.2 && cmp snap snap.3
+ok 'the snapshot is the same' test $? = 0
+is 'of files, those of several names stay' \
+    "$(cd spent && find . -type f | LC_ALL=C sort | tr '\n' ' ')" \
+    "$(cd tree && find . -type f -links +1 | LC_ALL=C sort | tr '\n' ' ')"
+is 'of all else, everything' "$(cd spent && find . ! -type f | sort)" \
+    "$(cd tree && find . ! -type f | sort)"
+qemu-img convert -O raw snap spent.raw
+full=$(stat -c %b spent.raw)
+try 'an image that is emptied' tl-ext4 -D qcow2 spent.raw snap.4
+exits 0
+qemu-img convert -O raw snap.4 raw.4
+ok 'is packed the same' qemu-img compare -q -f raw -F raw raw raw.4
+ok 'and needs less' test "$(stat -c %b spent.raw)" -lt "$full"
+is 'and is as long' "$(stat -c %s spent.raw)" "$G"
+try 'removed in no folder' tl-snapshot pack -d absent tree "$G" x
+exits 66
+says 'absent: No such file or directory'
+ok 'leaves nothing' test ! -e x
+rm -rf spent* upper snap.3 snap.4 raw.4
+
 # Diffs.
 try 'a diff of nothing' tl-snapshot pack --parent snap copy "$G" diff
 exits 0
@@ -351,6 +388,13 @@ says 'for a disk of 8 MiB'
 is 'one line' "$(wc -l <err)" 1
 ok 'nothing is left' test ! -e small
 is 'no scratch folder either' "$(find . -name '.tl-snapshot*')" ''
+mkdir twice
+cp -r tree/bin twice
+cp -r tree/bin twice/b
+tl-snapshot pack twice 8388608 small 2>whole
+try 'of which some is removed' tl-snapshot pack -d twice twice 8388608 small
+exits 73
+is 'it says the same' "$(cat err)" "$(cat whole)"
 
 # As many inodes as there are files; a folder of many names has an index.
 mkdir -p crowd/d crowd/sub

@@ -31,6 +31,11 @@ int		 ext4_close(struct ext4 *, struct fail *);
  * EXT4_KEEP_DEVICES a device node of the file system stays where the tree has
  * its folder and nothing of its name: not everybody can make one in a tree.
  *
+ * With a folder "discard", what is copied is removed there: a file of one name
+ * goes from it, once the image has all of it, if it is there below the path that
+ * it has in dir.  So a tree and its image need no more room than one of them.
+ * The folder may be dir itself, or the upper one of an overlay that dir is.
+ *
  * The walk stays in one file system (a mount point below dir is taken as an
  * empty folder) and never follows a link.  No space or inodes left:
  * EX_CANTCREAT, with how many there are.
@@ -40,7 +45,8 @@ enum ext4_how {
 	EXT4_KEEP_DEVICES = 2,
 };
 
-int	ext4_sync(struct ext4 *, const char *dir, unsigned how, struct fail *);
+int	ext4_sync(struct ext4 *, const char *dir, unsigned how,
+	    const char *discard, struct fail *);
 
 /* The whole tree as a tar archive (pax), sorted, lost+found left out. */
 int	ext4_tar(struct ext4 *, int fd, struct fail *);

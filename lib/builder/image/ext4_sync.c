@@ -30,6 +30,7 @@ struct claim {
 struct sync {
 	struct ext4	*e;
 	dev_t		 dev;		/* of the tree that is copied */
+	int		 discard;	/* what is copied goes there, or -1 */
 	unsigned	 how;
 	bool		 clamp;
 	time_t		 newest;	/* with clamp: no file is newer */
@@ -375,6 +376,20 @@ settle(struct sync *s, ext2_ino_t dir, bool bulk,
 	return keep == 1 ? 1 : 2;
 }
 
+/*
+ * The image has all of a file.  One with other names stays: they are told by
+ * the number of them.
+ */
+static int
+let_go(const struct sync *s, const struct stat *st, const char *path,
+    struct fail *f)
+{
+	if (s->discard == -1 || !S_ISREG(st->st_mode) || st->st_nlink != 1 ||
+	    unlinkat(s->discard, path + 1, 0) == 0 || errno == ENOENT)
+		return 0;
+	return fail_sys(f, EX_IOERR, "%s: removing what is packed", path);
+}
+
 /* entry: what the folder is to list, with the inode 0 for nothing. */
 static int
 sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
@@ -428,7 +443,7 @@ sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
 	if (ext4_put_xattrs(e, ino, self, path, f) == -1 ||
 	    ext4_put_meta(e, ino, &st, path, f) == -1)
 		goto out;
-	r = 0;
+	r = let_go(s, &st, path, f);
 out:
 	if (fd != -1)
 		close(fd);
@@ -547,10 +562,11 @@ out:
 }
 
 int
-ext4_sync(struct ext4 *e, const char *dir, unsigned how, struct fail *f)
+ext4_sync(struct ext4 *e, const char *dir, unsigned how, const char *discard,
+    struct fail *f)
 {
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
-	struct sync s = { .e = e, .how = how };
+	struct sync s = { .e = e, .how = how, .discard = -1 };
 	char self[64];
 	struct stat st;
 	int fd, r;
@@ -570,6 +586,12 @@ ext4_sync(struct ext4 *e, const char *dir, unsigned how, struct fail *f)
 			close(fd);
 		return -1;
 	}
+	if (discard != NULL && (s.discard = open(discard,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
+		fail_sys(f, EX_NOINPUT, "%s", discard);
+		close(fd);
+		return -1;
+	}
 	s.dev = st.st_dev;
 	e->root = dir;
 	own(&s, &st);
@@ -580,6 +602,8 @@ ext4_sync(struct ext4 *e, const char *dir, unsigned how, struct fail *f)
 	if (r == 0)
 		r = ext4_put_meta(e, EXT2_ROOT_INO, &st, "/", f);
 	close(fd);
+	if (s.discard != -1)
+		close(s.discard);
 	tdestroy(s.twins, free);
 	tdestroy(s.claims, free);
 	return r;

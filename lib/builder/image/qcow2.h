@@ -39,6 +39,7 @@ struct qcow2_extra {
 	const char	*backing;	/* of a diff */
 	const struct qcow2_id *parent;	/* of a diff, which one it is */
 	const struct span *config;	/* any text of up to QCOW2_CONFIG_MAX */
+	bool		discard;	/* of the image: see below */
 };
 
 /*
@@ -49,6 +50,10 @@ struct qcow2_extra {
  * clusters that differ from it are held, and the header names a backing file,
  * whose format is qcow2.  A reader should not follow that name but say itself
  * where the parent is.
+ *
+ * With discard, raw_fd is open for writing, and what has been read becomes a
+ * hole, so that both need no more room than one; where a file system cannot do
+ * that, nothing becomes one.  The image is worth nothing then, whatever comes.
  */
 int	qcow2_write(int raw_fd, int parent_fd, const struct qcow2_extra *,
 	    int out_fd, struct fail *);

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -29,7 +30,12 @@ struct qcow2 {
 	struct compressor *compressor;
 	struct cluster	*batch;		/* of n so far */
 	unsigned	 n;
+	bool		 discard;
+	uint64_t	 discarded;	/* clusters of raw before it are a hole */
 };
+
+/* Each hole costs a call and a transaction, so they are made of 64 MiB. */
+#define DISCARD_CLUSTERS	1024
 
 static void
 put(unsigned char *p, uint64_t v, int bytes)
@@ -108,6 +114,18 @@ next_data(struct extent *e, uint64_t c)
 		e->to = r == -1 ? e->size : (uint64_t)r;
 	}
 	return e->from <= at ? c : e->from / CLUSTER;
+}
+
+/* Up to a cluster the image has been read, and is not read again. */
+static void
+discard(struct qcow2 *q, uint64_t c)
+{
+	if (!q->discard || c - q->discarded < DISCARD_CLUSTERS)
+		return;
+	fallocate(q->raw.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	    (off_t)(q->discarded * CLUSTER),
+	    (off_t)((c - q->discarded) * CLUSTER));
+	q->discarded = c;
 }
 
 static bool
@@ -253,6 +271,7 @@ clusters(struct qcow2 *q, unsigned char *old, struct fail *f)
 		b = next_data(&q->parent, c);
 		if ((c = a < b ? a : b) >= q->clusters)
 			return flush(q, f);
+		discard(q, c);
 		k = &q->batch[q->n];
 		k->index = c;
 		if (read_cluster(&q->raw, c, k->in, f) == -1)
@@ -444,7 +463,8 @@ int
 qcow2_write(int raw_fd, int parent_fd, const struct qcow2_extra *x,
     int out_fd, struct fail *f)
 {
-	struct qcow2 q = { .out = out_fd, .l2_of = UINT64_MAX };
+	struct qcow2 q = { .out = out_fd, .l2_of = UINT64_MAX,
+	    .discard = x->discard };
 	int r = -1;
 
 	if (image(&q.raw, raw_fd, f) == -1 ||
