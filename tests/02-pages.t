@@ -17,7 +17,7 @@ taken () {
 		    sed 's/"/--/; s/".*//'
 	else
 		# Patterns of case; tl-options reads the usage text itself.
-		grep -oE '^[[:space:]]+-[^")]*\)' "$top/scripts/$1" |
+		grep -oE '^[[:space:]]+-[^")]*\)' "$TL_BIN/$1" |
 		    grep -oE -- '--[a-z][a-z_-]*( \||[|)])'
 	fi | long
 }

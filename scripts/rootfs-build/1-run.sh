@@ -1,0 +1,214 @@
+#!/bin/sh
+# tl-rootfs-build: build an image inside a sandbox and upload its snapshot
+#
+# Reads the spec that tl-splice made, writes metadata.json (tl-wire(7), "Spec"
+# and "Metadata and complete").  The spec holds keys: they go from file to
+# file, never through an argument.  See tl-rootfs-build(1).
+
+# shellcheck disable=SC2154
+
+set -eu
+umask 077
+# What is kept of a program that crashes could hold a key.
+# shellcheck disable=SC3045
+ulimit -S -c 0
+PATH=$PATH:/usr/sbin:/sbin
+export PATH LC_ALL=C
+
+usage='usage: tl-rootfs-build --spec FILE --metadata-out FILE [--storage DIR]
+       tl-rootfs-build --check | --features
+  -c, --check              check that everything a build needs is here
+  -f, --features           print what this buildah takes in a Dockerfile
+  -s, --spec FILE          what to build
+  -m, --metadata-out FILE  where the result goes
+  -S, --storage DIR        for layers (/var/lib/containers)
+  -v, --verbose            say more
+  -h, --help  -V, --version'
+
+# The last line of a failed run is for a person; what it says stands there for
+# scripts too, by its status.
+die () { # STATUS WORDS...
+	code=$1
+	shift
+	printf 'tl-rootfs-build: %s\n' "$*" >&2
+	exit "$code"
+}
+
+# put TEXT: on stdout; what cannot be written is a failed run
+put () {
+	printf '%s\n' "$1" 2>/dev/null || die 74 "stdout: cannot be written"
+}
+
+say () {
+	printf 'tl-rootfs-build: %s\n' "$*"
+}
+
+wrong () {
+	printf '%s\n' "$usage" | head -n 2 >&2
+	exit 64
+}
+
+# Mounts of our own: whatever ends this, none is left.
+if [ -z "${TL_ROOTFS_BUILD_NS-}" ] && [ "$(id -u)" -eq 0 ] &&
+    unshare -m --propagation private true 2>/dev/null; then
+	TL_ROOTFS_BUILD_NS=1
+	export TL_ROOTFS_BUILD_NS
+	exec unshare -m --propagation private "$0" "$@"
+fi
+unset TL_ROOTFS_BUILD_NS
+
+command -v tl-options >/dev/null || die 78 'tl-options: not found'
+code=$(tl-options tl-rootfs-build "$usage" "$@") || exit
+eval "$code"
+spec=${spec#*=} metadata=${metadata_out#*=} ask=$check$features
+storage=${storage#*=}
+storage=${storage:-/var/lib/containers}
+case $#$ask${spec:+s}${metadata:+m} in
+0sm | 0--check | 0--features) ;;
+*) wrong ;;
+esac
+[ "$(id -u)" -eq 0 ] || die 77 "must be run as root, in a sandbox"
+
+# The end, whichever way it comes.
+
+work='' graph='' child='' tee='' said='' adds='' uploading='' mounted='' names='' plain=''
+
+# gone PID SECONDS: wait for its end, so long at the most
+gone () {
+	timeout "$2" tail -s 0.01 --pid="$1" -f /dev/null 2>/dev/null || :
+}
+
+# What runs in the background has a session of its own: all of it ends.
+stop_child () {
+	[ -n "$child" ] || return 0
+	kill -TERM "-$child" 2>/dev/null || kill -TERM "$child" \
+	    2>/dev/null || :
+	# tl-upload gives its upload back meanwhile.
+	gone "$child" 10
+	kill -KILL "-$child" 2>/dev/null || :
+	child=
+}
+
+finish () {
+	code=$?
+	trap - EXIT
+	trap '' HUP INT TERM
+	stop_child
+	[ -z "$tee" ] || kill "$tee" 2>/dev/null || :
+	[ -z "$adds" ] || kill "$adds" 2>/dev/null || :
+	# Upstream's clients do not give an unused upload back.
+	if [ "$code" -ne 0 ] && [ -z "$uploading" ] && [ -n "$work" ] &&
+	    command -v tl-abort >/dev/null; then
+		tl-abort -t 8 <"$keys" 2>/dev/null || :
+	fi
+	# It may wait for somebody to write to a fifo.
+	[ -z "$said" ] || kill "$said" 2>/dev/null || :
+	[ -z "$mounted" ] || umount -l "$mounted" 2>/dev/null || :
+	[ -z "$plain" ] || {
+		umount -l "$plain" 2>/dev/null || :
+		rmdir "$plain" 2>/dev/null || :
+	}
+	[ -z "$graph" ] || {
+		# Those of a build that was held, the innermost first.
+		awk -v d="$graph/" 'index($5, d) == 1 { print $5 }' \
+		    /proc/self/mountinfo | sort -r | while read -r mount; do
+			umount -l "$mount" 2>/dev/null || :
+		done
+		rm -rf --one-file-system "$graph"
+	}
+	[ -z "$work" ] || rm -rf --one-file-system "$work"
+	exit "$code"
+}
+trap finish EXIT
+trap 'echo "tl-rootfs-build: stopped by a signal" >&2; exit 129' HUP
+trap 'echo "tl-rootfs-build: stopped by a signal" >&2; exit 130' INT
+trap 'echo "tl-rootfs-build: stopped by a signal" >&2; exit 143' TERM
+
+# run COMMAND...: in the background, so that signals are heard at once; it has
+# no way to the spec, but for the upload
+run () {
+	if [ -n "$uploading" ]; then
+		setsid "$@" &
+	else
+		setsid "$@" 9<&- &
+	fi
+	child=$!
+	code=0
+	wait "$child" || code=$?
+	# What a RUN step left behind ends with it.
+	kill -KILL "-$child" 2>/dev/null || :
+	child=
+	return "$code"
+}
+
+# places: for sed, which line of the Dockerfile each of buildah's steps is: "[2/3]
+# STEP 4/5: ..." is the fourth instruction of the second stage
+places () {
+	awk 'NR == FNR { line[FNR] = $0; next }
+	    /^FROM / { stage++; step = 0 }
+	    stage {
+		step++
+		behind = "STEP " step "\\/[0-9]*: .*/s/$/ (Dockerfile:" \
+		    line[FNR] ")/"
+		print "/^\\[" stage "\\/[0-9]*\\] " behind
+		if (stage == 1)
+			print "/^" behind
+	    }' "$work/lines" "$work/Dockerfile"
+}
+
+# shown: what comes into the fifo, as it comes, and kept in $work/log
+shown () {
+	mkfifo "$work/fifo"
+	# Templates are shown by the names the Dockerfile has for them, and
+	# its instructions with their lines there.
+	sed -u "$names" <"$work/fifo" | tee "$work/log" |
+	    sed -u -f "$work/places" &
+	tee=$!
+}
+
+all_shown () {
+	gone "$tee" 10
+	kill "$tee" 2>/dev/null || :
+	tee=
+	rm -f "$work/fifo"
+}
+
+# logged COMMAND...
+logged () {
+	shown
+	code=0
+	run "$@" >"$work/fifo" 2>&1 || code=$?
+	all_shown
+	return "$code"
+}
+
+# held COMMAND...: the same, until its last step says where what was to be made
+# stands, in a line that "$names" puts into $work/held, and that is in $work/holds
+# then; all of it ends.  It fails if it ends before.
+held () {
+	rm -f "$work/held"
+	mkfifo "$work/held"
+	shown
+	head -n 1 "$work/held" >"$work/holds" &
+	said=$!
+	# shellcheck disable=SC2016
+	setsid sh -c '"$@"; echo >"$0"' "$work/held" "$@" >"$work/fifo" 2>&1 9<&- &
+	child=$!
+	wait "$said" || :
+	# Whoever writes there, and was slow to open it, is not to wait or end.
+	cat "$work/held" >/dev/null &
+	said=$!
+	code=0
+	grep -q . "$work/holds" || code=1
+	kill -KILL "-$child" 2>/dev/null || :
+	wait "$child" 2>/dev/null || :
+	child=
+	all_shown
+	kill "$said" 2>/dev/null || :
+	wait "$said" 2>/dev/null || :
+	said=
+	# Who shows what comes later must not wait for a reader of it.
+	rm -f "$work/held"
+	return "$code"
+}
+
