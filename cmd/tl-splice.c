@@ -24,17 +24,19 @@ static const char usage[] =
 "      --disk-mb SIZE        size of the root file system: 2048, 10G\n"
 "      --docker-config FILE  give the builder these registry credentials\n"
 "      --docker-compat       ask the builder for Docker compatibility\n"
+"      --no-cache            ask the builder not to use its cache\n"
 "  -h, --help                this text\n"
 "  -v, --verbose             print what is done\n"
 "  -V, --version             the version\n";
 
-enum { OPT_DISK = 256, OPT_CONFIG, OPT_COMPAT };
+enum { OPT_DISK = 256, OPT_CONFIG, OPT_COMPAT, OPT_NO_CACHE };
 
 static const struct option longs[] = {
 	{ "plan", required_argument, NULL, 'p' },
 	{ "disk-mb", required_argument, NULL, OPT_DISK },
 	{ "docker-config", required_argument, NULL, OPT_CONFIG },
 	{ "docker-compat", no_argument, NULL, OPT_COMPAT },
+	{ "no-cache", no_argument, NULL, OPT_NO_CACHE },
 	OPT_COMMON,
 	{ NULL, 0, NULL, 0 }
 };
@@ -109,6 +111,9 @@ main(int argc, char *argv[])
 		case OPT_COMPAT:
 			o.docker_compat = true;
 			break;
+		case OPT_NO_CACHE:
+			o.no_cache = true;
+			break;
 		case 'h':
 			opt_help(usage);
 		case 'v':
@@ -123,10 +128,10 @@ main(int argc, char *argv[])
 	argv += optind;
 	if (argc != 2)
 		opt_usage(usage);
-	if (plan_path == NULL &&
-	    (o.disk_mb != NULL || docker_path != NULL || o.docker_compat))
-		errx(EX_USAGE, "--disk-mb, --docker-config and "
-		    "--docker-compat need a plan: give -p PLAN");
+	if (plan_path == NULL && (o.disk_mb != NULL || docker_path != NULL ||
+	    o.docker_compat || o.no_cache))
+		errx(EX_USAGE, "--disk-mb, --docker-config, --docker-compat "
+		    "and --no-cache need a plan: give -p PLAN");
 
 	private_hold();
 	map_guard();

@@ -228,6 +228,8 @@ planned 'the largest size there is' '{}
 planned 'Docker compatibility' '{"dockerCompat":false}
 ' '{}' '{"dockerCompat":true,'"$added"',"rootfsDiskBytes":10737418240}' \
     --docker-compat
+planned 'no cache' '{}
+' '{}' '{'"$added"',"rootfsDiskBytes":10737418240,"noCache":true}' --no-cache
 SOURCE_DATE_EPOCH=0001400000000
 export SOURCE_DATE_EPOCH
 planned 'a time that no file is to be newer than' '{"a":1}
@@ -314,7 +316,7 @@ for twice in '- -' '-p - - s' '-p - p -' '-p plan --docker-config - p -'; do
 	says 'standard input holds one document only'
 	silent out
 done
-for wrong in '' p 'p s p' '-q p s' '--disk-mb 5 p s' '--docker-compat p s' \
+for wrong in '' p 'p s p' '-q p s' '--disk-mb 5 p s' '--docker-compat p s' '--no-cache p s' \
     '--docker-config docker p s' '-p plan --disk-mb -1 p s' \
     '-p plan --disk-mb 17592186044416 p s' '-p plan --disk-mb 1.5 p s' \
     '-p plan --disk-mb 99999999999999999999 p s'; do

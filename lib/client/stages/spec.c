@@ -208,7 +208,7 @@ fits(const struct span *block, size_t level, const struct map *t,
 enum {
 	REL_PATH, PARENT, DOWNLOAD, IMAGES, UPLOAD, SNAPSHOT_URI, DOCKERFILE,
 	CONTEXT_DIR, BASE_IMAGE, IMPORT, DISK_BYTES, DOCKER_CONFIG,
-	DOCKER_COMPAT, EPOCH, PREPARED_PICKS
+	DOCKER_COMPAT, NO_CACHE, EPOCH, PREPARED_PICKS
 };
 
 /* The signed document's. */
@@ -422,7 +422,9 @@ set_plan(struct splice *x, struct fail *f)
 		    set_root(x, DOCKER_CONFIG, &v, f) == -1))
 			return -1;
 	}
-	if (x->o->docker_compat && set_root(x, DOCKER_COMPAT, &yes, f) == -1)
+	if ((x->o->docker_compat &&
+	    set_root(x, DOCKER_COMPAT, &yes, f) == -1) ||
+	    (x->o->no_cache && set_root(x, NO_CACHE, &yes, f) == -1))
 		return -1;
 	if (x->o->epoch == NULL)
 		return 0;
@@ -448,6 +450,7 @@ spec_splice(struct spec *s, const struct spec_options *o, struct fail *f)
 		[DISK_BYTES] = { .path = { "rootfsDiskBytes" } },
 		[DOCKER_CONFIG] = { .path = { "dockerConfigJson" } },
 		[DOCKER_COMPAT] = { .path = { "dockerCompat" } },
+		[NO_CACHE] = { .path = { "noCache" } },
 		[EPOCH] = { .path = { "sourceDateEpoch" } },
 	} };
 	int r = -1;

@@ -22,6 +22,7 @@ struct spec_options {
 	const struct map *docker;	/* its configuration; NULL: none */
 	const uint64_t	*disk_mb;	/* --disk-mb, or NULL */
 	bool		 docker_compat;
+	bool		 no_cache;
 	const char	*epoch;		/* digits, or NULL */
 };
 

@@ -1,42 +1,3 @@
-# in_base PATH: whether a layer below the last has it, the base image that is;
-# a template's are all in one; the lowest one is $found
-in_base () {
-	found=''
-	while read -r below; do
-		for dir in "$graph/overlay/$below/diff" "$graph/vfs/dir/$below"
-		do
-			[ ! -e "$dir/$1" ] && [ ! -L "$dir/$1" ] ||
-			    found=$dir/$1
-		done
-	done <"$work/below"
-	[ -n "$found" ]
-}
-
-# stubs DIR: buildah makes what it mounts over if it is not there, and / as a
-# folder that nobody writes to.  That is none of the image's.
-stubs () {
-	# Later ones keep those of containers in a file of their own.
-	cat "$graph/$driver-layers/layers.json" \
-	    "$graph/$driver-layers/volatile-layers.json" 2>/dev/null |
-	    jq -rs --arg top "$layer" '[.[][] | {(.id): (.parent // "")}] |
-	    add as $up | $up[$top] // error("") |
-	    recurse($up[.] // ""; . != "")' >"$work/below" 2>/dev/null ||
-	    return 0
-	etc=$(stat -c %Y "$1/etc" 2>/dev/null) || etc=
-	for stub in etc/hosts etc/hostname etc/resolv.conf; do
-		! in_base "$stub" || continue
-		find "$1/$stub" -maxdepth 0 -type f -size 0 \
-		    -newer "$work/began" -delete 2>/dev/null || :
-	done
-	[ -z "$etc" ] || touch -d "@$etc" "$1/etc"
-	if ! in_base run; then
-		rmdir "$1/run" 2>/dev/null || :
-	# It is mounted into, and what that has made is gone again.
-	elif [ "$(ls -A "$1/run")" = "$(ls -A "$found")" ]; then
-		touch -r "$found" "$1/run" 2>/dev/null || :
-	fi
-}
-
 # devices: of layers whose names are read, what is a device; buildah keeps all
 # headers of what it has unpacked
 devices () {
@@ -51,6 +12,7 @@ devices () {
 	done | sed 's,^\.*/*,/,' | sort -u
 }
 
+borrowed=
 say "packing a disk of $(((disk + 1048575) / 1048576)) MiB"
 if [ -n "$import" ]; then
 	set -- --type container import

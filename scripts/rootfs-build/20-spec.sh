@@ -47,6 +47,7 @@ fields=$(jq -er '
     (.parent // {}) as $p |
     @sh "snapshot_id=\(str("snapshotId")) kind=\(str("rootfsNodeKind"))
 	disk=\(num(.rootfsDiskBytes)) parent_disk=\(num($p.rootfsDiskBytes))
+	uncached=\(if .noCache == true then "1" else "" end)
 	epoch=\(.sourceDateEpoch | if . == null then "" elif type == "number"
 	    and . == floor and . >= 0 and . < 9007199254740992
 	    then "\(floor)" else error("not a time") end)
@@ -73,6 +74,7 @@ if [ "${parent_disk:-0}" -gt "$disk" ]; then
 	    "of rootfsDiskBytes"
 fi
 [ -n "$kind" ] || kind=base
+[ -z "$uncached" ] || cache=
 unset SOURCE_DATE_EPOCH
 [ -z "$epoch" ] || export SOURCE_DATE_EPOCH="$epoch"
 case $kind in
@@ -89,18 +91,4 @@ esac
 keys=/proc/self/fd/9
 exec 9<"$spec"
 [ ! -f "$spec" ] || [ -L "$spec" ] || rm -f "$spec"
-
-work=$(mktemp -d "$out_dir/.tl-rootfs-build.XXXXXX") || exit 73
-mkdir -p "$storage" || exit 73
-graph=$(mktemp -d "$storage/tl-rootfs-build.XXXXXX") || exit 73
-mkdir "$work/tmp" "$graph/run"
-: >"$work/places"
-# buildah makes an image's name of a layout's path, and refuses capitals in it.
-plain=/run/tl-rootfs-build.$$
-mkdir "$plain" || exit 73
-mount --bind "$graph" "$plain" 2>/dev/null ||
-    die 77 "no mounts in this sandbox: it lacks CAP_SYS_ADMIN"
-HOME=$work TMPDIR=$work/tmp
-export HOME TMPDIR
-unset XDG_RUNTIME_DIR XDG_CONFIG_HOME XDG_DATA_HOME DOCKER_CONFIG
 

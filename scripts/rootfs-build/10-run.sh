@@ -16,7 +16,11 @@ PATH=$PATH:/usr/sbin:/sbin
 export PATH LC_ALL=C
 
 usage='usage: tl-rootfs-build --spec FILE --metadata-out FILE [--storage DIR]
+           [--cache DIR [--cache-mb N]]
        tl-rootfs-build --check | --features
+  -C, --cache DIR          keep what steps have made here, for later builds
+      --cache-mb N         at most so much of it (20480)
+  -n, --no-cache           use none
   -c, --check              check that everything a build needs is here
   -f, --features           print what this buildah takes in a Dockerfile
   -s, --spec FILE          what to build
@@ -63,6 +67,19 @@ eval "$code"
 spec=${spec#*=} metadata=${metadata_out#*=} ask=$check$features
 storage=${storage#*=}
 storage=${storage:-/var/lib/containers}
+cache=${cache#*=} cache_mb=${cache_mb#*=}
+# A sandbox may have been given one.
+[ -n "$cache" ] || [ ! -d /var/cache/tl-rootfs-build ] ||
+    cache=/var/cache/tl-rootfs-build
+[ -z "$no_cache" ] || cache=
+case $cache in
+'' | /*) ;;
+*) cache=$PWD/$cache ;;
+esac
+cache_mb=${cache_mb:-20480}
+case $cache_mb in
+0* | *[!0-9]* | ?????????*) die 64 "--cache-mb: not a size in MiB" ;;
+esac
 case $#$ask${spec:+s}${metadata:+m} in
 0sm | 0--check | 0--features) ;;
 *) wrong ;;
@@ -72,6 +89,9 @@ esac
 # The end, whichever way it comes.
 
 work='' graph='' child='' tee='' said='' adds='' uploading='' mounted='' names='' plain=''
+# borrowed: a cache that, where it is full, is to be done without; tidy: one that
+# can be left to others; again: a build is to begin again
+borrowed='' tidy='' again=
 
 # gone PID SECONDS: wait for its end, so long at the most
 gone () {
@@ -89,6 +109,14 @@ stop_child () {
 	child=
 }
 
+# unmounted: what a build that was held has mounted, the innermost first
+unmounted () {
+	awk -v d="$graph/" 'index($5, d) == 1 { print $5 }' \
+	    /proc/self/mountinfo | sort -r | while read -r mount; do
+		umount -l "$mount" 2>/dev/null || :
+	done
+}
+
 finish () {
 	code=$?
 	trap - EXIT
@@ -96,9 +124,13 @@ finish () {
 	stop_child
 	[ -z "$tee" ] || kill "$tee" 2>/dev/null || :
 	[ -z "$adds" ] || kill "$adds" 2>/dev/null || :
+	[ -z "$borrowed" ] || [ "$code" -ne 73 ] || {
+		say "beginning again without the cache"
+		again=1
+	}
 	# Upstream's clients do not give an unused upload back.
-	if [ "$code" -ne 0 ] && [ -z "$uploading" ] && [ -n "$work" ] &&
-	    command -v tl-abort >/dev/null; then
+	if [ "$code" -ne 0 ] && [ -z "$uploading$again" ] &&
+	    [ -n "$work" ] && command -v tl-abort >/dev/null; then
 		tl-abort -t 8 <"$keys" 2>/dev/null || :
 	fi
 	# It may wait for somebody to write to a fifo.
@@ -109,14 +141,16 @@ finish () {
 		rmdir "$plain" 2>/dev/null || :
 	}
 	[ -z "$graph" ] || {
-		# Those of a build that was held, the innermost first.
-		awk -v d="$graph/" 'index($5, d) == 1 { print $5 }' \
-		    /proc/self/mountinfo | sort -r | while read -r mount; do
-			umount -l "$mount" 2>/dev/null || :
-		done
-		rm -rf --one-file-system "$graph"
+		unmounted
+		[ -z "$tidy" ] || [ -n "$again" ] || ! tidied || graph=
+		[ -z "$graph" ] || rm -rf --one-file-system "$graph"
 	}
 	[ -z "$work" ] || rm -rf --one-file-system "$work"
+	[ -z "$again" ] || {
+		trap - HUP INT TERM
+		exec "$0" --spec "$keys" --metadata-out "$metadata" \
+		    --storage "$storage" ${verbose:+"$verbose"} --no-cache
+	}
 	exit "$code"
 }
 trap finish EXIT
@@ -128,9 +162,9 @@ trap 'echo "tl-rootfs-build: stopped by a signal" >&2; exit 143' TERM
 # no way to the spec, but for the upload
 run () {
 	if [ -n "$uploading" ]; then
-		setsid "$@" &
+		setsid "$@" 8<&- &
 	else
-		setsid "$@" 9<&- &
+		setsid "$@" 8<&- 9<&- &
 	fi
 	child=$!
 	code=0
@@ -192,7 +226,7 @@ held () {
 	head -n 1 "$work/held" >"$work/holds" &
 	said=$!
 	# shellcheck disable=SC2016
-	setsid sh -c '"$@"; echo >"$0"' "$work/held" "$@" >"$work/fifo" 2>&1 9<&- &
+	setsid sh -c '"$@"; echo >"$0"' "$work/held" "$@" >"$work/fifo" 2>&1 8<&- 9<&- &
 	child=$!
 	wait "$said" || :
 	# Whoever writes there, and was slow to open it, is not to wait or end.

@@ -1,14 +1,7 @@
 # Containers' own configuration, nothing of the host's.
 
-driver=vfs
-mkdir "$graph/l" "$graph/u" "$graph/w" "$graph/m"
-if mount -t overlay overlay -o \
-    "lowerdir=$graph/l,upperdir=$graph/u,workdir=$graph/w" "$graph/m" \
-    2>/dev/null; then
-	umount "$graph/m"
-	driver=overlay
-fi
-rm -rf "$graph/l" "$graph/u" "$graph/w" "$graph/m"
+driver=overlay
+layered "$graph" || driver=vfs
 # In a user namespace buildah leaves device nodes out and says nothing of it.
 keep=
 mknod "$graph/node" c 1 3 2>/dev/null || keep=--keep-devices

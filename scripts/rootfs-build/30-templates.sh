@@ -183,6 +183,8 @@ bases () {
 # templates have
 pulled () {
 	n=0
+	policy_of=missing
+	[ -z "$cache" ] || policy_of=always
 	while read -r image; do
 		# Templates are there; what is not to be had fails in its step.
 		! grep -qxF "$image" "$work/templates" || continue
@@ -190,19 +192,24 @@ pulled () {
 		-*) continue ;;
 		esac
 		logged buildah pull -q "$policy" ${auth:+"$auth"} \
-		    --policy missing "$image" >"$work/pulled" 2>&1 || break
+		    --policy "$policy_of" "$image" >"$work/pulled" 2>&1 ||
+			break
 		quietly "$image" buildah inspect --type image \
 		    "$(tail -n 1 "$work/pulled")" >"$work/inspected"
 		eval "$(jq -r --arg r "$image" '
 		    (.OCIv1.config.Volumes // {}) as $volumes |
 		    @sh "on_build=\(.Docker.config.OnBuild // [] | length)
-			has=\($volumes | length)
+			has=\($volumes | length) digest=\(.FromImageDigest)
 			mounts=\({($r): $volumes} | tojson)"' \
-		    "$work/inspected" || echo 'on_build=0 has=0 mounts={}')"
+		    "$work/inspected" || echo 'on_build=0 has=0 digest=- mounts={}')"
 		# What it has to be run, would be so for the configuration, too.
 		[ "$on_build" -eq 0 ] || hold=
 		printf '%s\n' "$mounts" >>"$work/volumes"
-		[ "$has" -gt 0 ] || continue
+		id=$(tail -n 1 "$work/pulled")
+		[ "$has" -gt 0 ] || {
+			echo "$image $digest $id" >>"$work/known"
+			continue
+		}
 		n=$((n + 1))
 		strip=$(quietly "$image" buildah from "$policy" --pull=never \
 		    "$(tail -n 1 "$work/pulled")")
@@ -211,11 +218,12 @@ pulled () {
 		    --format docker "$strip" "localhost/tl-base:$n" \
 		    >/dev/null
 		quietly "$image" buildah rm "$strip" >/dev/null
+		echo "$image $digest localhost/tl-base:$n" >>"$work/known"
 		echo "--build-context=$image=container-image://localhost/tl-base:$n"
 	done <"$work/images" >"$work/stripped"
 }
 
-# stands_ready REFERENCE DIR: a layout as an image of the storage's, which is then
+# stands_ready REFERENCE DIR ID: a layout as an image of the storage's, which is then
 # read no more; it has a name of its own, since buildah would ask a registry
 # for one of the Dockerfile's.  Sets $arg to what a build is told of it.
 stands_ready () {
@@ -224,6 +232,7 @@ stands_ready () {
 	    "oci:$plain/${2##*/}:template")
 	quietly "template $1" buildah tag "$id" "localhost/tl-template:$ready"
 	rm -rf "$2"
+	echo "$1 $(cat "$3") localhost/tl-template:$ready" >>"$work/known"
 	names="${names}s|localhost/tl-template:$ready|$1|g;"
 	arg="--build-context=$1=container-image://localhost/tl-template:$ready"
 }
@@ -260,6 +269,7 @@ discard='' snapshots=$work/snapshots
 mkdir "$snapshots"
 : >"$work/templates"
 : >"$work/volumes"
+: >"$work/known"
 set --
 if [ -n "$has_parent" ]; then
 	reference "$base" baseImage
@@ -267,7 +277,7 @@ if [ -n "$has_parent" ]; then
 	template "$base" parent parent "$work/parent.raw"
 	if [ -z "$import" ]; then
 		layout "$work/parent.raw" "$graph/base"
-		stands_ready "$base" "$graph/base"
+		stands_ready "$base" "$graph/base" "$work/parent.raw.id"
 		set -- "$arg"
 	fi
 	printf '%s\n' "$mounts" >>"$work/volumes"
@@ -284,11 +294,12 @@ while [ "$i" -lt "$others" ]; do
 	if starts_stage "$ref"; then
 		printf '%s\n' "$mounts" >>"$work/volumes"
 		layout "$work/other.raw" "$graph/image.$i"
-		stands_ready "$ref" "$graph/image.$i"
+		stands_ready "$ref" "$graph/image.$i" "$work/other.raw.id"
 		set -- "$@" "$arg"
 	else
 		unpacked "$work/other.raw" "$graph/folder.$i"
 		set -- "$@" "--build-context=$ref=$graph/folder.$i"
+		echo "$ref $(cat "$work/other.raw.id") -" >>"$work/known"
 	fi
 	rm -f "$work/other.raw"
 	i=$((i + 1))
