@@ -29,12 +29,13 @@
 #include "region/runtime/rootless.h"
 
 static const char usage[] =
-"usage: tl-runtime [-b ID] [-d MB] [-g FOLDER] [-i FOLDER] [-n NAME]\n"
+"usage: tl-runtime [-b ID] [-C FILE] [-d MB] [-g FOLDER] [-i FOLDER] [-n NAME]\n"
 "           [-t FOLDER] [-N KIND] [-p PORT] [-u USER] FOLDER\n"
 "       tl-runtime -c [-b ID] [-N KIND]\n"
 "       tl-runtime -e [-b ID] COMMAND [ARGUMENT...]\n"
 "  -b, --base ID        first of its user and group ids\n"
 "  -c, --check          check that sandboxes can be made here\n"
+"  -C, --cache FILE     a builder's cache: a disk at /var/cache/tl-rootfs-build\n"
 "  -d, --disk-mb N      size of the disk, in MiB\n"
 "  -e, --enter          run a command as root of the user namespace that an\n"
 "                       ordinary user's sandboxes are made in; with --base, of\n"
@@ -191,6 +192,7 @@ main(int argc, char *argv[])
 {
 	static const struct option longs[] = {
 		{ "base", required_argument, NULL, 'b' },
+		{ "cache", required_argument, NULL, 'C' },
 		{ "check", no_argument, NULL, 'c' },
 		{ "cgroup", required_argument, NULL, 'g' },
 		{ "disk-mb", required_argument, NULL, 'd' },
@@ -214,12 +216,15 @@ main(int argc, char *argv[])
 	struct fail f;
 	int ch, type;
 
-	while ((ch = getopt_long(argc, argv, "+b:cd:eg:hi:N:n:p:t:u:Vv", longs,
+	while ((ch = getopt_long(argc, argv, "+b:C:cd:eg:hi:N:n:p:t:u:Vv", longs,
 	    NULL)) != -1)
 		switch (ch) {
 		case 'b':
 			r.base = (uint32_t)opt_number("--base", optarg, 1,
 			    UINT32_MAX - 2 * SPACE_IDS);
+			break;
+		case 'C':
+			r.cache = optarg;
 			break;
 		case 'c':
 			checking = true;

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "core/opt.h"
+#include "region/runtime/loop.h"
+#include "region/runtime/root.h"
 #include "region/runtime/rootless.h"
 #include "region/sandbox/service.h"
 #include "region/serve/daemon.h"
@@ -23,6 +25,8 @@ static const char usage[] =
 "      --api FILE        a file with platform-api's URL, for images\n"
 "      --builder-image NAME  means this machine's own programs\n"
 "                        (tensorlake/rootfs-builder)\n"
+"      --cache FOLDER    what builders keep from one build to the next (nothing)\n"
+"      --cache-mb N      the size of each of a project's caches (20480)\n"
 "  -d, --dataplane PATH  tl-dataplaned's unix socket\n"
 "      --fault FILE      faults on purpose, see tl-fault(7)\n"
 "      --disk-quota MB   for all disks of a project (no limit)\n"
@@ -42,7 +46,8 @@ static const char usage[] =
 
 extern char **environ;
 
-enum { API = 256, BUILDER_IMAGE, DISK_QUOTA, IMAGES, SANDBOX_QUOTA, SIGNER };
+enum { API = 256, BUILDER_IMAGE, CACHE, CACHE_MB, DISK_QUOTA, IMAGES,
+	SANDBOX_QUOTA, SIGNER };
 
 /* What sandboxes would lack is said now, in tl-runtime's words. */
 static void
@@ -85,6 +90,8 @@ main(int argc, char *argv[])
 	static const struct option longs[] = {
 		{ "api", required_argument, NULL, API },
 		{ "builder-image", required_argument, NULL, BUILDER_IMAGE },
+		{ "cache", required_argument, NULL, CACHE },
+		{ "cache-mb", required_argument, NULL, CACHE_MB },
 		{ "dataplane", required_argument, NULL, 'd' },
 		{ "disk-quota", required_argument, NULL, DISK_QUOTA },
 		{ "images", required_argument, NULL, IMAGES },
@@ -101,7 +108,7 @@ main(int argc, char *argv[])
 	};
 	struct service service = { .keys = NULL };
 	struct host_options o = { .network = { .kind = NETWORK_STORE },
-	    .project_sandboxes = 128,
+	    .project_sandboxes = 128, .cache_mb = 20480,
 	    .builder_image = "tensorlake/rootfs-builder" };
 	struct daemon d = { .usage = usage, .serve = {
 	    .name = "tl-sandboxd", .listen = "127.0.0.1:0",
@@ -120,6 +127,13 @@ main(int argc, char *argv[])
 			break;
 		case BUILDER_IMAGE:
 			o.builder_image = optarg;
+			break;
+		case CACHE:
+			o.cache = optarg;
+			break;
+		case CACHE_MB:
+			o.cache_mb = opt_number("--cache-mb", optarg, 64,
+			    ROOT_DISK_MB_MAX);
 			break;
 		case DISK_QUOTA:
 			o.project_disk_mb = opt_number("--disk-quota", optarg,
@@ -176,6 +190,10 @@ main(int argc, char *argv[])
 	if (service.keys == NULL)
 		opt_fail(&f);
 	check(o.runtime, o.network.kind);
+	if (o.cache != NULL && loop_check(&f) == -1) {
+		warnx("--cache: builders have none: %s", f.msg);
+		o.cache = NULL;
+	}
 	raise_limits();
 	service.sandboxes = sandboxes_open(&o, &f);
 	if (service.sandboxes == NULL)

@@ -125,11 +125,12 @@ loop_gone(int number, const char *path, int wait_ms)
 	}
 }
 
-int
-loop_clear_below(const char *folder)
+/* How many devices there are of such files; clearing: that clear themselves now. */
+static int
+each(bool (*of)(const char *file, const char *arg), const char *arg,
+    bool clearing)
 {
 	char file[PATH_MAX + 16];
-	size_t len = strlen(folder);
 	struct dirent *e;
 	int n, found = 0;
 	DIR *d;
@@ -139,12 +140,45 @@ loop_clear_below(const char *folder)
 		return 0;
 	while ((e = readdir(d)) != NULL) {
 		if (sscanf(e->d_name, "loop%d", &n) != 1 ||
-		    !backing(n, file, sizeof(file)) ||
-		    strncmp(file, folder, len) != 0 || file[len] != '/')
+		    !backing(n, file, sizeof(file)) || !of(file, arg))
 			continue;
-		clear(n);
+		if (clearing)
+			clear(n);
 		found++;
 	}
 	closedir(d);
 	return found;
+}
+
+static bool
+is_below(const char *file, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	return strncmp(file, folder, len) == 0 && file[len] == '/';
+}
+
+static bool
+is_it(const char *file, const char *path)
+{
+	return strcmp(file, path) == 0;
+}
+
+int
+loop_clear_below(const char *folder)
+{
+	return each(is_below, folder, true);
+}
+
+bool
+loop_free(const char *path, int wait_ms)
+{
+	int ms;
+
+	for (ms = 0; each(is_it, path, false) > 0; ms += 5) {
+		if (ms >= wait_ms)
+			return false;
+		usleep(5000);
+	}
+	return true;
 }

@@ -1,6 +1,7 @@
 #ifndef TL_REGION_LOOP_H
 #define TL_REGION_LOOP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/fail.h"
@@ -26,6 +27,9 @@ int	loop_attach(int file, char *dev, size_t size, int *number,
  * to clear after a while: 0, or -1 if something still holds it after wait_ms.
  */
 int	loop_gone(int number, const char *path, int wait_ms);
+
+/* Whether no device belongs to the file at path, waiting so long for that. */
+bool	loop_free(const char *path, int wait_ms);
 
 /* Clear all devices whose file lies below a folder.  Returns how many. */
 int	loop_clear_below(const char *folder);

@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -18,6 +19,9 @@
 #include "region/runtime/rootless.h"
 #include "region/runtime/skeleton.h"
 
+/* What is the host's. */
+#define HOSTS	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV)
+
 /* Nothing that it must have is wrong with how ids are shown. */
 static bool
 unmapped(int error)
@@ -27,21 +31,20 @@ unmapped(int error)
 }
 
 /*
- * A copy of a host folder's mount, read-only, its owners as the sandbox sees
- * its own: root's files stay root's, and what only root may read here root may
+ * A copy of a folder's mount, with these attributes, its owners as the sandbox
+ * sees its own: root's files stay root's, and what only root may read here root may
  * read there.  A file system that cannot map ids shows them as nobody's, which
  * reads as well; so does every one to an ordinary user's region.
  */
 static int
-bind_mapped(const char *from, const char *to, int userns, struct fail *f)
+bind_mapped(const char *from, const char *to, int userns, uint64_t with,
+    struct fail *f)
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_IDMAP,
 		.userns_fd = (uint64_t)userns,
 	};
-	struct mount_attr ro = {
-		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV,
-	};
+	struct mount_attr first = { .attr_set = with };
 	int fd;
 
 	fd = open_tree(AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -51,7 +54,8 @@ bind_mapped(const char *from, const char *to, int userns, struct fail *f)
 		    OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (fd == -1)
 		return fail_sys(f, EX_OSERR, "%s", from);
-	if (mount_setattr(fd, "", AT_EMPTY_PATH, &ro, sizeof(ro)) == -1 ||
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &first,
+	    sizeof(first)) == -1 ||
 	    (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == -1 &&
 	    !unmapped(errno)) ||
 	    move_mount(fd, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) == -1) {
@@ -117,13 +121,40 @@ dev(const struct root *r, struct fail *f)
 	return 0;
 }
 
-/* disk.img becomes an ext4 file system of its size. */
+/*
+ * A file becomes an ext4 file system of its size.  Inode tables are cleared when
+ * they are used, or a big one would cost hundreds of megabytes of zeros up
+ * front.
+ */
+static int
+format(const char *path, const char *journal, uint32_t owner, struct fail *f)
+{
+	char more[96];
+	int status;
+	pid_t pid;
+
+	snprintf(more, sizeof(more), "lazy_itable_init=1,nodiscard,"
+	    "root_owner=%u:%u", owner, owner);
+	pid = fork();
+	if (pid == 0) {
+		execlp("mke2fs", "mke2fs", "-q", "-F", "-t", "ext4", "-O",
+		    journal, "-m", "0", "-E", more, path, (char *)NULL);
+		_exit(127);
+	}
+	if (pid == -1 || waitpid(pid, &status, 0) == -1)
+		return fail_sys(f, EX_OSERR, "mke2fs");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		return fail_set(f, EX_OSERR,
+		    "mke2fs: not found; install e2fsprogs");
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return fail_set(f, EX_OSERR, "mke2fs failed on %s", path);
+	return 0;
+}
+
 static int
 make_disk(const struct root *r, struct fail *f)
 {
-	char owner[96];
-	int fd, status;
-	pid_t pid;
+	int fd;
 
 	fd = open("disk.img", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1)
@@ -134,41 +165,21 @@ make_disk(const struct root *r, struct fail *f)
 		return -1;
 	}
 	close(fd);
-	/*
-	 * A sandbox does not outlive its machine's crash, so no journal; and
-	 * inode tables are cleared when they are used, or a big disk would
-	 * cost hundreds of megabytes of zeros up front.
-	 */
-	snprintf(owner, sizeof(owner), "lazy_itable_init=1,nodiscard,"
-	    "root_owner=%u:%u", r->base, r->base);
-	pid = fork();
-	if (pid == 0) {
-		execlp("mke2fs", "mke2fs", "-q", "-F", "-t", "ext4", "-O",
-		    "^has_journal", "-m", "0", "-E", owner, "disk.img",
-		    (char *)NULL);
-		_exit(127);
-	}
-	if (pid == -1 || waitpid(pid, &status, 0) == -1)
-		return fail_sys(f, EX_OSERR, "mke2fs");
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return fail_set(f, EX_OSERR,
-		    "mke2fs: not found; install e2fsprogs");
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return fail_set(f, EX_OSERR, "mke2fs failed on %s/disk.img",
-		    r->folder);
-	return 0;
+	/* A sandbox does not outlive its machine's crash, so no journal. */
+	return format("disk.img", "^has_journal", r->base, f);
 }
 
+/* A file as a disk, mounted; its device's number goes into *loop. */
 static int
-mount_disk(struct root *r, struct fail *f)
+mount_file(const char *path, const char *at, int *loop, struct fail *f)
 {
 	char device[32];
 	int file, fd;
 
-	file = open("disk.img", O_RDWR | O_CLOEXEC);
+	file = open(path, O_RDWR | O_CLOEXEC);
 	if (file == -1)
-		return fail_sys(f, EX_OSERR, "%s/disk.img", r->folder);
-	fd = loop_attach(file, device, sizeof(device), &r->loop, f);
+		return fail_sys(f, EX_OSERR, "%s", path);
+	fd = loop_attach(file, device, sizeof(device), loop, f);
 	close(file);
 	if (fd == -1)
 		return -1;
@@ -177,13 +188,38 @@ mount_disk(struct root *r, struct fail *f)
 	 * away any more, and buildah, when it has pivoted, mounts the old root
 	 * anew without any.  Nobody can make a node in there anyway.
 	 */
-	if (mount(device, "mnt", "ext4", 0, "noinit_itable") == -1) {
-		fail_sys(f, EX_OSERR, "%s on %s/mnt", device, r->folder);
+	if (mount(device, at, "ext4", 0, "noinit_itable") == -1) {
+		fail_sys(f, EX_OSERR, "%s on %s", device, at);
 		close(fd);
 		return -1;
 	}
 	close(fd);
 	return 0;
+}
+
+/*
+ * What a builder finds again in its next sandbox, under the ids of that one.  A
+ * file that is new, or damaged, is formatted.  Without it a builder is slower,
+ * and no more.
+ */
+static void
+cache(const struct root *r)
+{
+	const char *at = "var/cache/tl-rootfs-build";
+	struct fail f;
+	int loop, shown = -1;
+
+	if (skeleton_folder(at, 0755, r->base, &f) == 0 &&
+	    skeleton_folder("../cache", 0700, 0, &f) == 0 &&
+	    (mount_file(r->cache, "../cache", &loop, &f) == 0 ||
+	    (format(r->cache, "has_journal", 0, &f) == 0 &&
+	    mount_file(r->cache, "../cache", &loop, &f) == 0))) {
+		shown = bind_mapped("../cache", at, r->space.user,
+		    MOUNT_ATTR_NODEV, &f);
+		umount2("../cache", MNT_DETACH);
+	}
+	if (shown == -1)
+		warnx("%s: no cache: %s", r->name, f.msg);
 }
 
 /* What is changed of the folder "lower", on the disk. */
@@ -203,7 +239,7 @@ overlay(const char *at)
 static int
 image(const struct root *r, struct fail *f)
 {
-	if (bind_mapped(r->image, "lower", r->space.user, f) == -1)
+	if (bind_mapped(r->image, "lower", r->space.user, HOSTS, f) == -1)
 		return -1;
 	if (overlay("fs") == -1)
 		return fail_sys(f, EX_OSERR, "overlay over an image");
@@ -218,7 +254,7 @@ image(const struct root *r, struct fail *f)
 static int
 host(const struct root *r, struct fail *f)
 {
-	if (bind_mapped("/usr", "lower", r->space.user, f) == -1)
+	if (bind_mapped("/usr", "lower", r->space.user, HOSTS, f) == -1)
 		return -1;
 	/* To be pivoted into, it must be a mount. */
 	if (mount("fs", "fs", NULL, MS_BIND, NULL) == -1 || chdir("fs") == -1)
@@ -232,7 +268,7 @@ host(const struct root *r, struct fail *f)
 		return fail_sys(f, EX_OSERR, "fs");
 	if (r->tools != NULL)
 		return bind_mapped(r->tools, "usr/local/bin", r->space.user,
-		    f);
+		    HOSTS, f);
 	return 0;
 }
 
@@ -246,7 +282,8 @@ root_build(struct root *r, struct fail *f)
 	if (mkdir("mnt", 0711) == -1 && errno != EEXIST)
 		return fail_sys(f, EX_OSERR, "%s/mnt", r->folder);
 	if (loop_check(&none) == 0 &&
-	    (make_disk(r, f) == -1 || mount_disk(r, f) == -1))
+	    (make_disk(r, f) == -1 ||
+	    mount_file("disk.img", "mnt", &r->loop, f) == -1))
 		return -1;
 	/*
 	 * Relative names from here on: the folder's own may hold a comma or a
@@ -261,6 +298,8 @@ root_build(struct root *r, struct fail *f)
 		return -1;
 	if ((r->image != NULL ? image(r, f) : host(r, f)) == -1)
 		return -1;
+	if (r->cache != NULL)
+		cache(r);
 	return dev(r, f);
 }
 

@@ -85,6 +85,16 @@ host_open(struct host *h, const struct host_options *o, struct fail *f)
 	h->options.signer = o->signer;
 	h->options.unpack = o->unpack;
 	h->options.builder_image = o->builder_image;
+	h->options.cache_mb = o->cache_mb;
+	if (o->cache != NULL) {
+		if (mkdir(o->cache, 0700) == -1 && errno != EEXIST) {
+			fail_sys(f, EX_CANTCREAT, "%.200s", o->cache);
+			goto fail;
+		}
+		h->options.cache = absolute(o->cache, f);
+		if (h->options.cache == NULL)
+			goto fail;
+	}
 	if (o->tools != NULL) {
 		h->options.tools = absolute(o->tools, f);
 		if (h->options.tools == NULL)
@@ -127,6 +137,7 @@ host_close(struct host *h)
 	if (h->filter != -1)
 		close(h->filter);
 	free((void *)(uintptr_t)h->options.state);
+	free((void *)(uintptr_t)h->options.cache);
 	free((void *)(uintptr_t)h->options.tools);
 	free((void *)(uintptr_t)h->options.runtime);
 }

@@ -28,6 +28,8 @@ struct host_options {
 	const char	*signer;	/* what signs their downloads */
 	const char	*unpack;	/* the program tl-unpack */
 	const char	*builder_image;	/* means the host's own root */
+	const char	*cache;		/* a folder, made; NULL: builders have none */
+	uint64_t	 cache_mb;	/* of each */
 };
 
 struct host {

@@ -10,6 +10,7 @@
 #include "core/buf.h"
 #include "core/fail.h"
 #include "region/runtime/cgroup.h"
+#include "region/sandbox/cache.h"
 #include "region/sandbox/host.h"
 #include "region/sandbox/images.h"
 #include "region/sandbox/release.h"
@@ -78,6 +79,7 @@ struct sandbox {
 	/* The thread's. */
 	pid_t		 runtime, init;
 	int		 loop;		/* its disk's device, or -1 */
+	struct cache	 cache;		/* a builder's */
 	bool		 ready;		/* its init has come into it */
 	struct cgroup	 cgroup;
 };

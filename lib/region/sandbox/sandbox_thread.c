@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -36,7 +37,7 @@ spawn(struct sandbox *sb, struct fail *f)
 	const struct host_options *o = &sb->host->options;
 	const struct network *net = &o->network;
 	char base[16], disk[24], port[NETWORK_PORTS][8];
-	const char *argv[28 + 2 * NETWORK_PORTS];
+	const char *argv[30 + 2 * NETWORK_PORTS];
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	int n = 0, pair[2], size = 1 << 20, error;
@@ -69,6 +70,10 @@ spawn(struct sandbox *sb, struct fail *f)
 	} else if (o->tools != NULL) {
 		argv[n++] = "-t";
 		argv[n++] = o->tools;
+	}
+	if (sb->cache.path != NULL) {
+		argv[n++] = "-C";
+		argv[n++] = sb->cache.path;
 	}
 	for (i = 0; i < sb->cgroup.n; i++) {
 		argv[n++] = "-g";
@@ -125,6 +130,8 @@ make(struct sandbox *sb, struct fail *f)
 	if (cgroup_make(&sb->cgroup, &sb->host->cgroups, sb->id,
 	    sb->memory_mb, sb->cpus, f) == -1)
 		return -1;
+	if (strcmp(sb->image, sb->host->options.builder_image) == 0)
+		cache_take(&sb->cache, sb->host, sb->owner.project);
 	return spawn(sb, f);
 }
 
@@ -357,6 +364,7 @@ unmake(struct sandbox *sb)
 	if (sb->loop != -1 && loop_gone(sb->loop, path, END_MS) == -1)
 		host_log(sb->host, "%s: /dev/loop%d is still in use", sb->id,
 		    sb->loop);
+	cache_give(&sb->cache, sb->host, END_MS);
 	if (cgroup_remove(&sb->cgroup, END_MS) == -1)
 		host_log(sb->host, "%s: its cgroup cannot be removed",
 		    sb->id);
