@@ -127,6 +127,51 @@ becomes 'patterns' 'FROM a\nARG A=b.c.d\nENV B=${A%%.*} C="${A##*.} x" D=${A/b/\
 ARG A=b.c.d
 ENV B=b.c C="d x" D=\\\$.c.d E=${F:-$A}
 WORKDIR /.c.d'
+becomes 'ARG hides ENV, up to the next' \
+    'FROM a\nENV A=1 B="b \$"\nARG A=2\nRUN $A\nENV A=3\nARG B A=4 C=$A\nARG A=5\nRUN $A\n' \
+'FROM a
+ENV A=1 B="b \$"
+ENV A=2
+RUN $A
+ENV A=3
+ARG B C=$A
+ENV A=4
+ENV A=5
+RUN $A
+ENV A=3'
+becomes 'ARG hides ENV, of which a stage starts' \
+    'ARG A=0\nFROM a AS b\nENV A="a b" TARGETARCH=x\nARG A\nARG TARGETARCH\nCOPY <<E /f\n$A $TARGETARCH\nE\nFROM b\nARG A=2\nRUN $A\n' \
+'ARG A=0
+FROM a AS b
+ENV A="a b" TARGETARCH=x
+ENV A=0
+ENV TARGETARCH=amd64
+COPY --from=tl-files --chown=0:0 1/E /f
+ENV A=a\ b
+ENV TARGETARCH=x
+FROM b
+ENV A=2
+RUN $A
+ENV A=a\ b'
+is 'ARG hides ENV, in a file, too' "$(cat files/1/E)" '0 amd64'
+becomes 'ARG hides ENV, which the base knows' \
+    'FROM a\nENV A=/x:$A\nARG A=2\nRUN $A\nENV B=$A\n' \
+'FROM a
+ENV A=/x:$A
+ARG tl_env_A=$A
+ENV A=2
+RUN $A
+ENV B=$A
+ENV A=$tl_env_A'
+becomes 'all of one see what was before' \
+    'FROM a\nENV A=1\nENV A=2 B=$A\nARG C=3 D=$A\nARG C=4 E=$C\nCOPY <<E /f\n$A $B $C $D $E\nE\n' \
+'FROM a
+ENV A=1
+ENV A=2 B=$A
+ARG C=3 D=$A
+ARG C=4 E=$C
+COPY --from=tl-files --chown=0:0 1/E /f'
+is 'all of one see what was before, in a file' "$(cat files/1/E)" '2 1 4 2 3'
 becomes 'another escape' '# escape=`\nFROM a\nENV A=b` c D="x`$y `n \\n" E='"'"'\\'"'"' F=`` G=\\\nCOPY a`.txt c:\\d\nRUN dir \\\n' \
 'FROM a
 ENV A=b\ c D="x\$y `n \\n" E='"'\\'"' F=` G=\\
@@ -149,8 +194,13 @@ ENV D=/d
 RUN x
 FROM b
 RUN y
-VOLUME $D
-VOLUME ["/e", "/f"]'
+VOLUME ["/d"]
+VOLUME ["/e","/f"]'
+becomes 'VOLUME, its values' 'FROM a\nENV D=/d E="/e f"\nVOLUME $D $E $P/x\nENV D=/no\n' \
+'FROM a
+ENV D=/d E="/e f"
+ENV D=/no
+VOLUME ["/d","/e\\ f","$P/x"]'
 becomes 'what has no effect' 'FROM a\nHEALTHCHECK --start-interval=1s CMD x\nRUN --network=default --security=sandbox y\n' \
 'FROM a
 RUN y'

@@ -11,13 +11,14 @@ tl-snapshot unpack bb.tlsnap bb
 # tl-snapshot has that from the moment of its making.
 started=$(date +%s)
 
-# known: of a configuration, what both say and how
+# known: of a configuration, what both say and how; the order of variables, each
+# of which is there once, says nothing
 # shellcheck disable=SC2034,SC2016
 known='["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes",
     "WorkingDir", "Labels", "StopSignal"] as $names | . as $c |
     $names | map({(.): $c[.]}) | add |
     if .Env == ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
-    then del(.Env) else . end |
+    then del(.Env) else . end | .Env |= (. // [] | sort) |
     del(.Labels["io.buildah.version"]?) |
     with_entries(select(.value | length > 0))'
 

@@ -24,6 +24,12 @@ buildargs_value(const struct buildargs *args, const char *name, size_t n)
 	return a == NULL ? NULL : a->value;
 }
 
+bool
+buildargs_has(const struct buildargs *args, const char *name, size_t n)
+{
+	return find(args, name, n) != NULL;
+}
+
 int
 buildargs_set(struct buildargs *args, const char *name, size_t n, const char *value,
     struct fail *f)
@@ -52,15 +58,35 @@ buildargs_set(struct buildargs *args, const char *name, size_t n, const char *va
 	return 0;
 }
 
-void
-buildargs_unset(struct buildargs *args, const char *name, size_t n)
+int
+buildargs_unset(struct buildargs *args, const char *name, size_t n,
+    struct fail *f)
 {
-	struct buildarg *a = find(args, name, n);
+	struct buildarg *a;
 
-	if (a == NULL)
-		return;
+	if (buildargs_set(args, name, n, "", f) == -1)
+		return -1;
+	a = find(args, name, n);
 	free(a->value);
 	a->value = NULL;
+	return 0;
+}
+
+int
+buildargs_copy(struct buildargs *to, const struct buildargs *from,
+    struct fail *f)
+{
+	size_t i, n;
+
+	for (i = 0; i < from->n; i++) {
+		const struct buildarg *a = &from->list[i];
+
+		n = strlen(a->name);
+		if ((a->value == NULL ? buildargs_unset(to, a->name, n, f) :
+		    buildargs_set(to, a->name, n, a->value, f)) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 int

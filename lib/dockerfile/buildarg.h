@@ -1,6 +1,7 @@
 #ifndef TL_DOCKERFILE_BUILDARG_H
 #define TL_DOCKERFILE_BUILDARG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/fail.h"
@@ -27,8 +28,16 @@ int	buildargs_platform(struct buildargs *, struct fail *);
 int	buildargs_set(struct buildargs *, const char *name, size_t n,
 	    const char *value, struct fail *);
 
-/* It has no value any more. */
-void	buildargs_unset(struct buildargs *, const char *name, size_t n);
+/* It is there, and has no value that is known. */
+int	buildargs_unset(struct buildargs *, const char *name, size_t n,
+	    struct fail *);
+
+/* All of the second, as they are there. */
+int	buildargs_copy(struct buildargs *, const struct buildargs *,
+	    struct fail *);
+
+/* Whether it is there, with a value or without. */
+bool	buildargs_has(const struct buildargs *, const char *name, size_t n);
 
 /* NULL: it has none.  Good until the next is declared. */
 const char *buildargs_value(const struct buildargs *, const char *name,

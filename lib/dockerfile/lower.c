@@ -9,6 +9,7 @@
 #include "dockerfile/lower_run.h"
 #include "dockerfile/lower_stages.h"
 #include "dockerfile/lower_vars.h"
+#include "dockerfile/lower_volume.h"
 #include "dockerfile/lower_words.h"
 
 /* What has been put since the last time comes of that line. */
@@ -20,18 +21,6 @@ tell(struct lowering *l, size_t line)
 		    buf_addf(l->lines, l->f, "%zu\n", line) == -1)
 			return -1;
 	return 0;
-}
-
-static int
-volume(struct lowering *l, const struct instruction *i)
-{
-	struct buf text = BUF_INIT(BUF_SMALL_MAX);
-	int ret = lower_words(l, i->rest, strlen(i->rest), &text);
-
-	if (ret == 0)
-		ret = texts_add(&l->s->volume, text.data, text.len, l->f);
-	buf_free(&text);
-	return ret;
 }
 
 static int
@@ -126,7 +115,7 @@ instruction(struct lowering *l, const struct instruction *i)
 		{ "EXPOSE", lower_expose }, { "FROM", from },
 		{ "HEALTHCHECK", healthcheck }, { "ONBUILD", onbuild },
 		{ "RUN", lower_run }, { "SHELL", shell },
-		{ "VOLUME", volume },
+		{ "VOLUME", lower_volume },
 	};
 	size_t k;
 
@@ -145,6 +134,7 @@ stage(struct lowering *l, size_t n, bool last)
 
 	l->s = s;
 	buildargs_free(&l->vars);
+	buildargs_free(&l->hidden);
 	for (k = s->from; ret == 0 && k < s->end; k++) {
 		l->i = &l->d->list[k];
 		if ((ret = instruction(l, l->i)) == -1 && l->i != NULL)
@@ -152,6 +142,8 @@ stage(struct lowering *l, size_t n, bool last)
 		if (ret == 0)
 			ret = tell(l, l->d->list[k].line);
 	}
+	if (ret == 0)
+		ret = lower_unhide(l);
 	/* What comes behind it could not write there. */
 	for (k = 0; ret == 0 && last && k < s->volume.n; k++)
 		if (lower_put(l, "VOLUME ") == -1 ||
@@ -238,6 +230,7 @@ lower(const struct dockerfile *d, const char *name, struct gather *g,
 	free(l.text);
 	stages_free(&l.stages);
 	buildargs_free(&l.vars);
+	buildargs_free(&l.hidden);
 	buildargs_free(&l.global);
 	buildargs_free(&l.platform);
 	return ret;

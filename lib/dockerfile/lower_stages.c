@@ -41,20 +41,6 @@ lower_mount_from(const char *p, size_t *n)
 	return NULL;
 }
 
-static int
-vars_copy(struct lowering *l, struct buildargs *to,
-    const struct buildargs *from)
-{
-	size_t i;
-
-	for (i = 0; i < from->n; i++)
-		if (from->list[i].value != NULL && buildargs_set(to,
-		    from->list[i].name, strlen(from->list[i].name),
-		    from->list[i].value, l->f) == -1)
-			return -1;
-	return 0;
-}
-
 /* A word of a FROM: only ARGs of before the first one count. */
 static int
 from_word(struct lowering *l, const char *word, size_t n, struct buf *out)
@@ -63,9 +49,9 @@ from_word(struct lowering *l, const char *word, size_t n, struct buf *out)
 	struct buildargs args = BUILDARGS_INIT;
 	int ret;
 
-	ret = vars_copy(l, &args, &l->platform);
+	ret = buildargs_copy(&args, &l->platform, l->f);
 	if (ret == 0)
-		ret = vars_copy(l, &args, &l->global);
+		ret = buildargs_copy(&args, &l->global, l->f);
 	lex.args = &args;
 	if (ret == 0)
 		ret = shlex_text(&lex, word, n, out, l->f);
@@ -98,8 +84,8 @@ lower_from(struct lowering *l, const struct instruction *i)
 	if (from_image(l, i, &image) == -1)
 		goto out;
 	if (base != NULL) {
-		if (vars_copy(l, &s->env, &base->env) == -1 ||
-		    vars_copy(l, &l->vars, &base->env) == -1)
+		if (buildargs_copy(&s->env, &base->env, l->f) == -1 ||
+		    buildargs_copy(&l->vars, &base->env, l->f) == -1)
 			goto out;
 		s->scratch = base->scratch;
 		s->shell = base->shell;

@@ -7,4 +7,7 @@
 int	lower_env(struct lowering *, const struct instruction *);
 int	lower_arg(struct lowering *, const struct instruction *);
 
+/* At a stage's end: ENVs that an ARG has hidden have their values again. */
+int	lower_unhide(struct lowering *);
+
 #endif

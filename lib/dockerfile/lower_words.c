@@ -28,13 +28,13 @@ is_old(const char *p, const char *end)
 	    (p[1] == '-' || p[1] == '+')));
 }
 
-/* A value, so that a reader takes it as it is. */
-static int
-quoted(struct lowering *l, const struct buf *value, bool in, struct buf *out)
+int
+lower_quoted(struct lowering *l, const char *p, size_t n, bool in,
+    struct buf *out)
 {
-	const char *p;
+	const char *end = p + n;
 
-	for (p = value->data; p < value->data + value->len; p++)
+	for (; p < end; p++)
 		if ((strchr(in ? "\\\"$" : "\\\"'$ \t", *p) != NULL &&
 		    buf_add(out, "\\", 1, l->f) == -1) ||
 		    buf_add(out, p, 1, l->f) == -1)
@@ -62,7 +62,7 @@ substitute(struct lowering *l, const char **p, const char *end, bool in,
 		    "Dockerfile", l->i->word, shown);
 	}
 	if (ret == 0)
-		ret = quoted(l, &text, in, out);
+		ret = lower_quoted(l, text.data, text.len, in, out);
 	buf_free(&text);
 	return ret;
 }

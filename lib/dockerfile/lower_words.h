@@ -12,6 +12,10 @@
 int	lower_words(struct lowering *, const char *, size_t n, struct buf *);
 int	lower_put_words(struct lowering *, const char *, size_t n);
 
+/* A value as a word, or inside of quotes, that is read as that value again. */
+int	lower_quoted(struct lowering *, const char *value, size_t n, bool in,
+	    struct buf *);
+
 /* The instruction as it is, but for its words. */
 int	lower_plainly(struct lowering *, const struct instruction *);
 

@@ -23,6 +23,7 @@
  *	lower_copy.c	COPY, ADD
  *	lower_vars.c	ENV, ARG
  *	lower_expose.c	EXPOSE
+ *	lower_volume.c	VOLUME
  *	lower_words.c	variables, quotes and escapes in any of them
  *
  * Each of their functions returns -1 with *f, which lower_at() gives the place
@@ -65,6 +66,7 @@ struct lowering {
 	/* Of the stage at hand; NULL before the first FROM. */
 	struct stage_text *s;
 	struct buildargs vars;		/* all that is set here */
+	struct buildargs hidden;	/* ENVs by an ARG: words that give them back */
 	const struct instruction *i;
 };
 
