@@ -154,15 +154,36 @@ ENV A=2
 RUN $A
 ENV A=a\ b'
 is 'ARG hides ENV, in a file, too' "$(cat files/1/E)" '0 amd64'
+becomes 'a stage has the ARGs of what it starts at' \
+    'FROM a AS b\nARG A=1 B="b $" C D=4 E=${X:-5}\nENV D=d\nONBUILD RUN z\nFROM b AS c\nARG B=2\nFROM c\nCOPY <<E /f\n$A $B $D\nE\n' \
+'FROM a AS b
+ARG A=1 B="b $" C D=4 E=${X:-5}
+ENV D=d
+FROM b AS c
+ARG A=1
+ARG B=b\ \$
+ARG E=${X:-5}
+RUN z
+ARG B=2
+FROM c
+ARG A=1
+ARG B=2
+ARG E=${X:-5}
+COPY --from=tl-files --chown=0:0 1/E /f'
+is 'a stage has the ARGs of what it starts at, in a file, too' \
+    "$(cat files/1/E)" '1 2 d'
 becomes 'ARG hides ENV, which the base knows' \
-    'FROM a\nENV A=/x:$A\nARG A=2\nRUN $A\nENV B=$A\n' \
+    'FROM a\nENV A=/x:$A B=${B:-b}\nARG A=2\nARG B=3\nRUN $A\nENV C=$A\n' \
 'FROM a
-ENV A=/x:$A
+ENV A=/x:$A B=${B:-b}
 ARG tl_env_A=$A
 ENV A=2
+ARG tl_env_B=$B
+ENV B=3
 RUN $A
-ENV B=$A
-ENV A=$tl_env_A'
+ENV C=$A
+ENV A=$tl_env_A
+ENV B=$tl_env_B'
 becomes 'all of one see what was before' \
     'FROM a\nENV A=1\nENV A=2 B=$A\nARG C=3 D=$A\nARG C=4 E=$C\nCOPY <<E /f\n$A $B $C $D $E\nE\n' \
 'FROM a
@@ -196,11 +217,11 @@ FROM b
 RUN y
 VOLUME ["/d"]
 VOLUME ["/e","/f"]'
-becomes 'VOLUME, its values' 'FROM a\nENV D=/d E="/e f"\nVOLUME $D $E $P/x\nENV D=/no\n' \
+becomes 'VOLUME, its values' 'FROM a\nENV D=/d E="/e f"\nVOLUME $D $E $P/x ${P:-y}\nENV D=/no\n' \
 'FROM a
 ENV D=/d E="/e f"
 ENV D=/no
-VOLUME ["/d","/e\\ f","$P/x"]'
+VOLUME ["/d","/e\\ f","$P/x","${P:-y}"]'
 becomes 'what has no effect' 'FROM a\nHEALTHCHECK --start-interval=1s CMD x\nRUN --network=default --security=sandbox y\n' \
 'FROM a
 RUN y'

@@ -223,6 +223,9 @@ lower(const struct dockerfile *d, const char *name, struct gather *g,
 	}
 	for (n = 0; l.text != NULL && n < l.stages.n; n++) {
 		buildargs_free(&l.text[n].env);
+		buildargs_free(&l.text[n].args);
+		buildargs_free(&l.text[n].env_words);
+		buildargs_free(&l.text[n].arg_words);
 		texts_free(&l.text[n].volume);
 		texts_free(&l.text[n].shells);
 		free(l.text[n].trigger);

@@ -82,7 +82,7 @@ copy_words(struct lowering *l, struct copy *c)
 	struct buf text = BUF_INIT(BUF_SMALL_MAX), name = BUF_INIT(
 	    BUF_SMALL_MAX);
 	const char *p = c->i->rest, *word, *pos = NULL;
-	bool texts, tabs, literal, known;
+	bool texts, tabs, literal, known, sure;
 	struct span list, v;
 	int ret = 0, is;
 	size_t n, k;
@@ -113,7 +113,7 @@ copy_words(struct lowering *l, struct copy *c)
 	for (k = 0; ret == 0 && k < c->source.n; k++) {
 		buf_clear(&text);
 		ret = lower_value(l, c->source.list[k],
-		    strlen(c->source.list[k]), &text, &known);
+		    strlen(c->source.list[k]), &text, &known, &sure);
 		if (ret == 0)
 			ret = texts_add(&c->known, known ? text.data : "",
 			    known ? text.len : 0, l->f);

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "dockerfile/lower_stages.h"
+#include "dockerfile/lower_vars.h"
 #include "dockerfile/shlex.h"
 
 int
@@ -84,9 +85,6 @@ lower_from(struct lowering *l, const struct instruction *i)
 	if (from_image(l, i, &image) == -1)
 		goto out;
 	if (base != NULL) {
-		if (buildargs_copy(&s->env, &base->env, l->f) == -1 ||
-		    buildargs_copy(&l->vars, &base->env, l->f) == -1)
-			goto out;
 		s->scratch = base->scratch;
 		s->shell = base->shell;
 		for (k = 0; k < base->volume.n; k++)
@@ -109,7 +107,7 @@ lower_from(struct lowering *l, const struct instruction *i)
 	    (s->name[0] != '\0' && (lower_put(l, " AS ") == -1 ||
 	    lower_put(l, s->name) == -1)) || lower_put(l, "\n") == -1)
 		goto out;
-	ret = 0;
+	ret = base == NULL ? 0 : lower_inherit(l, base);
 out:
 	buf_free(&image);
 	buf_free(&flag);

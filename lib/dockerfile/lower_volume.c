@@ -11,11 +11,11 @@ put(struct lowering *l, struct jout *j, const struct buf *word)
 {
 	struct buf value = BUF_INIT(BUF_SMALL_MAX), text = BUF_INIT(
 	    BUF_SMALL_MAX);
-	bool known;
-	int ret = lower_value(l, word->data, word->len, &value, &known);
+	bool known, sure;
+	int ret = lower_value(l, word->data, word->len, &value, &known, &sure);
 
 	if (ret == 0)
-		ret = known ? lower_quoted(l, value.data, value.len, false,
+		ret = sure ? lower_quoted(l, value.data, value.len, false,
 		    &text) : lower_words(l, word->data, word->len, &text);
 	if (ret == 0)
 		jout_stringn(j, text.len > 0 ? text.data : "", text.len);

@@ -8,13 +8,14 @@
 
 int
 lower_value(struct lowering *l, const char *p, size_t n, struct buf *out,
-    bool *known)
+    bool *known, bool *sure)
 {
 	struct shlex lex = { .args = &l->vars, .escape = l->d->escape };
 
 	if (shlex_text(&lex, p, n, out, l->f) == -1)
 		return -1;
 	*known = !lex.unset || l->s == NULL || l->s->scratch;
+	*sure = !lex.asked || l->s == NULL || l->s->scratch;
 	return 0;
 }
 

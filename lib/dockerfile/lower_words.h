@@ -21,9 +21,10 @@ int	lower_plainly(struct lowering *, const struct instruction *);
 
 /*
  * What the text is in the end.  *known is false where a variable may have its
- * value from the base image; the text is then without it.
+ * value from the base image; the text is then without it.  *sure is false also
+ * where it would have one in place of what ${name-text} and kin say.
  */
 int	lower_value(struct lowering *, const char *, size_t n, struct buf *,
-	    bool *known);
+	    bool *known, bool *sure);
 
 #endif

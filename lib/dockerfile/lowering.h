@@ -44,6 +44,9 @@ struct stage_text {
 	ssize_t		 base;		/* the stage it starts at, or -1 */
 	bool		 scratch;	/* there is no image below */
 	struct buildargs env;		/* what its ENVs say */
+	struct buildargs args;		/* its ARGs that have a value */
+	/* The same as written, where the base image has a say. */
+	struct buildargs env_words, arg_words;
 	const char	*shell;		/* JSON, or NULL: nothing was said */
 	struct texts	 shells;	/* each that it has had */
 	struct texts	 volume;	/* lists in JSON, or words */

@@ -332,6 +332,7 @@ dollar(struct lexer *x, struct buf *out)
 		return buf_add(out, "$", 1, x->f);
 	value = x->s->args == NULL ? NULL :
 	    buildargs_value(x->s->args, start, n);
+	x->s->asked = x->s->asked || value == NULL;
 	if (brace && x->p == x->end)
 		return wrong(x, "${ without its }");
 	if (brace && *x->p != '}') {
@@ -356,7 +357,7 @@ lex(struct shlex *s, const char *p, size_t len, struct buf *out,
 {
 	struct lexer x = { s, p, p + len, s->keep_escapes, 0, f };
 
-	s->unset = false;
+	s->unset = s->asked = false;
 	if (buf_room(out, 0, f) == -1 ||
 	    read_to(&x, '\0', s->keep_escapes, out, w) == -1)
 		return -1;
@@ -370,7 +371,7 @@ shlex_variable(struct shlex *s, const char **p, size_t len, struct buf *out,
 {
 	struct lexer x = { s, *p, *p + len, s->keep_escapes, 0, f };
 
-	s->unset = false;
+	s->unset = s->asked = false;
 	if (buf_room(out, 0, f) == -1 || dollar(&x, out) == -1)
 		return -1;
 	out->data[out->len] = '\0';

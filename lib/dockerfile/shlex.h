@@ -23,6 +23,7 @@ struct shlex {
 	bool		 keep_unset;
 	bool		 no_quotes;	/* they are text, as in here-documents */
 	bool		 unset;		/* out: one without a value was used */
+	bool		 asked;		/* out: or one of ${name-...} and kin */
 };
 
 /* Append what the text is in the end.  EX_DATAERR, with the reason. */

@@ -23,8 +23,8 @@ makes () { # WHAT DOCKERFILE ENTRIES [DOCKERS]
 	if ! docker build -q --network host --target c -t case \
 	    -f /tl-docker/Dockerfile /tl-docker/ctx >built 2>&1 </dev/null; then
 		# Of the frontends that are called labs, or later than this one.
-		if grep -qE 'unknown flag: |unknown instruction: |unsupported modifier' \
-		    built; then
+		if grep -qiE -e 'unknown (flag|instruction): ' \
+		    -e "unsupported modifier|missing ':' in subst" built; then
 			other=$((other + 1))
 			echo "# not in this Docker: $1: $(tail -n 1 built)"
 		elif [ "${4-}" = refused ]; then
