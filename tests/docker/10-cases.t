@@ -15,8 +15,15 @@ tl-snapshot unpack bb.tlsnap bb
 mkdir docker/ctx
 cp -a ctx/. docker/ctx
 
-other=0
+other=0 version=$(docker version -f '{{.Server.Version}}')
 makes () { # WHAT DOCKERFILE ENTRIES [DOCKERS]
+	# It loses set-id bits, and keeps what it has mounted at.
+	case $version:$1 in
+	20.*:--chmod | 20.*:'a mount of one')
+		other=$((other + 1))
+		echo "# otherwise in this Docker: $1"
+		return 0 ;;
+	esac
 	# shellcheck disable=SC2059
 	printf "$2" | sed 's/@/c/g' >docker/ctx/Dockerfile
 	mv docker/ctx/Dockerfile docker/Dockerfile
@@ -46,6 +53,5 @@ makes () { # WHAT DOCKERFILE ENTRIES [DOCKERS]
 (cd bb && find . | sed 's,^\./,,') >names
 # shellcheck source=/dev/null
 . "$data/dockerfiles.cases"
-echo "# $other of them are not in this Docker: $(docker version \
-    -f '{{.Server.Version}}')"
+echo "# $other of them are not in this Docker: $version"
 ok 'it takes the most' test "$other" -lt 40
