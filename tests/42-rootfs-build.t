@@ -257,6 +257,48 @@ spec same3 "$(parent bb | jq -c '.sourceDateEpoch = "now"')"
 build 'no time'
 exits 65
 
+# ACLs: those of the base stay; a COPY, and what was changed in a stage below, has
+# the mode alone.
+mkdir -p acls/bin acls/d
+cp "$(command -v busybox)" acls/bin/sh
+echo x >acls/d/f
+echo x >acls/e
+# for user 7: rw-, the group: r--, the mask: rw-
+access=0200000001000600ffffffff020006000700000004000400ffffffff10000600ffffffff20000400ffffffff
+if /usr/bin/python3 -c 'import os, sys
+acl = bytes.fromhex(sys.argv[1])
+for f in "acls/d/f", "acls/e":
+    os.setxattr(f, "system.posix_acl_access", acl)
+os.setxattr("acls/d", "system.posix_acl_default", acl)' $access 2>/dev/null
+then
+	tl-snapshot pack acls "$G" acls.tlsnap
+	object acls acls.tlsnap
+	printf 'FROM busybox AS s\nFROM busybox AS b\nRUN echo x >>/e\nFROM b\nCOPY --from=s /d /s\nCOPY --from=team/a:1 /d/f /t\nCOPY f /d/c\nRUN echo x >/d/r\n' >Dockerfile
+	spec acl "$(printf '%s\n%s' "$(parent acls)" "$(download acls)" | jq -cs '
+	    .[0] + {additionalLocalImages: [{reference: "team/a:1",
+	    download: .[1]}]}')"
+	build 'with ACLs'
+	exits 0
+	have acl
+	mkdir unpacked
+	tl-snapshot unpack --parent acls.tlsnap acl.tlsnap unpacked
+	is 'those of the base, and what they give' "$(/usr/bin/python3 -c '
+import os
+for f in ["d", "d/f", "d/c", "d/r", "e", "s", "s/f", "t"]:
+    p = "unpacked/" + f
+    print(f, "%o" % (os.stat(p).st_mode & 0o777), *(n[17:] + (
+        "=" if os.getxattr(p, n).hex() == "'$access'" else "")
+        for n in sorted(os.listxattr(p)) if "acl" in n))')" \
+	    'd 755 default=
+d/f 664 access=
+d/c 644 access
+d/r 664 access=
+e 664
+s 755
+s/f 664
+t 664'
+fi
+
 # A template with a sparse file: its holes are no data on the way.
 mkdir -p holes/bin
 cp "$(command -v busybox)" holes/bin/sh
