@@ -665,6 +665,65 @@ if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then
 	    /data/late
 	is 'and it is still one' "$(tl-snapshot config regv.tlsnap |
 	    jq -c .Volumes)" '{"/data":{}}'
+	# Where no device can be made: what of the image is one is named.
+	mkfifo go
+	cat >userns <<-'END'
+	#!/bin/sh
+	# COMMAND...: as root of a user namespace with the same ids
+	unshare -U -m sh -c 'read -r _ <go; exec "$@"' sh "$@" &
+	own=$(readlink /proc/self/ns/user)
+	until there=$(readlink "/proc/$!/ns/user") && [ "$there" != "$own" ]; do
+	    kill -0 "$!" || exit
+	done
+	echo 0 0 65536 >"/proc/$!/uid_map"
+	echo 0 0 65536 >"/proc/$!/gid_map"
+	echo >go
+	wait "$!"
+	END
+	chmod +x userns
+	# shellcheck disable=SC2016
+	if ! unshare -m sh -c 'export STORAGE_DRIVER=vfs
+	    b="buildah --root $PWD/push --runroot $PWD/push.run"
+	    c=$($b from pushed) && m=$($b mount "$c") && mkdir "$m/dev" &&
+	    mknod "$m/dev/tape" c 9 0 && mknod "$m/disk" b 8 0 &&
+	    $b commit -q "$c" devices >/dev/null &&
+	    $b push -q --tls-verify=false devices docker://127.0.0.1:'"$port"'/d:1' 2>push.err; then
+		echo "# no image with devices: $(tail -n 1 push.err)"
+	elif ! timeout 10 ./userns mount -t tmpfs tmpfs /mnt 2>userns.err; then
+		echo "# no user namespaces: $(tail -n 1 userns.err)"
+	else
+		lost='left out, as no device can be made here:'
+		printf 'FROM 127.0.0.1:%s/d:1\nRUN ["/bin/sh", "-c", "true"]\n' \
+		    "$port" >Dockerfile
+		for what in dockerfile import; do
+			spec "dev$what"
+			[ "$what" = dockerfile ] || spec "dev$what" "$(jq -cn \
+			    --arg r "127.0.0.1:$port/d:1" \
+			    '{importImageReference: $r, baseImage: $r}')"
+			rm -f metadata.json
+			try "devices of a base, $what" ./userns tl-rootfs-build \
+			    --spec spec.json --metadata-out metadata.json \
+			    --storage "$T/storage"
+			exits 0
+			silent err
+			is "devices of a base, $what: which are named" "$(grep \
+			    " $lost" out)" \
+			    "tl-rootfs-build: $lost /dev/tape /disk "
+			clean
+			have "dev$what"
+			is "devices of a base, $what: are left out" \
+			    "$(tl-snapshot tar "dev$what.tlsnap" |
+			    tar -tvf - | grep -c '^[bc]')" 0
+		done
+		spec devroot
+		build 'devices of a base, as root'
+		exits 0
+		is 'devices of a base, as root: none is named' \
+		    "$(grep -c " $lost" built)" 0
+		have devroot
+		is 'devices of a base, as root: are there' "$(tl-snapshot tar \
+		    devroot.tlsnap | tar -tvf - | grep -c '^[bc]')" 2
+	fi
 	for ref in '-v' 'oci:/etc' 'a b'; do
 		spec imp3 "$(jq -cn --arg r "$ref" '{importImageReference: $r}')"
 		build "an import of $ref"
