@@ -24,22 +24,13 @@ trap 'exit 130' INT TERM
 PATH=$TL_BIN:$PATH:/usr/sbin:/sbin
 # finish ends the store.
 later () { :; }
-. "${0%/*}/../store.sh"
+bench=$(cd "${0%/*}" && pwd)
+. "$bench/../store.sh"
 cd "$work"
 
 store
 mkdir storage out
-/usr/bin/python3 - "$files" <<'END'
-import os, random, sys
-random.seed(1)
-block = random.randbytes(1 << 20) + b"text that can be made shorter\n" * 35000
-for i in range(int(sys.argv[1])):
-    folder = "ctx/%03d" % (i // 100)
-    os.makedirs(folder, exist_ok=True)
-    at = random.randrange(len(block) - 24000)
-    with open("%s/%d" % (folder, i), "wb") as f:
-        f.write(block[at:at + 24000])
-END
+/usr/bin/python3 "$bench/files.py" ctx "$files"
 printf 'FROM scratch\nCOPY . /app/\n' >Dockerfile
 spec () {
 	printf '{"rel_path":"projects/p/sandbox-template-builds/b.tlsnap","op":%s}' \
