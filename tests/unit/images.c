@@ -86,6 +86,10 @@ test_said(void)
 	    ">&2; exit 69", EX_UNAVAILABLE, "image: name: no such image"),
 	    "its status and last line");
 	UNIT_CHECK(fails("exit 70", EX_SOFTWARE, "did not say why"), "no words");
+	UNIT_CHECK(fails("exit 127", EX_OSERR, "/unpack: cannot be started"),
+	    "it was not even begun");
+	UNIT_CHECK(fails("echo tl-unpack: x: not found >&2; exit 127", 127,
+	    "image: x: not found"), "it lacks a program");
 	UNIT_CHECK(fails("kill -9 $$", EX_SOFTWARE, "did not say why"), "a signal");
 	UNIT_CHECK(fails("head -c 9000 /dev/zero | tr '\\0' x >&2; echo >&2; "
 	    "exit 75", EX_TEMPFAIL, "image: xxx"), "a long line");
@@ -148,7 +152,9 @@ main(void)
 	test_said();
 	test_told();
 	host.options.unpack = "/nowhere/tl-unpack";
-	UNIT_CHECK(fails(":", EX_OSERR, "/nowhere/tl-unpack: No such file"),
+	/* qemu-user finds out in the child. */
+	UNIT_CHECK(fails(":", EX_OSERR, "/nowhere/tl-unpack: No such file") ||
+	    strstr(f.msg, "/nowhere/tl-unpack: cannot be started") != NULL,
 	    "no program");
 	image_root_free(&image);
 	unlink(unpack);

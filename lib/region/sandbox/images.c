@@ -118,6 +118,11 @@ spawn(const struct host *h, const char *name, char *const env[], int out,
 	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)
 			return fail_sys(f, EX_OSERR, "tl-unpack");
+	/* posix_spawn() may leave it to the child to find out: POSIX. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127 &&
+	    lseek(err, 0, SEEK_END) == 0)
+		return fail_set(f, EX_OSERR, "%s: cannot be started",
+		    o->unpack);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
 }
 
