@@ -102,7 +102,7 @@ doubles(void)
 static void
 no_memory(void)
 {
-	struct rlimit was, low;
+	struct rlimit was, low, now;
 	char *number, path[] = "/proc/self/statm";
 	const size_t n = 32 << 20;
 	unsigned long pages = 0;
@@ -130,9 +130,12 @@ no_memory(void)
 	    n / 4;
 	if (setrlimit(RLIMIT_AS, &low) == -1)
 		exit(1);
-	UNIT_CHECK(json_double(&doc, "n", JSON_NEED, &d, &f) == -1 &&
-	    f.status == EX_OSERR && strcmp(f.msg, "n: out of memory") == 0,
-	    "is one that there is no memory for");
+	/* qemu-user keeps no such limit, and says so only here. */
+	if (getrlimit(RLIMIT_AS, &now) == 0 && now.rlim_cur == low.rlim_cur)
+		UNIT_CHECK(json_double(&doc, "n", JSON_NEED, &d, &f) == -1 &&
+		    f.status == EX_OSERR &&
+		    strcmp(f.msg, "n: out of memory") == 0,
+		    "is one that there is no memory for");
 	setrlimit(RLIMIT_AS, &was);
 	free(number);
 	UNIT_CHECK(span_parse(&doc, "{\"n\":1e3}", 9, &f) == 0 &&
