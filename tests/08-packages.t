@@ -87,6 +87,37 @@ exits 64
 try 'arm64 is not fresh' "$root/tests/roots/run" -f arm64
 exits 64
 
+# What a root is told of npm: where it goes, not as whom.
+mkdir npm etc
+cat >npm/npm <<'END'
+#!/bin/sh
+case $3 in
+registry) echo https://npm.example/ ;;
+cafile) echo "$CAFILE" ;;
+noproxy) echo ;;
+strict-ssl) echo true ;;
+*) echo null ;;
+esac
+END
+chmod +x npm/npm
+echo certificates >cas.pem
+# settings [CAFILE]: with such an npm here
+settings () {
+	rm -f etc/*
+	# shellcheck disable=SC2016
+	PATH=$T/npm:$PATH CAFILE=${1-null} NODE_EXTRA_CA_CERTS=${2-} \
+	    sh -euc '. "$1/roots/lib.sh"; npm_settings etc' sh "$here"
+	cat etc/*
+}
+is 'npm is told the registry' "$(settings)" 'registry=https://npm.example/
+strict-ssl=true'
+is 'and whom to trust' "$(settings "$T/cas.pem")" 'certificates
+registry=https://npm.example/
+strict-ssl=true
+cafile=/etc/npm-trusted.pem'
+is 'also where Node is told so' "$(settings null "$T/cas.pem")" \
+    "$(settings "$T/cas.pem")"
+
 # Debian's busybox and busybox-static push each other off: what is there stays.
 mkdir -p tree/scripts machine
 cp "$root/scripts/quickstart" tree/scripts/

@@ -28,3 +28,22 @@ apt_options () {
 	    grep -v ' "";$' || :
 	echo 'Acquire::Languages "none";'
 }
+
+# npm_settings FOLDER: where npm here goes, and whose certificates it takes, as
+# Debian's npm reads it for all users, into that /etc; tokens stay here
+npm_settings () {
+	command -v npm >/dev/null || return 0
+	for key in registry proxy https-proxy noproxy strict-ssl; do
+		value=$(cd / && npm config get "$key" 2>/dev/null) || continue
+		case $value in
+		'' | null | undefined) ;;
+		*) echo "$key=$value" ;;
+		esac
+	done >"$1/npmrc"
+	trusted=$(cd / && npm config get cafile 2>/dev/null) || trusted=''
+	[ -f "$trusted" ] || trusted=${NODE_EXTRA_CA_CERTS-}
+	[ ! -f "$trusted" ] || {
+		cp -L -- "$trusted" "$1/npm-trusted.pem"
+		echo cafile=/etc/npm-trusted.pem >>"$1/npmrc"
+	}
+}
