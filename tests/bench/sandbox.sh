@@ -18,6 +18,7 @@ for kind in $kinds; do
 	tl-sandboxd -k keys -s state -r url -N "$kind" -p 1 2>>log &
 	daemon=$!
 	trap 'kill $daemon 2>/dev/null' EXIT
+	trap 'exit 130' INT TERM
 	until [ -s url ]; do sleep 0.02; done
 	/usr/bin/python3 - "$kind" "$(cat url)" "$daemon" \
 	    "${TL_BENCH_RUNS:-10}" <<'END'
@@ -93,4 +94,6 @@ print("sandbox  %-8s start to its first process's end %.3f s, its end %.3f s; "
 END
 	kill "$daemon"
 	wait "$daemon" || :
+	# Or the last one would not be there to be ended: a failure.
+	trap - EXIT
 done
