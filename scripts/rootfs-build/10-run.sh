@@ -133,8 +133,8 @@ finish () {
 	    [ -n "$work" ] && command -v tl-abort >/dev/null; then
 		tl-abort -t 8 <"$keys" 2>/dev/null || :
 	fi
-	# It may wait for somebody to write to a fifo.
-	[ -z "$said" ] || kill "$said" 2>/dev/null || :
+	# It may wait for somebody to write to a fifo; a new process loses TERM.
+	[ -z "$said" ] || kill -KILL "$said" 2>/dev/null || :
 	[ -z "$mounted" ] || umount -l "$mounted" 2>/dev/null || :
 	[ -z "$plain" ] || {
 		umount -l "$plain" 2>/dev/null || :
@@ -229,18 +229,18 @@ held () {
 	setsid sh -c '"$@"; echo >"$0"' "$work/held" "$@" >"$work/fifo" 2>&1 8<&- 9<&- &
 	child=$!
 	wait "$said" || :
+	said=
 	# Whoever writes there, and was slow to open it, is not to wait or end.
-	cat "$work/held" >/dev/null &
-	said=$!
+	# No process reads it: one that is new loses a signal now and then, and
+	# would never end.
+	exec 8<>"$work/held"
 	code=0
 	grep -q . "$work/holds" || code=1
 	kill -KILL "-$child" 2>/dev/null || :
 	wait "$child" 2>/dev/null || :
 	child=
 	all_shown
-	kill "$said" 2>/dev/null || :
-	wait "$said" 2>/dev/null || :
-	said=
+	exec 8<&-
 	# Who shows what comes later must not wait for a reader of it.
 	rm -f "$work/held"
 	return "$code"
