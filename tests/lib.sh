@@ -241,6 +241,11 @@ peers_begin () {
 
 peer () {
 	[ -n "${peers-}" ] || peers_begin
+	# Nobody would take the question, and the test never end.
+	kill -0 "$peers" 2>/dev/null || {
+		echo "Bail out! peer.py has ended: $(cat "$T.peers/err")"
+		exit 1
+	}
 	peer_end
 	rm -f log
 	: >log
