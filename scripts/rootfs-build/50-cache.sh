@@ -163,8 +163,11 @@ images () {
 	    [19:]' "$graph/$driver-images/images.json" 2>/dev/null
 }
 
+# cs ARGUMENT...: told that it is in a user namespace already, since a later one
+# would make its own, which a sandbox's root may not
 cs () {
-	containers-storage --graph "$graph" --run "$graph/run" \
+	_CONTAINERS_USERNS_CONFIGURED="done" _CONTAINERS_ROOTLESS_UID=1 \
+	    containers-storage --graph "$graph" --run "$graph/run" \
 	    --storage-driver "$driver" "$@"
 }
 
