@@ -162,9 +162,9 @@ trap 'echo "tl-rootfs-build: stopped by a signal" >&2; exit 143' TERM
 # no way to the spec, but for the upload
 run () {
 	if [ -n "$uploading" ]; then
-		setsid "$@" 8<&- &
+		setsid "$@" &
 	else
-		setsid "$@" 8<&- 9<&- &
+		setsid "$@" 9<&- &
 	fi
 	child=$!
 	code=0
@@ -226,7 +226,7 @@ held () {
 	head -n 1 "$work/held" >"$work/holds" &
 	said=$!
 	# shellcheck disable=SC2016
-	setsid sh -c '"$@"; echo >"$0"' "$work/held" "$@" >"$work/fifo" 2>&1 8<&- 9<&- &
+	setsid sh -c '"$@"; echo >"$0"' "$work/held" "$@" >"$work/fifo" 2>&1 9<&- &
 	child=$!
 	wait "$said" || :
 	said=
@@ -240,7 +240,7 @@ held () {
 	wait "$child" 2>/dev/null || :
 	child=
 	all_shown
-	exec 8<&-
+	exec
 	# Who shows what comes later must not wait for a reader of it.
 	rm -f "$work/held"
 	return "$code"

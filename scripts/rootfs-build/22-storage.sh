@@ -13,8 +13,9 @@ layered () {
 	return "$overlay"
 }
 
-# The storage of a cache is there before and after.  One build at a time uses it;
-# what one has left that did not come to its end is thrown away.
+# The storage of a cache is there before and after.  One build at a time uses it,
+# and as long as a buildah of it lives, that has the lock, too; what one has left
+# that did not come to its end is thrown away.
 borrow () {
 	# A script ends where a redirection of exec fails.
 	command -v containers-storage >/dev/null && mkdir -p "$cache" &&
