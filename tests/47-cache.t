@@ -211,7 +211,7 @@ rm -rf .tl-rootfs-build.*
 rmdir "/run/tl-rootfs-build.$child"
 sed '$d' saved >Dockerfile
 # buildah outlives it for a moment, and has the cache.
-flock "$T/cache/lock" true
+flock -w 30 "$T/cache/lock" true
 cached 'after one that was killed all is made again' 'one two '
 cached 'and there' ''
 echo other >cache/kind
