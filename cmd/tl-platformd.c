@@ -121,7 +121,7 @@ main(int argc, char *argv[])
 {
 	struct api api = { .expire_s = EXPIRE_S,
 	    .attest_age_s = ATTEST_AGE_S, .builder = {
-	    "tensorlake/rootfs-builder", "tl-rootfs-build", 2, 2048, 10240 } };
+	    "tensorlake/rootfs-builder", "tl-rootfs-build", 2, 2048, 25600 } };
 	struct daemon d = { .usage = usage, .serve = {
 	    .name = "tl-platformd", .listen = "127.0.0.1:0", .ops = &api_ops,
 	    .arg = &api } };

@@ -124,7 +124,7 @@ cp body first.json
 is 'prepare: what is in the answer' "$(jq -c '[keys_unsorted,
     .rootfsNodeKind, (.builder | .cpus += 0), .additionalLocalImages]' \
     body)" \
-    '[["buildId","snapshotId","rootfsNodeKind","builder","additionalLocalImages","snapshotRelPath"],"base",{"image":"tensorlake/rootfs-builder","command":"tl-rootfs-build","cpus":2,"memoryMb":2048,"diskMb":10240},[]]'
+    '[["buildId","snapshotId","rootfsNodeKind","builder","additionalLocalImages","snapshotRelPath"],"base",{"image":"tensorlake/rootfs-builder","command":"tl-rootfs-build","cpus":2,"memoryMb":2048,"diskMb":25600},[]]'
 build=$(field .buildId) snap=$(field .snapshotId)
 is 'prepare: the rel path' "$(field .snapshotRelPath)" \
     "projects/proj_1/sandbox-template-builds/$build/$snap.tlsnap"
