@@ -229,6 +229,30 @@ try 'removed in no folder' tl-snapshot pack -d absent tree "$G" x
 exits 66
 says 'absent: No such file or directory'
 ok 'leaves nothing' test ! -e x
+mkdir large large/d
+head -c 50000000 /dev/urandom >large/d/f
+truncate -s 90000000 large/d/f
+printf end >>large/d/f
+tl-snapshot pack large "$G" large.snap
+cp -r large large.2
+ln large.2/d/f kept
+tl-snapshot pack -d large.2 large.2 "$G" large.snap.2
+ok 'a file with another name elsewhere stays' cmp large/d/f kept
+rm kept
+try 'a large file' tl-snapshot pack -d large.2 large.2 "$G" large.snap.2
+exits 0
+ok 'is packed the same' cmp large.snap large.snap.2
+ok 'and gone' test ! -e large.2/d/f
+mkdir over
+cp -r large/d over/d
+# What is read is not what is given back.
+exec 5<over/d/f
+tl-snapshot pack -d over large "$G" large.snap.2
+ok 'a large file of an upper folder: the same' cmp large.snap large.snap.2
+used=$(stat -L -c %b /proc/self/fd/5)
+exec 5<&-
+ok 'it is a hole by then' test "$used" -lt 70000
+rm -rf large* over
 rm -rf spent* upper snap.3 snap.4 raw.4
 
 # Diffs.

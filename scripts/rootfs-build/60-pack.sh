@@ -51,6 +51,12 @@ fi
 run tl-snapshot "$@" "$mounted" "$disk" "$work/rootfs.tlsnap" \
     2>"$work/err" || {
 	code=$?
-	die "$code" "$(tail -n 1 "$work/err" | sed 's/^tl-[a-z0-9]*: //')"
+	why=$(tail -n 1 "$work/err" | sed 's/^tl-[a-z0-9]*: //')
+	# Where there is no room, there is none for that, either.
+	case $code:$why in
+	74: | *'No space left on device'*)
+		die 73 "no space left in the sandbox for packing${why:+: $why}" ;;
+	esac
+	die "$code" "$why"
 }
 

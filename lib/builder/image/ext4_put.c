@@ -2,6 +2,7 @@
 #include <sys/xattr.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -141,6 +142,17 @@ put_run(struct stretch *s, size_t i, size_t n, uint64_t at, bool fresh,
 	return 0;
 }
 
+/* The image has a source up to there.  Where it cannot have holes, it has none. */
+static void
+spend(struct ext4 *e, uint64_t to)
+{
+	if (e->spent == -1 || to < e->spent_to + EXT4_SPEND)
+		return;
+	fallocate(e->spent, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	    (off_t)e->spent_to, (off_t)(to - e->spent_to));
+	e->spent_to = to;
+}
+
 /*
  * A stretch of source bytes that are there: blocks for them, then bytes.  Long
  * runs of zeros become holes, whatever they were.
@@ -174,6 +186,7 @@ put_data(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode, int fd,
 			    e->bs - 1)) != 0)
 				return ext4_failed(e, code, name, f);
 		}
+		spend(e, at + n);
 	}
 	return 0;
 }

@@ -390,6 +390,25 @@ let_go(const struct sync *s, const struct stat *st, const char *path,
 	return fail_sys(f, EX_IOERR, "%s: removing what is packed", path);
 }
 
+/* A large file gives back what is copied before it all is. */
+static void
+spend_begin(struct sync *s, const struct stat *st, const char *path)
+{
+	s->e->spent_to = 0;
+	if (s->discard != -1 && st->st_nlink == 1 &&
+	    (uint64_t)st->st_size >= 2 * EXT4_SPEND)
+		s->e->spent = openat(s->discard, path + 1, O_WRONLY |
+		    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+static void
+spend_end(struct sync *s)
+{
+	if (s->e->spent != -1)
+		close(s->e->spent);
+	s->e->spent = -1;
+}
+
 /* entry: what the folder is to list, with the inode 0 for nothing. */
 static int
 sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
@@ -433,9 +452,15 @@ sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
 		goto out;
 	fresh = r == 2;
 	r = -1;
-	if (S_ISREG(st.st_mode) && ext4_put_contents(e, ino, fd,
-	    (uint64_t)st.st_size, fresh, path, f) == -1)
-		goto out;
+	if (S_ISREG(st.st_mode)) {
+		spend_begin(s, &st, path);
+		r = ext4_put_contents(e, ino, fd, (uint64_t)st.st_size, fresh,
+		    path, f);
+		spend_end(s);
+		if (r == -1)
+			goto out;
+		r = -1;
+	}
 	if (S_ISDIR(st.st_mode) && st.st_dev == s->dev &&
 	    sync_dir(s, fd, ino, path, depth + 1, f) == -1)
 		goto out;
