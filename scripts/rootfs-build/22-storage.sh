@@ -3,6 +3,7 @@
 work=$(mktemp -d "$out_dir/.tl-rootfs-build.XXXXXX") || exit 73
 mkdir -p "$storage" || exit 73
 mkdir "$work/tmp"
+
 # layered DIR: whether an overlay can be mounted of folders of this one
 layered () {
 	mkdir -p "$1/l" "$1/u" "$1/w" "$1/m" && mount -t overlay overlay \
@@ -17,16 +18,17 @@ layered () {
 # and as long as a buildah of it lives, that has the lock, too; what one has left
 # that did not come to its end is thrown away.
 borrow () {
-	# A script ends where a redirection of exec fails.
+	# A script ends where a redirection of exec or ":" fails.
 	command -v containers-storage >/dev/null && mkdir -p "$cache" &&
-	    : >>"$cache/lock" && exec 8>"$cache/lock" && flock -n 8 || return
+	    touch "$cache/lock" && exec 8>"$cache/lock" && flock -n 8 || return
 	kind_of="1 $(uname -m) $(buildah --version)"
-	[ ! -e "$cache/dirty" ] || : >"$cache/kind"
+	[ ! -e "$cache/dirty" ] || rm -f "$cache/kind"
 	[ "$(cat "$cache/kind" 2>/dev/null)" = "$kind_of" ] ||
 	    rm -rf --one-file-system "$cache/storage" "$cache/used"
-	: >"$cache/dirty" && mkdir -p "$cache/storage" "$cache/used" &&
+	touch "$cache/dirty" && mkdir -p "$cache/storage" "$cache/used" &&
 	    echo "$kind_of" >"$cache/kind" && layered "$cache/storage"
 }
+
 if [ -n "$cache" ] && borrow; then
 	borrowed=$cache
 	graph=$cache/storage

@@ -275,7 +275,7 @@ stage () {
 		[ "$line" -gt "$done" ] || continue
 		segment "$line" "$@"
 		kept "$key"
-		: >"$cache/used/$key"
+		touch "$cache/used/$key"
 	done 7<"$work/todo"
 	# What has no key is thrown away with the build.
 	line=$(tail -n 1 "$work/steps") line=${line%% *}
