@@ -233,14 +233,14 @@ held () {
 	# Whoever writes there, and was slow to open it, is not to wait or end.
 	# No process reads it: one that is new loses a signal now and then, and
 	# would never end.
-	exec 8<>"$work/held"
+	exec 6<>"$work/held"
 	code=0
 	grep -q . "$work/holds" || code=1
 	kill -KILL "-$child" 2>/dev/null || :
 	wait "$child" 2>/dev/null || :
 	child=
 	all_shown
-	exec
+	exec 6<&-
 	# Who shows what comes later must not wait for a reader of it.
 	rm -f "$work/held"
 	return "$code"
