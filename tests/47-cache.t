@@ -176,7 +176,7 @@ exits 65
 says 'Dockerfile:3: the build failed in STEP 3/3: RUN echo ran two; exit 3'
 sed -i 's/exit 3/exit 0/' Dockerfile
 cached 'what was before it is there' 'two '
-printf 'FROM busybox\nRUN echo ran one\nRUN echo ran two; exit 0\nRUN sleep 987\n' \
+printf 'FROM busybox\nRUN echo ran one; true\nRUN echo ran two\nRUN sleep 987\n' \
     >Dockerfile
 spec now
 tl-rootfs-build --spec spec.json --metadata-out metadata.json \
