@@ -337,6 +337,11 @@ for archive in t.gz t.tar t.bz2 t.xz t.zst; do
 	    '2: ADD: --parents and --exclude cannot be kept'
 done
 rm ctx/t.*
+# It is no pattern that finds nothing.
+becomes 'a URL in a variable' 'FROM a\nARG U=http://h/f?a=b\nADD $U /\n' \
+    'FROM a
+ARG U=http://h/f?a=b
+ADD $U /'
 refused 'a URL' 'FROM a\nADD --exclude=x http://h/f /\n' '2: ADD: --parents'
 # Each line knows which it was made of, whatever the order.
 given '# a comment

@@ -264,7 +264,9 @@ copy_gathers(struct lowering *l, struct copy *c)
 	for (k = 0; k < c->source.n; k++) {
 		const char *source = c->known.list[k];
 
-		if (c->add && is_remote(c->source.list[k])) {
+		/* As it is written, or what a variable in it holds. */
+		if (c->add && (is_remote(c->source.list[k]) ||
+		    is_remote(source))) {
 			if (c->parents || c->exclude.len > 0 || c->unpack)
 				return lower_refuse(l, "--parents, --exclude "
 				    "and --unpack are for files of the "
