@@ -56,6 +56,18 @@ cached () { # WHAT STEPS: builds ./Dockerfile with the cache; these run
 fetched () { # NAME
 	curl -fsS -o "$1.tlsnap" "$(download now | jq -r .url)"
 }
+# sleeping [COMMAND]: ./Dockerfile, whose fourth step sleeps, as $child, with it
+sleeping () {
+	spec now
+	"$@" tl-rootfs-build --spec spec.json --metadata-out metadata.json \
+	    --storage "$T/storage" --cache "$T/cache" >out 2>err &
+	child=$!
+	tries=0
+	until grep -q 'STEP 4' out || [ "$tries" -gt 500 ]; do
+		tries=$((tries + 1))
+		sleep 0.02
+	done
+}
 plain () { # NAME: the same without, as that snapshot
 	spec now
 	build "$1" --no-cache --cache "$T/cache"
@@ -157,6 +169,10 @@ printf 'FROM busybox\nRUN echo ran before\nADD %s /x\nRUN echo ran behind\n' \
     "$(download bb | jq -r .url)" >Dockerfile
 cached 'a URL' 'before behind '
 cached 'a URL again' 'behind '
+# shellcheck disable=SC2016
+sed -i 's/^ADD /ARG U=/; s,^\(ARG U=.*\) /x$,\1\nADD $U /x,' Dockerfile
+cached 'one in a variable' 'behind '
+cached 'one in a variable, again' 'behind '
 
 # Another base of the same name.
 tl-snapshot busybox bb2.tlsnap 2147483648
@@ -178,15 +194,7 @@ sed -i 's/exit 3/exit 0/' Dockerfile
 cached 'what was before it is there' 'two '
 printf 'FROM busybox\nRUN echo ran one; true\nRUN echo ran two\nRUN sleep 987\n' \
     >Dockerfile
-spec now
-tl-rootfs-build --spec spec.json --metadata-out metadata.json \
-    --storage "$T/storage" --cache "$T/cache" >out 2>err &
-child=$!
-tries=0
-until grep -q 'STEP 4' out || [ "$tries" -gt 500 ]; do
-	tries=$((tries + 1))
-	sleep 0.02
-done
+sleeping
 cp -r Dockerfile saved
 sed '$d' saved >Dockerfile
 is 'it has the cache alone' "$(flock -n "$T/cache/lock" echo free)" ''
@@ -199,15 +207,7 @@ wait "$child"
 is 'a signal' "$?" 143
 cached 'leaves what was there' ''
 cp saved Dockerfile
-spec now
-setsid tl-rootfs-build --spec spec.json --metadata-out metadata.json \
-    --storage "$T/storage" --cache "$T/cache" >out 2>err &
-child=$!
-tries=0
-until grep -q 'STEP 4' out || [ "$tries" -gt 500 ]; do
-	tries=$((tries + 1))
-	sleep 0.02
-done
+sleeping setsid
 pkill -KILL -s "$child" 2>/dev/null
 kill -KILL "$child" 2>/dev/null
 wait "$child" 2>/dev/null

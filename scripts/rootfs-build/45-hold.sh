@@ -86,7 +86,8 @@ in_base () {
 }
 
 # stubs DIR: buildah makes what it mounts over if it is not there, and / as a
-# folder that nobody writes to.  That is none of the image's.
+# folder that nobody writes to.  That is none of the image's, and times are none of
+# what takes it away.
 stubs () {
 	# Later ones keep those of containers in a file of their own.
 	cat "$graph/$driver-layers/layers.json" \
@@ -95,6 +96,7 @@ stubs () {
 	    add as $up | $up[$top] // error("") |
 	    recurse($up[.] // ""; . != "")' >"$work/below" 2>/dev/null ||
 	    return 0
+	was=$(stat -c %Y "$1")
 	etc=$(stat -c %Y "$1/etc" 2>/dev/null) || etc=
 	for stub in etc/hosts etc/hostname etc/resolv.conf; do
 		! in_base "$stub" || continue
@@ -108,5 +110,6 @@ stubs () {
 	elif [ "$(ls -A "$1/run")" = "$(ls -A "$found")" ]; then
 		touch -r "$found" "$1/run" 2>/dev/null || :
 	fi
+	touch -d "@$was" "$1"
 }
 

@@ -84,8 +84,9 @@ inputs () {
 		# shellcheck disable=SC2086
 		set -- $rest
 		set +f
-		case $rest in
-		*://* | *git@*) return 1 ;;
+		# A variable may be a URL, too.
+		case $verb$rest in
+		*://* | *git@* | ADD*\$*) return 1 ;;
 		\[*) set -- . . ;;
 		esac
 		words=
@@ -190,9 +191,7 @@ promoted () {
 
 # kept KEY: what is held, from now on an image of that name
 kept () {
-	was=$(stat -c %Y "$mounted")
 	stubs "$mounted"
-	touch -d "@$was" "$mounted"
 	# Without its length, which is of no use here, a layer passes for broken.
 	head -c 1024 /dev/zero >"$work/datum"
 	quietly 'the cache' cs applydiff -f "$work/datum" "$layer"

@@ -20,10 +20,8 @@ else
 	set -- --type image "$(cat "$work/iid")"
 fi
 quietly 'the built image' buildah inspect "$@" >"$work/inspected"
-was=$(stat -c %Y "$mounted")
 [ -n "$import" ] || stubs "$mounted"
 [ "$(stat -c %a:%u "$mounted")" != 555:0 ] || chmod 755 "$mounted"
-touch -d "@$was" "$mounted"
 # What was taken from the image that it stands on comes back.
 # shellcheck disable=SC2016
 jq -cS --arg first "$first" \
