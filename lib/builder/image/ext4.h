@@ -33,8 +33,9 @@ int		 ext4_close(struct ext4 *, struct fail *);
  *
  * With a folder "discard", what is copied is removed there: a file of one name
  * goes from it, once the image has all of it, if it is there below the path that
- * it has in dir; a large one becomes a hole meanwhile.  So a tree and its image need no more room than one of them.
- * The folder may be dir itself, or the upper one of an overlay that dir is.
+ * it has in dir; a large one becomes a hole meanwhile.  So a tree and its image
+ * need no more room than one of them.  The folder may be dir itself, or the
+ * upper one of an overlay that dir is.
  *
  * The walk stays in one file system (a mount point below dir is taken as an
  * empty folder) and never follows a link.  No space or inodes left:

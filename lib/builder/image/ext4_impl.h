@@ -24,7 +24,7 @@
 #define EXT4_CHUNK	(1UL << 20)	/* bytes copied at a time */
 #define EXT4_HOLE	(32UL << 10)	/* zeros this long become a hole */
 #define EXT4_AHEAD	(64UL << 20)	/* of a file, allocated at a time */
-#define EXT4_SPEND	(16UL << 20)	/* of a source, discarded at a time */
+#define EXT4_DISCARD	(16UL << 20)	/* of a source, discarded at a time */
 #define EXT4_DEPTH_MAX	500		/* of folders: one descriptor each */
 
 /* Blocks of a file that lie behind each other on the disk. */
@@ -40,8 +40,8 @@ struct ext4 {
 	bool		 held;		/* the last block: see ext4_open.c */
 	const char	*root;		/* the tree that is copied: its name */
 	char		*a, *b;		/* EXT4_CHUNK bytes each */
-	int		 spent;		/* a source that is discarded, or -1 */
-	uint64_t	 spent_to;	/* it is a hole up to there */
+	int		 discard;	/* a source that goes as it is read, or -1 */
+	uint64_t	 discarded;	/* it is a hole up to there */
 	struct ext4_run	*runs;		/* of the file at hand */
 	size_t		 nruns, runs_cap;
 };

@@ -58,7 +58,7 @@ ext4_open(const char *path, bool rw, struct fail *f)
 		fail_set(f, EX_OSERR, "out of memory");
 		goto bad;
 	}
-	e->spent = -1;
+	e->discard = -1;
 	e->fd = open(path, (rw ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (e->fd == -1) {
 		fail_sys(f, EX_NOINPUT, "%s", path);

@@ -144,13 +144,13 @@ put_run(struct stretch *s, size_t i, size_t n, uint64_t at, bool fresh,
 
 /* The image has a source up to there.  Where it cannot have holes, it has none. */
 static void
-spend(struct ext4 *e, uint64_t to)
+discard_to(struct ext4 *e, uint64_t to)
 {
-	if (e->spent == -1 || to < e->spent_to + EXT4_SPEND)
+	if (e->discard == -1 || to < e->discarded + EXT4_DISCARD)
 		return;
-	fallocate(e->spent, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-	    (off_t)e->spent_to, (off_t)(to - e->spent_to));
-	e->spent_to = to;
+	fallocate(e->discard, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	    (off_t)e->discarded, (off_t)(to - e->discarded));
+	e->discarded = to;
 }
 
 /*
@@ -186,7 +186,7 @@ put_data(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode, int fd,
 			    e->bs - 1)) != 0)
 				return ext4_failed(e, code, name, f);
 		}
-		spend(e, at + n);
+		discard_to(e, at + n);
 	}
 	return 0;
 }

@@ -377,36 +377,41 @@ settle(struct sync *s, ext2_ino_t dir, bool bulk,
 }
 
 /*
- * The image has all of a file.  One with other names stays: they are told by
- * the number of them.
+ * Whether a file goes once the image has it.  One with other names stays: they
+ * are told by the number of them.
  */
-static int
-let_go(const struct sync *s, const struct stat *st, const char *path,
-    struct fail *f)
+static bool
+goes(const struct sync *s, const struct stat *st)
 {
-	if (s->discard == -1 || !S_ISREG(st->st_mode) || st->st_nlink != 1 ||
-	    unlinkat(s->discard, path + 1, 0) == 0 || errno == ENOENT)
-		return 0;
-	return fail_sys(f, EX_IOERR, "%s: removing what is packed", path);
+	return s->discard != -1 && S_ISREG(st->st_mode) && st->st_nlink == 1;
 }
 
-/* A large file gives back what is copied before it all is. */
+/* A large one goes piece by piece while it is read. */
 static void
-spend_begin(struct sync *s, const struct stat *st, const char *path)
+discard_begin(struct sync *s, const struct stat *st, const char *path)
 {
-	s->e->spent_to = 0;
-	if (s->discard != -1 && st->st_nlink == 1 &&
-	    (uint64_t)st->st_size >= 2 * EXT4_SPEND)
-		s->e->spent = openat(s->discard, path + 1, O_WRONLY |
+	s->e->discarded = 0;
+	if (goes(s, st) && (uint64_t)st->st_size >= 2 * EXT4_DISCARD)
+		s->e->discard = openat(s->discard, path + 1, O_WRONLY |
 		    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
 static void
-spend_end(struct sync *s)
+discard_end(struct sync *s)
 {
-	if (s->e->spent != -1)
-		close(s->e->spent);
-	s->e->spent = -1;
+	if (s->e->discard != -1)
+		close(s->e->discard);
+	s->e->discard = -1;
+}
+
+static int
+discard_file(const struct sync *s, const struct stat *st, const char *path,
+    struct fail *f)
+{
+	if (!goes(s, st) || unlinkat(s->discard, path + 1, 0) == 0 ||
+	    errno == ENOENT)
+		return 0;
+	return fail_sys(f, EX_IOERR, "%s: removing what is packed", path);
 }
 
 /* entry: what the folder is to list, with the inode 0 for nothing. */
@@ -453,10 +458,10 @@ sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
 	fresh = r == 2;
 	r = -1;
 	if (S_ISREG(st.st_mode)) {
-		spend_begin(s, &st, path);
+		discard_begin(s, &st, path);
 		r = ext4_put_contents(e, ino, fd, (uint64_t)st.st_size, fresh,
 		    path, f);
-		spend_end(s);
+		discard_end(s);
 		if (r == -1)
 			goto out;
 		r = -1;
@@ -468,7 +473,7 @@ sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
 	if (ext4_put_xattrs(e, ino, self, path, f) == -1 ||
 	    ext4_put_meta(e, ino, &st, path, f) == -1)
 		goto out;
-	r = let_go(s, &st, path, f);
+	r = discard_file(s, &st, path, f);
 out:
 	if (fd != -1)
 		close(fd);

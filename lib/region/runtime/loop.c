@@ -125,7 +125,7 @@ loop_gone(int number, const char *path, int wait_ms)
 	}
 }
 
-/* How many devices there are of such files; clearing: that clear themselves now. */
+/* How many devices there are of such files; they are cleared if that is asked. */
 static int
 each(bool (*of)(const char *file, const char *arg), const char *arg,
     bool clearing)

@@ -32,8 +32,8 @@ unmapped(int error)
 
 /*
  * A copy of a folder's mount, with these attributes, its owners as the sandbox
- * sees its own: root's files stay root's, and what only root may read here root may
- * read there.  A file system that cannot map ids shows them as nobody's, which
+ * sees its own: root's files stay root's, and what only root may read here root
+ * may read there.  A file system that cannot map ids shows them as nobody's, which
  * reads as well; so does every one to an ordinary user's region.
  */
 static int
