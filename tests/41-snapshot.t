@@ -234,7 +234,7 @@ head -c 50000000 /dev/urandom >large/d/f
 truncate -s 90000000 large/d/f
 printf end >>large/d/f
 tl-snapshot pack large "$G" large.snap
-cp -r large large.2
+cp -a large large.2
 ln large.2/d/f kept
 tl-snapshot pack -d large.2 large.2 "$G" large.snap.2
 ok 'a file with another name elsewhere stays' cmp large/d/f kept
