@@ -109,11 +109,16 @@ ext4_close(struct ext4 *e, struct fail *f)
 	errcode_t code = 0;
 	int r = 0;
 
-	if (e->fs != NULL)
+	if (e->fs != NULL) {
 		hold_last(e, false);
-	if (e->fs != NULL && (code = ext2fs_close_free(&e->fs)) != 0)
-		r = fail_set(f, EX_IOERR, "%s: %s", e->path,
-		    error_message(code));
+		/* The image is read at once: it need not be on the disk. */
+		code = ext2fs_close2(e->fs, EXT2_FLAG_FLUSH_NO_SYNC);
+		if (code != 0) {
+			r = fail_set(f, EX_IOERR, "%s: %s", e->path,
+			    error_message(code));
+			ext2fs_free(e->fs);
+		}
+	}
 	if (e->fd > 0)
 		close(e->fd);
 	free(e->path);
