@@ -18,34 +18,44 @@
 
 static const char usage[] =
 "usage: tl-ext4 [-kr] [-d DIR] sync IMAGE DIR | tar IMAGE | cat IMAGE PATH |\n"
-"       tl-ext4 [-D] [-c FILE] [-b NAME [-i ID] -p PARENT]\n"
-"           qcow2 IMAGE SNAPSHOT |\n"
+"       tl-ext4 [-c FILE] [-b NAME [-i ID] -p PARENT] qcow2 IMAGE SNAPSHOT |\n"
+"       tl-ext4 [-kr] [-d DIR] [-c FILE] [-b NAME [-i ID] -p PARENT]\n"
+"           pack IMAGE DIR SNAPSHOT |\n"
 "       tl-ext4 [-v] raw IMAGE SNAPSHOT [PARENT ...] |\n"
 "       tl-ext4 config | id SNAPSHOT\n"
 "  sync IMAGE DIR        make the tree in IMAGE the same as DIR\n"
 "  tar IMAGE             write the tree in IMAGE as a tar archive\n"
 "  cat IMAGE PATH        write one file of IMAGE\n"
 "  qcow2 IMAGE SNAPSHOT  pack IMAGE into SNAPSHOT\n"
+"  pack IMAGE DIR SNAPSHOT\n"
+"                        both at once; IMAGE does not get what is in new files\n"
 "  raw IMAGE SNAPSHOT [PARENT...]\n"
 "                        write the disk in SNAPSHOT to IMAGE, all sums verified\n"
 "  config SNAPSHOT       write the configuration that is in SNAPSHOT\n"
 "  id SNAPSHOT           write the id of SNAPSHOT\n"
-"  -b, --backing NAME   qcow2: name this backing file in the header\n"
-"  -c, --config FILE    qcow2: this JSON object is the configuration\n"
-"  -d, --discard DIR    sync: remove from DIR each file that IMAGE has got\n"
-"  -D, --discard-image  qcow2: empty IMAGE while it is packed\n"
-"  -i, --parent-id ID   qcow2: the id of the parent's snapshot\n"
-"  -k, --keep-devices   sync: device nodes of IMAGE stay\n"
-"  -p, --parent PARENT  qcow2: store only what differs from this image\n"
-"  -r, --root-owned     sync: everything belongs to 0:0\n"
+"  -b, --backing NAME   qcow2, pack: name this backing file in the header\n"
+"  -c, --config FILE    qcow2, pack: this JSON object is the configuration\n"
+"  -d, --discard DIR    sync, pack: remove from DIR each file that is copied\n"
+"  -i, --parent-id ID   qcow2, pack: the id of the parent's snapshot\n"
+"  -k, --keep-devices   sync, pack: device nodes of IMAGE stay\n"
+"  -p, --parent PARENT  qcow2, pack: store only what differs from this image\n"
+"  -r, --root-owned     sync, pack: everything belongs to 0:0\n"
 "  -v, --verbose        raw: name the snapshots that have no sums\n"
 "  -h, --help  -V, --version\n";
+
+/* It is closed whatever came before, which counts more. */
+static int
+close_tree(struct ext4 *e, int r, struct fail *f)
+{
+	struct fail second;
+
+	return ext4_close(e, r == 0 ? f : &second) == -1 ? -1 : r;
+}
 
 static int
 tree(char **argv, int argc, unsigned how, const char *discard, struct fail *f)
 {
 	bool sync = strcmp(argv[0], "sync") == 0;
-	struct fail second;
 	struct ext4 *e;
 	int r;
 
@@ -54,14 +64,12 @@ tree(char **argv, int argc, unsigned how, const char *discard, struct fail *f)
 	if ((e = ext4_open(argv[1], sync, f)) == NULL)
 		return -1;
 	if (sync)
-		r = ext4_sync(e, argv[2], how, discard, f);
+		r = ext4_sync(e, argv[2], how, discard, NULL, f);
 	else if (strcmp(argv[0], "tar") == 0)
 		r = ext4_tar(e, STDOUT_FILENO, f);
 	else
 		r = ext4_cat(e, argv[2], STDOUT_FILENO, f);
-	if (ext4_close(e, r == 0 ? f : &second) == -1)
-		r = -1;
-	return r;
+	return close_tree(e, r, f);
 }
 
 /* Read a configuration, or check one that was read. */
@@ -161,36 +169,57 @@ out:
 	return r;
 }
 
+/* What a snapshot is made of. */
+struct sources {
+	const char	*image;
+	const char	*dir;		/* NULL: the image has it all */
+	unsigned	 how;		/* with dir */
+	const char	*discard;
+	const char	*parent;
+	const char	*config;
+};
+
 static int
-pack(const char *image, const char *parent, struct qcow2_extra *x,
-    const char *conf, const char *snapshot, struct fail *f)
+sync_into(struct qcow2 *q, const struct sources *s, struct fail *f)
+{
+	struct ext4 *e = ext4_open(s->image, true, f);
+
+	return e == NULL ? -1 : close_tree(e, ext4_sync(e, s->dir, s->how,
+	    s->discard, q, f), f);
+}
+
+static int
+open_image(const char *path, int flags, int *fd, struct fail *f)
+{
+	*fd = open(path, flags | O_CLOEXEC);
+	return *fd != -1 ? 0 : fail_sys(f, EX_NOINPUT, "%s", path);
+}
+
+static int
+pack(const struct sources *s, struct qcow2_extra *x, const char *snapshot,
+    struct fail *f)
 {
 	struct buf text = BUF_INIT(QCOW2_CONFIG_MAX);
-	struct span s;
-	int in, base = -1, out = -1, r = -1;
+	struct qcow2 *q = NULL;
+	struct span span;
+	int in = -1, base = -1, out = -1, r = -1;
 
-	if (conf != NULL && (buf_load(&text, conf, f) == -1 ||
-	    object(&s, &text, conf, f) == -1)) {
-		buf_free(&text);
-		return -1;
-	}
-	in = open(image, (x->discard ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	if (in == -1) {
-		fail_sys(f, EX_NOINPUT, "%s", image);
+	if ((s->config != NULL && (buf_load(&text, s->config, f) == -1 ||
+	    object(&span, &text, s->config, f) == -1)) ||
+	    open_image(s->image, s->dir != NULL ? O_RDWR : O_RDONLY, &in,
+	    f) == -1 || (s->parent != NULL &&
+	    open_image(s->parent, O_RDONLY, &base, f) == -1))
 		goto out;
-	}
-	if (parent != NULL &&
-	    (base = open(parent, O_RDONLY | O_CLOEXEC)) == -1) {
-		fail_sys(f, EX_NOINPUT, "%s", parent);
-		goto out;
-	}
 	out = open(snapshot, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (out == -1) {
 		fail_sys(f, EX_CANTCREAT, "%s", snapshot);
 		goto out;
 	}
-	x->config = conf == NULL ? NULL : &s;
-	r = qcow2_write(in, base, x, out, f);
+	x->config = s->config == NULL ? NULL : &span;
+	if ((q = qcow2_begin(in, base, x, out, f)) != NULL &&
+	    (s->dir == NULL || sync_into(q, s, f) == 0))
+		r = qcow2_end(q, f);
+	qcow2_free(q);
 	if (close(out) == -1 && r == 0)
 		r = fail_sys(f, EX_IOERR, "%s", snapshot);
 	if (r == -1)
@@ -211,34 +240,29 @@ main(int argc, char *argv[])
 		{ "backing", required_argument, NULL, 'b' },
 		{ "config", required_argument, NULL, 'c' },
 		{ "discard", required_argument, NULL, 'd' },
-		{ "discard-image", no_argument, NULL, 'D' },
 		{ "parent-id", required_argument, NULL, 'i' },
 		{ "keep-devices", no_argument, NULL, 'k' },
 		{ "parent", required_argument, NULL, 'p' },
 		{ "root-owned", no_argument, NULL, 'r' },
 		OPT_COMMON, { NULL, 0, NULL, 0 }
 	};
-	const char *parent = NULL, *conf = NULL, *discard = NULL;
-	unsigned how = 0;
+	struct sources s = { 0 };
 	bool verbose = false;
 	struct qcow2_extra x = { 0 };
 	struct qcow2_id id = { 0 };
 	struct fail f;
 	int ch, r;
 
-	while ((ch = getopt_long(argc, argv, "b:c:d:Di:kp:rhVv", longs, NULL)) != -1)
+	while ((ch = getopt_long(argc, argv, "b:c:d:i:kp:rhVv", longs, NULL)) != -1)
 		switch (ch) {
 		case 'b':
 			x.backing = optarg;
 			break;
 		case 'c':
-			conf = optarg;
+			s.config = optarg;
 			break;
 		case 'd':
-			discard = optarg;
-			break;
-		case 'D':
-			x.discard = true;
+			s.discard = optarg;
 			break;
 		case 'i':
 			if (strlen(optarg) != 2 * sizeof(id.sum) ||
@@ -247,13 +271,13 @@ main(int argc, char *argv[])
 			x.parent = &id;
 			break;
 		case 'k':
-			how |= EXT4_KEEP_DEVICES;
+			s.how |= EXT4_KEEP_DEVICES;
 			break;
 		case 'p':
-			parent = optarg;
+			s.parent = optarg;
 			break;
 		case 'r':
-			how |= EXT4_ROOT_OWNED;
+			s.how |= EXT4_ROOT_OWNED;
 			break;
 		case 'v':
 			verbose = true;
@@ -267,15 +291,18 @@ main(int argc, char *argv[])
 		}
 	argc -= optind;
 	argv += optind;
-	if (argc == 0 || (x.backing == NULL) != (parent == NULL) ||
-	    (x.parent != NULL && parent == NULL))
+	if (argc == 0 || (x.backing == NULL) != (s.parent == NULL) ||
+	    (x.parent != NULL && s.parent == NULL))
 		opt_usage(usage);
 	if (strcmp(argv[0], "sync") == 0 || strcmp(argv[0], "tar") == 0 ||
 	    strcmp(argv[0], "cat") == 0)
-		r = tree(argv, argc, how, discard, &f);
-	else if (strcmp(argv[0], "qcow2") == 0 && argc == 3)
-		r = pack(argv[1], parent, &x, conf, argv[2], &f);
-	else if (strcmp(argv[0], "config") == 0 && argc == 2)
+		r = tree(argv, argc, s.how, s.discard, &f);
+	else if ((strcmp(argv[0], "qcow2") == 0 && argc == 3) ||
+	    (strcmp(argv[0], "pack") == 0 && argc == 4)) {
+		s.image = argv[1];
+		s.dir = argc == 4 ? argv[2] : NULL;
+		r = pack(&s, &x, argv[argc - 1], &f);
+	} else if (strcmp(argv[0], "config") == 0 && argc == 2)
 		r = config(argv[1], &f);
 	else if (strcmp(argv[0], "id") == 0 && argc == 2)
 		r = identity(argv[1], &f);

@@ -14,7 +14,7 @@
 #include "builder/image/qcow2_impl.h"
 #include "unit.h"
 
-#define CLUSTERS	20
+#define CLUSTERS	100
 #define SIZE		(CLUSTERS * CLUSTER - 1024)
 
 static int
@@ -271,12 +271,72 @@ later(int snap, int raw)
 	    strstr(f.msg, "version 2") != NULL, "a later version: %s", f.msg);
 }
 
+/*
+ * Pieces of an image in any order: the snapshot of what is not whole in the end
+ * is the same disk.  More clusters are begun at a time than are kept open.
+ */
+static void
+given(int raw, int parent, unsigned seed)
+{
+	static unsigned char b[CLUSTER];
+	struct qcow2_extra x = { .backing = parent == -1 ? NULL : "parent" };
+	unsigned order[SIZE / 1024], n = SIZE / 1024, i, k, swap, len;
+	int part = file(), snap = file(), fds[2] = { snap, -1 }, r = 0;
+	struct qcow2 *q;
+	struct fail f;
+
+	srandom(seed);
+	for (i = 0; i < n; i++)
+		order[i] = i;
+	/* Runs of up to 100 KiB, here and there. */
+	for (i = 0; i < n / 2; i++) {
+		k = (unsigned)random() % n;
+		swap = order[i];
+		order[i] = order[k];
+		order[k] = swap;
+	}
+	if (ftruncate(part, SIZE) == -1 ||
+	    (q = qcow2_begin(part, parent, &x, snap, &f)) == NULL)
+		exit(EX_OSERR);
+	for (i = 0; i < n && r == 0; i += len) {
+		for (len = 1; i + len < n && len < 60 &&
+		    order[i + len] == order[i] + len; len++)
+			continue;
+		for (k = 0; k < len; k++)
+			if (pread(raw, b + k * 1024, 1024,
+			    (off_t)(order[i] + k) * 1024) != 1024)
+				exit(EX_OSERR);
+		/* Some of it is in the image before. */
+		if (order[i] % 7 == 0)
+			r = pwrite(part, b, len * 1024,
+			    (off_t)order[i] * 1024) == -1 ? -1 : 0;
+		else
+			r = qcow2_give(q, b, len * 1024,
+			    (uint64_t)order[i] * 1024, &f);
+	}
+	UNIT_CHECK(r == 0 && qcow2_end(q, &f) == 0, "given by pieces, %u",
+	    seed);
+	qcow2_free(q);
+	if (parent == -1)
+		UNIT_CHECK(gives(fds, 1, raw, &f) == 1, "is the same disk");
+	else {
+		fds[1] = snapshot(parent, -1, NULL);
+		r = gives(fds, 2, raw, &f);
+		UNIT_CHECK(r == 1, "is the same on a parent: %s",
+		    r == 0 ? f.msg : "");
+		close(fds[1]);
+	}
+	close(part);
+	close(snap);
+}
+
 int
 main(void)
 {
 	struct buf config = BUF_INIT(100);
-	int raw = image(1), snap = snapshot(raw, -1, NULL);
+	int raw = image(1), parent = image(2), snap = snapshot(raw, -1, NULL);
 	int twin = snapshot(raw, -1, NULL);
+	unsigned i;
 	struct fail f;
 
 	UNIT_CHECK(gives(&snap, 1, raw, &f) == 1, "what went in comes out");
@@ -286,6 +346,8 @@ main(void)
 	srandom(1);
 	flips(snap, raw, many("TL_FLIPS", 400));
 	cuts(snap, raw, many("TL_CUTS", 60));
+	for (i = 0; i < 6; i++)
+		given(raw, i % 2 == 0 ? -1 : parent, i);
 	chain();
 	unsealed(snap, raw);
 	later(snap, raw);

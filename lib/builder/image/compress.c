@@ -9,16 +9,23 @@
 
 #define THREADS_MAX	8
 #define LEVEL		3	/* zstd's default, as qemu-img has it */
+#define RING		64	/* clusters on their way: 8 MB in and out */
 
+/*
+ * A ring: the caller fills at given, the threads take up from begun on, the
+ * caller takes back at taken.  These only grow.
+ */
 struct compressor {
 	size_t		 size;
-	struct cluster	 batch[COMPRESS_BATCH];
-	unsigned	 n;
+	struct slot {
+		struct cluster	 c;
+		bool		 ready;
+	}		 ring[RING];
 	pthread_t	 thread[THREADS_MAX];
 	unsigned	 threads;
 	pthread_mutex_t	 lock;
-	pthread_cond_t	 start, end;
-	unsigned	 next, busy, turn;
+	pthread_cond_t	 work, ready;
+	uint64_t	 given, begun, taken;
 	bool		 quit;
 };
 
@@ -55,27 +62,25 @@ worker(void *arg)
 {
 	struct compressor *p = arg;
 	ZSTD_CCtx *z = packer();
-	unsigned turn = 0, i;
+	struct slot *s;
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		while (p->turn == turn && !p->quit)
-			pthread_cond_wait(&p->start, &p->lock);
+		while (p->begun == p->given && !p->quit)
+			pthread_cond_wait(&p->work, &p->lock);
 		if (p->quit)
 			break;
-		turn = p->turn;
-		while (p->next < p->n) {
-			i = p->next++;
-			pthread_mutex_unlock(&p->lock);
-			/* Without memory clusters are merely not packed. */
-			if (z != NULL)
-				pack(z, &p->batch[i], p->size);
-			else
-				p->batch[i].packed = 0;
-			pthread_mutex_lock(&p->lock);
-		}
-		if (--p->busy == 0)
-			pthread_cond_signal(&p->end);
+		s = &p->ring[p->begun++ % RING];
+		pthread_mutex_unlock(&p->lock);
+		/* Without memory clusters are merely not packed. */
+		if (z != NULL)
+			pack(z, &s->c, p->size);
+		else
+			s->c.packed = 0;
+		pthread_mutex_lock(&p->lock);
+		s->ready = true;
+		if (s == &p->ring[p->taken % RING])
+			pthread_cond_signal(&p->ready);
 	}
 	pthread_mutex_unlock(&p->lock);
 	ZSTD_freeCCtx(z);
@@ -83,7 +88,7 @@ worker(void *arg)
 }
 
 struct compressor *
-compressor_new(size_t size, struct cluster **batch, struct fail *f)
+compressor_new(size_t size, struct fail *f)
 {
 	struct compressor *p = calloc(1, sizeof(*p));
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -95,12 +100,12 @@ compressor_new(size_t size, struct cluster **batch, struct fail *f)
 	}
 	p->size = size;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->start, NULL);
-	pthread_cond_init(&p->end, NULL);
-	for (i = 0; i < COMPRESS_BATCH; i++) {
-		p->batch[i].in = malloc(size);
-		p->batch[i].out = malloc(ZSTD_compressBound(size));
-		if (p->batch[i].in == NULL || p->batch[i].out == NULL)
+	pthread_cond_init(&p->work, NULL);
+	pthread_cond_init(&p->ready, NULL);
+	for (i = 0; i < RING; i++) {
+		p->ring[i].c.in = malloc(size);
+		p->ring[i].c.out = malloc(ZSTD_compressBound(size));
+		if (p->ring[i].c.in == NULL || p->ring[i].c.out == NULL)
 			goto fail;
 	}
 	if (cpus < 1)
@@ -110,7 +115,6 @@ compressor_new(size_t size, struct cluster **batch, struct fail *f)
 		p->threads++;
 	if (p->threads == 0)
 		goto fail;
-	*batch = p->batch;
 	return p;
 fail:
 	compressor_free(p);
@@ -118,18 +122,35 @@ fail:
 	return NULL;
 }
 
+struct cluster *
+compressor_next(struct compressor *p)
+{
+	/* Only this thread changes these. */
+	return p->given - p->taken == RING ? NULL : &p->ring[p->given % RING].c;
+}
+
 void
-compressor_run(struct compressor *p, unsigned n)
+compressor_give(struct compressor *p)
 {
 	pthread_mutex_lock(&p->lock);
-	p->n = n;
-	p->next = 0;
-	p->busy = p->threads;
-	p->turn++;
-	pthread_cond_broadcast(&p->start);
-	while (p->busy != 0)
-		pthread_cond_wait(&p->end, &p->lock);
+	p->ring[p->given++ % RING].ready = false;
+	pthread_cond_signal(&p->work);
 	pthread_mutex_unlock(&p->lock);
+}
+
+struct cluster *
+compressor_take(struct compressor *p)
+{
+	struct slot *s = &p->ring[p->taken % RING];
+
+	if (p->taken == p->given)
+		return NULL;
+	pthread_mutex_lock(&p->lock);
+	while (!s->ready)
+		pthread_cond_wait(&p->ready, &p->lock);
+	p->taken++;
+	pthread_mutex_unlock(&p->lock);
+	return &s->c;
 }
 
 void
@@ -141,16 +162,16 @@ compressor_free(struct compressor *p)
 		return;
 	pthread_mutex_lock(&p->lock);
 	p->quit = true;
-	pthread_cond_broadcast(&p->start);
+	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
 	for (i = 0; i < p->threads; i++)
 		pthread_join(p->thread[i], NULL);
-	for (i = 0; i < COMPRESS_BATCH; i++) {
-		free(p->batch[i].in);
-		free(p->batch[i].out);
+	for (i = 0; i < RING; i++) {
+		free(p->ring[i].c.in);
+		free(p->ring[i].c.out);
 	}
-	pthread_cond_destroy(&p->start);
-	pthread_cond_destroy(&p->end);
+	pthread_cond_destroy(&p->work);
+	pthread_cond_destroy(&p->ready);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }

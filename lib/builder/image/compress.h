@@ -8,11 +8,10 @@
 #include "core/fail.h"
 
 /*
- * Clusters of a disk compressed with zstd, a batch at once, by as many threads
- * as there are processors, up to eight.
+ * Clusters of a disk compressed with zstd, by as many threads as there are
+ * processors, up to eight, while the caller goes on.  They come back in the
+ * order in which they were given.
  */
-#define COMPRESS_BATCH	32
-
 struct compressor;
 
 struct cluster {
@@ -24,11 +23,13 @@ struct cluster {
 					   noise is longer than what it holds */
 };
 
-/* *batch is COMPRESS_BATCH clusters to be filled. */
-struct compressor *compressor_new(size_t size, struct cluster **batch,
-	    struct fail *);
-/* The first n of them. */
-void	compressor_run(struct compressor *, unsigned n);
+struct compressor *compressor_new(size_t size, struct fail *);
+/* The one to be filled next, or NULL: some are to be taken back first. */
+struct cluster *compressor_next(struct compressor *);
+/* That one is filled. */
+void	compressor_give(struct compressor *);
+/* The oldest, when it is compressed, until the next call; NULL: none is there. */
+struct cluster *compressor_take(struct compressor *);
 /* NULL, too. */
 void	compressor_free(struct compressor *);
 

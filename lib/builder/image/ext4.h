@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "builder/image/qcow2.h"
 #include "core/fail.h"
 
 /*
@@ -37,6 +38,9 @@ int		 ext4_close(struct ext4 *, struct fail *);
  * need no more room than one of them.  The folder may be dir itself, or the
  * upper one of an overlay that dir is.
  *
+ * With a snapshot, what new files hold goes there instead of into the image, which
+ * has all else: their blocks are taken, and are holes.
+ *
  * The walk stays in one file system (a mount point below dir is taken as an
  * empty folder) and never follows a link.  No space or inodes left:
  * EX_CANTCREAT, with how many there are.
@@ -47,7 +51,7 @@ enum ext4_how {
 };
 
 int	ext4_sync(struct ext4 *, const char *dir, unsigned how,
-	    const char *discard, struct fail *);
+	    const char *discard, struct qcow2 *snapshot, struct fail *);
 
 /* The whole tree as a tar archive (pax), sorted, lost+found left out. */
 int	ext4_tar(struct ext4 *, int fd, struct fail *);

@@ -39,6 +39,7 @@ struct ext4 {
 	unsigned	 bs;
 	bool		 held;		/* the last block: see ext4_open.c */
 	const char	*root;		/* the tree that is copied: its name */
+	struct qcow2	*snapshot;	/* what new files hold goes there, or NULL */
 	char		*a, *b;		/* EXT4_CHUNK bytes each */
 	int		 discard;	/* a source that goes as it is read, or -1 */
 	uint64_t	 discarded;	/* it is a hole up to there */

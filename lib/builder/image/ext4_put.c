@@ -21,7 +21,7 @@
  */
 static int
 put_chunk(struct ext4 *e, char *p, uint64_t at, size_t n, bool fresh,
-    size_t *hint)
+    size_t *hint, const char *name, struct fail *f)
 {
 	size_t full = (n + e->bs - 1) / e->bs * e->bs, i = 0, k, w;
 	const struct ext4_run *r;
@@ -34,26 +34,32 @@ put_chunk(struct ext4 *e, char *p, uint64_t at, size_t n, bool fresh,
 
 		if ((r = ext4_run_at(e, block, hint)) == NULL) {
 			errno = EIO;
-			return -1;
+			goto bad;
 		}
 		phys = r->physical + (block - r->logical);
 		k = (size_t)(r->count - (block - r->logical)) * e->bs;
 		if (k > full - i)
 			k = full - i;
-		if (fresh) {
-			if (ext4_io(e->fd, p + i, k, phys * e->bs, true) == -1)
+		if (fresh && e->snapshot != NULL) {
+			if (qcow2_give(e->snapshot, p + i, k, phys * e->bs,
+			    f) == -1)
 				return -1;
+		} else if (fresh) {
+			if (ext4_io(e->fd, p + i, k, phys * e->bs, true) == -1)
+				goto bad;
 		} else if (ext4_io(e->fd, e->b, k, phys * e->bs, false) == -1)
-			return -1;
+			goto bad;
 		else if (memcmp(p + i, e->b, k) != 0)
 			for (w = 0; w < k; w += e->bs)
 				if (memcmp(p + i + w, e->b + w,
 				    e->bs) != 0 && ext4_io(e->fd, p + i + w,
 				    e->bs, phys * e->bs + w, true) == -1)
-					return -1;
+					goto bad;
 		i += k;
 	}
 	return 0;
+bad:
+	return fail_sys(f, EX_IOERR, "%s: %s", e->path, name);
 }
 
 /* How many of the first n bytes of p, whole blocks of zeros from at on. */
@@ -137,9 +143,7 @@ put_run(struct stretch *s, size_t i, size_t n, uint64_t at, bool fresh,
 	}
 	if (code != 0)
 		return ext4_failed(e, code, name, f);
-	if (put_chunk(e, e->a + i, at, n, fresh, &s->hint) == -1)
-		return fail_sys(f, EX_IOERR, "%s: %s", e->path, name);
-	return 0;
+	return put_chunk(e, e->a + i, at, n, fresh, &s->hint, name, f);
 }
 
 /* The image has a source up to there.  Where it cannot have holes, it has none. */

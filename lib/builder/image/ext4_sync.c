@@ -620,7 +620,7 @@ out:
 
 int
 ext4_sync(struct ext4 *e, const char *dir, unsigned how, const char *discard,
-    struct fail *f)
+    struct qcow2 *snapshot, struct fail *f)
 {
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
 	struct sync s = { .e = e, .how = how, .discard = -1 };
@@ -651,6 +651,7 @@ ext4_sync(struct ext4 *e, const char *dir, unsigned how, const char *discard,
 	}
 	s.dev = st.st_dev;
 	e->root = dir;
+	e->snapshot = snapshot;
 	own(&s, &st);
 	snprintf(self, sizeof(self), "/proc/self/fd/%d/.", fd);
 	r = sync_dir(&s, fd, EXT2_ROOT_INO, "", 0, f);

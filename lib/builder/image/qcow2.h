@@ -39,7 +39,6 @@ struct qcow2_extra {
 	const char	*backing;	/* of a diff */
 	const struct qcow2_id *parent;	/* of a diff, which one it is */
 	const struct span *config;	/* any text of up to QCOW2_CONFIG_MAX */
-	bool		discard;	/* of the image: see below */
 };
 
 /*
@@ -50,13 +49,28 @@ struct qcow2_extra {
  * clusters that differ from it are held, and the header names a backing file,
  * whose format is qcow2.  A reader should not follow that name but say itself
  * where the parent is.
- *
- * With discard, raw_fd is open for writing, and what has been read becomes a
- * hole, so that both need no more room than one; where a file system cannot do
- * that, nothing becomes one.  The image is worth nothing then, whatever comes.
  */
 int	qcow2_write(int raw_fd, int parent_fd, const struct qcow2_extra *,
 	    int out_fd, struct fail *);
+
+/*
+ * The same, of an image that is being made: what is given meanwhile is not written
+ * to the image, unless it is too little of its cluster, and then raw_fd is open
+ * for writing.  The rest is read from the image at the end.  So what is in files
+ * goes into a snapshot without being written to a disk before.
+ *
+ * Whole KiB, each once, at a place that the image has nothing at.  The same calls
+ * give the same bytes.  What qcow2_begin() is given must last.
+ */
+struct qcow2;
+
+struct qcow2	*qcow2_begin(int raw_fd, int parent_fd,
+		    const struct qcow2_extra *, int out_fd, struct fail *);
+int		 qcow2_give(struct qcow2 *, const void *, size_t n,
+		    uint64_t at, struct fail *);
+int		 qcow2_end(struct qcow2 *, struct fail *);
+/* NULL, too. */
+void		 qcow2_free(struct qcow2 *);
 
 /*
  * The configuration in a snapshot onto a buf: 1, 0 it has none, -1.  Of the

@@ -5,11 +5,13 @@
  * What the files behind qcow2.h share; for nobody else.  The numbers are those
  * of QEMU's docs/interop/qcow2.txt; what is our own stands in tl-snapshot(5).
  *
- *	qcow2_write.c	a snapshot is written
+ *	qcow2_write.c	the clusters of an image on their way into a snapshot
+ *	qcow2_out.c	the file that they are written to
  *	qcow2_read.c	its disk is read, and that of a chain
  *	qcow2_seal.c	its header: what it says, whether the sums are right
  */
 
+#include "builder/image/compress.h"
 #include "builder/image/qcow2.h"
 #include "builder/image/treesum.h"
 
@@ -59,6 +61,28 @@ int	qcow2_head_read(int fd, struct qcow2_head *, struct fail *);
 int	qcow2_head_verify(const struct qcow2_head *, struct qcow2_id *,
 	    struct fail *);
 void	qcow2_header_sum(const unsigned char *h, struct qcow2_id *);
+
+/* A snapshot's file, which only grows; its tables are in memory until its end. */
+struct qcow2_out {
+	int		 fd;
+	uint64_t	 size;		/* of the disk */
+	uint64_t	 pos;		/* where the next byte goes */
+	unsigned char	*pend;		/* bytes of the unfinished cluster */
+	uint64_t	 l1_size;
+	uint64_t	**l2;		/* each NULL until it has an entry */
+	uint16_t	*refs;
+	size_t		 refs_cap;
+};
+
+/* qcow2_out_free() whatever it returns. */
+int	qcow2_out_begin(struct qcow2_out *, int fd, uint64_t size,
+	    struct fail *);
+/* In any order, each once. */
+int	qcow2_out_put(struct qcow2_out *, const struct cluster *,
+	    struct fail *);
+int	qcow2_out_end(struct qcow2_out *, const struct qcow2_extra *,
+	    struct fail *);
+void	qcow2_out_free(struct qcow2_out *);
 
 static inline uint64_t
 qcow2_get(const unsigned char *p, int bytes)
