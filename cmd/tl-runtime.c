@@ -173,6 +173,7 @@ run(struct root *r, const struct network *network)
 	}
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		root_let_go(r);
 		init_run(MESSAGE_FD, r);
 		_exit(0);
 	}
@@ -183,6 +184,7 @@ run(struct root *r, const struct network *network)
 	/* Its end is that of all its processes: the kernel waits for them. */
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		;
+	root_end(r);
 	network_stop(&net);
 	_exit(0);
 }
@@ -208,7 +210,7 @@ main(int argc, char *argv[])
 	};
 	struct root r = {
 		.name = "sandbox", .user = "root", .disk_mb = 1024,
-		.loop = -1, .space = SPACE_INIT,
+		.loop = -1, .disk = -1, .space = SPACE_INIT,
 	};
 	struct network network = { .kind = NETWORK_NONE };
 	bool checking = false, entering = false;

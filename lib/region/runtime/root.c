@@ -1,3 +1,4 @@
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +22,10 @@
 
 /* What is the host's. */
 #define HOSTS	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV)
+
+/* Of the kernel's fs/ext4/ext4.h, EXT4_IOC_SHUTDOWN; and without its journal. */
+#define SHUTDOWN	_IOR('X', 125, uint32_t)
+#define SHUTDOWN_NOLOG	2
 
 /* Nothing that it must have is wrong with how ids are shown. */
 static bool
@@ -281,10 +286,12 @@ root_build(struct root *r, struct fail *f)
 		return fail_sys(f, EX_OSERR, "%s", r->folder);
 	if (mkdir("mnt", 0711) == -1 && errno != EEXIST)
 		return fail_sys(f, EX_OSERR, "%s/mnt", r->folder);
-	if (loop_check(&none) == 0 &&
-	    (make_disk(r, f) == -1 ||
-	    mount_file("disk.img", "mnt", &r->loop, f) == -1))
-		return -1;
+	if (loop_check(&none) == 0) {
+		if (make_disk(r, f) == -1 ||
+		    mount_file("disk.img", "mnt", &r->loop, f) == -1)
+			return -1;
+		r->disk = open("mnt", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
 	/*
 	 * Relative names from here on: the folder's own may hold a comma or a
 	 * colon, which overlay's options would trip over.
@@ -387,4 +394,22 @@ root_enter(struct fail *f)
 	if (umount2(".", MNT_DETACH) == -1 || chdir("/") == -1)
 		return fail_sys(f, EX_OSERR, "the old root");
 	return 0;
+}
+
+void
+root_let_go(struct root *r)
+{
+	if (r->disk != -1)
+		close(r->disk);
+	r->disk = -1;
+}
+
+void
+root_end(struct root *r)
+{
+	uint32_t how = SHUTDOWN_NOLOG;
+
+	if (r->disk != -1)
+		ioctl(r->disk, SHUTDOWN, &how);
+	root_let_go(r);
 }

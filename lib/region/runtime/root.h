@@ -32,6 +32,7 @@ struct root {
 	uint64_t	 disk_mb;
 	uint32_t	 base;		/* first of space_ids() ids */
 	int		 loop;		/* out: its loop device's number, or -1 */
+	int		 disk;		/* out: what is mounted, open, or -1 */
 	struct space	 space;		/* namespaces that are there already */
 };
 
@@ -48,5 +49,13 @@ int	root_build(struct root *, struct fail *);
 
 /* From the first process of the pid namespace: /proc, /sys, then pivot. */
 int	root_enter(struct fail *);
+
+/* For a process that is to be inside: the disk is not open in there. */
+void	root_let_go(struct root *);
+/*
+ * Nobody is in there any more, and its disk is thrown away: what the kernel has
+ * not yet written of it need not be, which may be all of an image.
+ */
+void	root_end(struct root *);
 
 #endif
