@@ -210,7 +210,7 @@ main(int argc, char *argv[])
 	};
 	struct root r = {
 		.name = "sandbox", .user = "root", .disk_mb = 1024,
-		.loop = -1, .disk = -1, .space = SPACE_INIT,
+		.disk = -1, .space = SPACE_INIT,
 	};
 	struct network network = { .kind = NETWORK_NONE };
 	bool checking = false, entering = false;

@@ -485,7 +485,7 @@ init_run(int sock, const struct root *r)
 		return;
 	}
 	close(null);
-	tell(sock, MESSAGE_READY, 0, 0, r->loop, NULL);
+	tell(sock, MESSAGE_READY, 0, 0, 0, NULL);
 	for (;;) {
 		if (poll(p, 2, -1) == -1 && errno != EINTR)
 			return;

@@ -38,7 +38,7 @@ loop_check(struct fail *f)
 }
 
 int
-loop_attach(int file, char *dev, size_t size, int *number, struct fail *f)
+loop_attach(int file, char *dev, size_t size, struct fail *f)
 {
 	struct loop_config config = {
 		.fd = (uint32_t)file,
@@ -58,7 +58,6 @@ loop_attach(int file, char *dev, size_t size, int *number, struct fail *f)
 		if (fd == -1)
 			break;
 		if (ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
-			*number = n;
 			close(control);
 			return fd;
 		}
@@ -105,24 +104,6 @@ clear(int number)
 		return;
 	ioctl(fd, LOOP_CLR_FD, 0);
 	close(fd);
-}
-
-int
-loop_gone(int number, const char *path, int wait_ms)
-{
-	char file[PATH_MAX + 16];
-	int ms;
-
-	for (ms = 0; ; ms += 2) {
-		if (!backing(number, file, sizeof(file)) ||
-		    strncmp(file, path, strlen(path)) != 0)
-			return 0;
-		if (ms >= wait_ms)
-			return -1;
-		if (ms == wait_ms / 2)
-			clear(number);
-		usleep(2000);
-	}
 }
 
 /* How many devices there are of such files; they are cleared if that is asked. */
@@ -175,10 +156,11 @@ loop_free(const char *path, int wait_ms)
 {
 	int ms;
 
-	for (ms = 0; each(is_it, path, false) > 0; ms += 5) {
+	for (ms = 0; each(is_it, path, ms > 0 && ms == wait_ms / 2) > 0;
+	    ms++) {
 		if (ms >= wait_ms)
 			return false;
-		usleep(5000);
+		usleep(1000);
 	}
 	return true;
 }

@@ -16,19 +16,14 @@ int	loop_check(struct fail *);
 
 /*
  * Attach a file to a free device.  The device's path into dev (32 bytes will
- * do), its number into *number.  Returns a descriptor that holds the device
- * until it is mounted, or -1.
+ * do).  Returns a descriptor that holds the device until it is mounted, or -1.
  */
-int	loop_attach(int file, char *dev, size_t size, int *number,
-	    struct fail *);
+int	loop_attach(int file, char *dev, size_t size, struct fail *);
 
 /*
- * Wait until device number no longer belongs to the file at path, telling it
- * to clear after a while: 0, or -1 if something still holds it after wait_ms.
+ * Whether no device belongs to the file at path, waiting so long for that; after
+ * half of it they are told to clear.
  */
-int	loop_gone(int number, const char *path, int wait_ms);
-
-/* Whether no device belongs to the file at path, waiting so long for that. */
 bool	loop_free(const char *path, int wait_ms);
 
 /* Clear all devices whose file lies below a folder.  Returns how many. */

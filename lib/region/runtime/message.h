@@ -22,7 +22,7 @@ enum message_kind {
 			 * a descriptor: see region/runtime/files.h */
 	/* From the runtime. */
 	MESSAGE_BORN,	/* pid: of its init, as the daemon sees it */
-	MESSAGE_READY,	/* value: the number of its loop device, or -1 */
+	MESSAGE_READY,
 	MESSAGE_FAILED,	/* text: why it cannot be made */
 	MESSAGE_STARTED,	/* tag, pid */
 	MESSAGE_REFUSED,	/* tag, value: errno, text: of what */

@@ -174,9 +174,9 @@ make_disk(const struct root *r, struct fail *f)
 	return format("disk.img", "^has_journal", r->base, f);
 }
 
-/* A file as a disk, mounted; its device's number goes into *loop. */
+/* A file as a disk, mounted. */
 static int
-mount_file(const char *path, const char *at, int *loop, struct fail *f)
+mount_file(const char *path, const char *at, struct fail *f)
 {
 	char device[32];
 	int file, fd;
@@ -184,7 +184,7 @@ mount_file(const char *path, const char *at, int *loop, struct fail *f)
 	file = open(path, O_RDWR | O_CLOEXEC);
 	if (file == -1)
 		return fail_sys(f, EX_OSERR, "%s", path);
-	fd = loop_attach(file, device, sizeof(device), loop, f);
+	fd = loop_attach(file, device, sizeof(device), f);
 	close(file);
 	if (fd == -1)
 		return -1;
@@ -212,13 +212,13 @@ cache(const struct root *r)
 {
 	const char *at = "var/cache/tl-rootfs-build";
 	struct fail f;
-	int loop, shown = -1;
+	int shown = -1;
 
 	if (skeleton_folder(at, 0755, r->base, &f) == 0 &&
 	    skeleton_folder("../cache", 0700, 0, &f) == 0 &&
-	    (mount_file(r->cache, "../cache", &loop, &f) == 0 ||
+	    (mount_file(r->cache, "../cache", &f) == 0 ||
 	    (format(r->cache, "has_journal", 0, &f) == 0 &&
-	    mount_file(r->cache, "../cache", &loop, &f) == 0))) {
+	    mount_file(r->cache, "../cache", &f) == 0))) {
 		shown = bind_mapped("../cache", at, r->space.user,
 		    MOUNT_ATTR_NODEV, &f);
 		umount2("../cache", MNT_DETACH);
@@ -288,7 +288,7 @@ root_build(struct root *r, struct fail *f)
 		return fail_sys(f, EX_OSERR, "%s/mnt", r->folder);
 	if (loop_check(&none) == 0) {
 		if (make_disk(r, f) == -1 ||
-		    mount_file("disk.img", "mnt", &r->loop, f) == -1)
+		    mount_file("disk.img", "mnt", f) == -1)
 			return -1;
 		r->disk = open("mnt", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}

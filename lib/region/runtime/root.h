@@ -31,7 +31,6 @@ struct root {
 	const char	*dns;		/* see skeleton_make() */
 	uint64_t	 disk_mb;
 	uint32_t	 base;		/* first of space_ids() ids */
-	int		 loop;		/* out: its loop device's number, or -1 */
 	int		 disk;		/* out: what is mounted, open, or -1 */
 	struct space	 space;		/* namespaces that are there already */
 };

@@ -43,7 +43,7 @@ sandbox_new(const struct host *host, struct releases *releases,
 	sb->releases = releases;
 	sb->refs = 1;
 	sb->runtime = sb->init = -1;
-	sb->sock = sb->loop = -1;
+	sb->sock = -1;
 	sb->cache = (struct cache)CACHE_INIT;
 	sb->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sb->owner = spec->owner;

@@ -78,7 +78,6 @@ struct sandbox {
 
 	/* The thread's. */
 	pid_t		 runtime, init;
-	int		 loop;		/* its disk's device, or -1 */
 	struct cache	 cache;		/* a builder's */
 	bool		 ready;		/* its init has come into it */
 	struct cgroup	 cgroup;

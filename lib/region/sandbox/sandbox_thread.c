@@ -173,7 +173,6 @@ listen_to(struct sandbox *sb, struct fail *f)
 		sb->init = h.pid;
 		break;
 	case MESSAGE_READY:
-		sb->loop = h.value;
 		sb->ready = true;
 		break;
 	case MESSAGE_FAILED:
@@ -361,9 +360,8 @@ unmake(struct sandbox *sb)
 	proc_end_all(sb);
 	cgroup_kill(&sb->cgroup);
 	snprintf(path, sizeof(path), "%s/disk.img", sb->folder);
-	if (sb->loop != -1 && loop_gone(sb->loop, path, END_MS) == -1)
-		host_log(sb->host, "%s: /dev/loop%d is still in use", sb->id,
-		    sb->loop);
+	if (!loop_free(path, END_MS))
+		host_log(sb->host, "%s: its disk is still mounted", sb->id);
 	cache_give(&sb->cache, sb->host, END_MS);
 	if (cgroup_remove(&sb->cgroup, END_MS) == -1)
 		host_log(sb->host, "%s: its cgroup cannot be removed",
