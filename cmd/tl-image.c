@@ -1,14 +1,10 @@
 /* tl-image: the images that are registered. */
 
-#include <sys/wait.h>
-
 #include <err.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +12,12 @@
 #include <unistd.h>
 
 #include "client/cloud/begin.h"
-#include "client/images/image_chain.h"
+#include "client/fetch/fetch.h"
 #include "client/images/image_digest.h"
 #include "client/images/image_find.h"
 #include "client/images/image_list.h"
 #include "client/images/image_register.h"
 #include "client/images/image_table.h"
-#include "client/stages/sign.h"
-#include "core/json.h"
 #include "core/opt.h"
 #include "core/quote.h"
 #include "core/stop.h"
@@ -53,8 +47,6 @@ static const char usage[] =
     SETTINGS_USAGE;
 
 enum { DOCKERFILE = 256, IF_EXISTS, JSON, RAW, SNAPSHOT, SIGNER, TAR };
-
-extern char **environ;
 
 static struct options {
 	bool		 if_exists, json, public;
@@ -212,59 +204,6 @@ rm(char *const *word)
 	return status;
 }
 
-/*
- * Where get puts what it needs meanwhile: a folder of its own, which is
- * deleted at exit.
- */
-static char scratch[PATH_MAX];
-
-static void
-clean(void)
-{
-	char path[PATH_MAX + 32];
-	size_t i;
-
-	for (i = 0; i <= IMAGE_CHAIN_MAX; i++) {
-		snprintf(path, sizeof(path), "%s/%zu", scratch, i);
-		unlink(path);
-	}
-	rmdir(scratch);
-}
-
-/* Beside the output, so that what is whole can be renamed to it. */
-static void
-make_scratch(void)
-{
-	const char *tmp = getenv("TMPDIR"), *slash;
-	int n;
-
-	if (opt.output == NULL)
-		n = snprintf(scratch, sizeof(scratch), "%s/.tl-image.XXXXXX",
-		    tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
-	else {
-		slash = strrchr(opt.output, '/');
-		n = snprintf(scratch, sizeof(scratch),
-		    "%s%.*s.tl-image.XXXXXX", *opt.output == '-' ? "./" : "",
-		    slash == NULL ? 0 : (int)(slash + 1 - opt.output),
-		    opt.output);
-	}
-	if (n >= (int)sizeof(scratch) || mkdtemp(scratch) == NULL)
-		err(EX_CANTCREAT, "%s", scratch);
-	if (atexit(clean) != 0)
-		errx(EX_OSERR, "out of memory");
-}
-
-/* The path of a snapshot there, 0 being the image's own; or of the result. */
-static char *
-place(size_t i)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/%zu", scratch, i) == -1)
-		errx(EX_OSERR, "out of memory");
-	return path;
-}
-
 static _Noreturn void
 failed(const struct fail *f)
 {
@@ -287,286 +226,38 @@ need(const char *name, const char *part)
 	free(path);
 }
 
-/* Begin a program of ours with these as its stdin and stdout. */
-static pid_t
-begin(const char *const argv[], int in, int out)
-{
-	char *path = opt_beside(argv[0]);
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t how;
-	sigset_t pipe;
-	pid_t pid;
-	int e;
-
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	if (posix_spawnattr_init(&how) != 0 ||
-	    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF) != 0 ||
-	    posix_spawnattr_setsigdefault(&how, &pipe) != 0 ||
-	    posix_spawn_file_actions_init(&fa) != 0 ||
-	    posix_spawn_file_actions_adddup2(&fa, in, STDIN_FILENO) != 0 ||
-	    posix_spawn_file_actions_adddup2(&fa, out, STDOUT_FILENO) != 0)
-		errx(EX_OSERR, "out of memory");
-	/* It wants them writable, and does not write them. */
-	e = posix_spawn(&pid, path, &fa, &how, (char *const *)argv, environ);
-	if (e != 0) {
-		errno = e;
-		err(EX_UNAVAILABLE, "%s", path);
-	}
-	posix_spawn_file_actions_destroy(&fa);
-	posix_spawnattr_destroy(&how);
-	free(path);
-	return pid;
-}
-
-/* It has said on stderr what is wrong; a signal of ours is passed on. */
-static void
-end(const char *name, pid_t pid)
-{
-	bool told = false;
-	int status;
-
-	while (waitpid(pid, &status, 0) == -1) {
-		if (errno != EINTR)
-			err(EX_OSERR, "waitpid");
-		if (stop_signal != 0 && !told) {
-			kill(pid, SIGTERM);
-			told = true;
-		}
-	}
-	if (stop_signal != 0) {
-		warnx("%s", stop_reason());
-		exit(stop_status());
-	}
-	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGPIPE)
-		errx(EX_SOFTWARE, "%s: killed", name);
-	if (WIFSIGNALED(status))
-		exit(128 + SIGPIPE);
-	if (WEXITSTATUS(status) != 0)
-		exit(WEXITSTATUS(status));
-}
-
-/* A download of a URI, signed; the answer is a key. */
-static void
-presign(const char *uri, struct buf *block)
-{
-	const char *const argv[] = { "tl-presign", "--config", opt.signer,
-	    "--project", cloud.project != NULL ? cloud.project : "none",
-	    NULL };
-	struct buf request = BUF_INIT(BUF_SMALL_MAX);
-	struct jout j = JOUT_INIT(&request);
-	int in[2], out[2];
-	struct fail f;
-	pid_t pid;
-
-	jout_object(&j);
-	jout_member(&j, "uri", uri);
-	jout_key(&j, "op");
-	jout_object(&j);
-	jout_member(&j, "kind", "single_get");
-	jout_close(&j);
-	jout_close(&j);
-	if (jout_end(&j, &f) == -1)
-		opt_fail(&f);
-	/* A pipe takes 64 KiB before anybody reads. */
-	if (request.len > 60000)
-		errx(EX_PROTOCOL, "snapshotUri: too long");
-	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(out, O_CLOEXEC) == -1)
-		err(EX_OSERR, "pipe");
-	if (buf_write(&request, in[1], "tl-presign", &f) == -1)
-		opt_fail(&f);
-	close(in[1]);
-	pid = begin(argv, in[0], out[1]);
-	close(in[0]);
-	close(out[1]);
-	if (buf_read(block, out[0], "tl-presign", &f) == -1) {
-		kill(pid, SIGTERM);
-		waitpid(pid, NULL, 0);
-		failed(&f);
-	}
-	close(out[0]);
-	end("tl-presign", pid);
-	buf_free(&request);
-}
-
-/* The same by the proxy of a sandbox, which lets whoever may use it. */
-static void
-sign_all(const struct image_chain *chain, size_t n, struct buf *block,
-    const char *word)
-{
-	const char *dialect = settings_get(&opt.settings, SETTING_DIALECT,
-	    NULL);
-	struct sandbox sandbox = SANDBOX_INIT;
-	struct sign sign = { .http = server.http, .cloud = &cloud,
-	    .sandbox = &sandbox, .note = server.note };
-	struct fail f;
-	size_t i;
-
-	if (dialect != NULL && sign_dialect(dialect, &sign.dialect) == -1)
-		errx(EX_CONFIG, "dialect: must be auto, seed or merged");
-	if (sandbox_load(&sandbox, opt.sandbox, &f) == -1)
-		opt_fail(&f);
-	for (i = 0; i < n; i++)
-		if (sign_get(&sign, "sign", chain->at[i].uri, &block[i], &f)
-		    == -1) {
-			named(&f, word);
-			failed(&f);
-		}
-	sandbox_free(&sandbox);
-}
-
-/*
- * The snapshots, into files.  All are signed before: a sandbox may end while
- * one is on its way, and the URLs work on.
- */
-static void
-download(const struct image_chain *chain, size_t n, const char *word)
-{
-	struct buf block[IMAGE_CHAIN_MAX];
-	struct span doc;
-	struct fail f;
-	char *path;
-	size_t i;
-	int fd, r;
-
-	for (i = 0; i < n; i++)
-		block[i] = (struct buf)BUF_INIT(BUF_SMALL_MAX);
-	if (opt.signer == NULL)
-		sign_all(chain, n, block, word);
-	for (i = 0; opt.signer != NULL && i < n; i++)
-		presign(chain->at[i].uri, &block[i]);
-	for (i = 0; i < n; i++) {
-		path = place(i);
-		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (fd == -1)
-			err(EX_CANTCREAT, "%s", path);
-		free(path);
-		if ((r = span_parse(&doc, block[i].data, block[i].len, &f))
-		    == 0)
-			r = image_fetch(&server, &doc, chain->at[i].bytes, fd,
-			    &f);
-		if (r == 0 && close(fd) == -1)
-			r = fail_sys(&f, EX_CANTCREAT, "the snapshot's file");
-		if (r == -1) {
-			named(&f, word);
-			failed(&f);
-		}
-		buf_free(&block[i]);
-	}
-}
-
-/* tl-snapshot VERB -p PARENT... SNAPSHOT [RESULT] */
-static void
-snapshot(const char *verb, size_t n, int out)
-{
-	const char *argv[2 * IMAGE_CHAIN_MAX + 5];
-	char *path[IMAGE_CHAIN_MAX + 1];
-	size_t a = 0, i;
-
-	for (i = 0; i <= n; i++)
-		path[i] = place(i);
-
-	argv[a++] = "tl-snapshot";
-	argv[a++] = verb;
-	for (i = 1; i < n; i++) {
-		argv[a++] = "-p";
-		argv[a++] = path[i];
-	}
-	argv[a++] = path[0];
-	if (strcmp(verb, "raw") == 0)
-		argv[a++] = path[n];
-	argv[a] = NULL;
-	end("tl-snapshot", begin(argv, STDIN_FILENO, out));
-	for (i = 0; i <= n; i++)
-		free(path[i]);
-}
-
-/* A file there on stdout. */
-static void
-copy(size_t i)
-{
-	char *path = place(i), *room = malloc(1 << 16);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct buf piece = { room, 0, 1 << 16, 1 << 16 };
-	struct fail f;
-	ssize_t n;
-
-	if (fd == -1 || room == NULL)
-		err(EX_OSERR, "%s", path);
-	while ((n = read(fd, room, 1 << 16)) > 0) {
-		piece.len = (size_t)n;
-		if (buf_write(&piece, STDOUT_FILENO, "stdout", &f) == -1)
-			failed(&f);
-	}
-	if (n == -1)
-		err(EX_IOERR, "%s", path);
-	if (close(STDOUT_FILENO) == -1)
-		err(EX_IOERR, "stdout");
-	close(fd);
-	free(room);
-	free(path);
-}
-
-static void
-finish(size_t i)
-{
-	char *path = place(i);
-
-	if (rename(path, opt.output) == -1)
-		err(EX_CANTCREAT, "%s", opt.output);
-	free(path);
-}
-
 static int
 get(char *const *word)
 {
+	const char *dialect = settings_get(&opt.settings, SETTING_DIALECT,
+	    NULL);
+	struct fetch g = { .server = &server, .output = opt.output,
+	    .signer = opt.signer, .sandbox = opt.sandbox, .form =
+	    opt.form == SNAPSHOT ? FETCH_SNAPSHOT : opt.form == TAR ?
+	    FETCH_TAR : FETCH_RAW };
 	struct buf text = BUF_INIT(BUF_DOC_MAX);
-	struct image_chain chain = IMAGE_CHAIN_INIT;
 	struct span image;
 	struct fail f;
-	size_t n;
-	char *path;
-	int fd;
+	int r;
 
-	if (opt.form != SNAPSHOT)
+	if (g.form != FETCH_SNAPSHOT)
 		need("tl-snapshot", "builder");
-	if (opt.sandbox == NULL)
+	if (g.sandbox == NULL)
 		need("tl-presign", "region");
-	/* A reader that is gone is a write that fails: the folder is to go. */
+	if (dialect != NULL && sign_dialect(dialect, &g.dialect) == -1)
+		errx(EX_CONFIG, "dialect: must be auto, seed or merged");
+	/* A reader that is gone is a write that fails: there is a folder. */
 	signal(SIGPIPE, SIG_IGN);
 	stop_catch();
 	find(*word, &text);
-	if (span_parse(&image, text.data, text.len, &f) == -1 ||
-	    image_chain_find(&chain, &server, &image, &f) == -1) {
+	if ((r = span_parse(&image, text.data, text.len, &f)) == 0)
+		r = fetch_image(&g, &image, &f);
+	if (r == -1) {
 		named(&f, *word);
 		failed(&f);
 	}
-	n = opt.form == SNAPSHOT ? 1 : chain.n;
-	make_scratch();
-	download(&chain, n, *word);
-	if (opt.form == SNAPSHOT && opt.output == NULL)
-		copy(0);
-	else if (opt.form == SNAPSHOT)
-		finish(0);
-	else if (opt.form == TAR && opt.output == NULL)
-		snapshot("tar", n, STDOUT_FILENO);
-	else if (opt.form == TAR) {
-		path = place(n);
-		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (fd == -1)
-			err(EX_CANTCREAT, "%s", path);
-		snapshot("tar", n, fd);
-		if (close(fd) == -1)
-			err(EX_CANTCREAT, "%s", path);
-		finish(n);
-		free(path);
-	} else {
-		snapshot("raw", n, STDOUT_FILENO);
-		finish(n);
-	}
-	image_chain_free(&chain);
 	buf_free(&text);
-	return opt_stopped();
+	return r != 0 ? r : opt_stopped();
 }
 
 static const struct command {

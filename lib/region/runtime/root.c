@@ -23,7 +23,7 @@
 /* What is the host's. */
 #define HOSTS	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV)
 
-/* Of the kernel's fs/ext4/ext4.h, EXT4_IOC_SHUTDOWN; and without its journal. */
+/* The kernel's EXT4_IOC_SHUTDOWN, which no header has; and without the journal. */
 #define SHUTDOWN	_IOR('X', 125, uint32_t)
 #define SHUTDOWN_NOLOG	2
 
