@@ -23,7 +23,7 @@
 
 static const char usage[] =
 "usage: tl-context [-qv] [-f FILE] [--digest FILE] [--gzip isal|zlib]\n"
-"           [--strict] [FOLDER]\n"
+"           [--record FILE [--since FILE]] [--strict] [FOLDER]\n"
 "       tl-context --list [-0qv] [-f FILE] [--digest FILE] [--strict]\n"
 "           [FOLDER]\n"
 "\n"
@@ -35,10 +35,12 @@ static const char usage[] =
 "      --gzip WHICH   compress with: isal (the default, fast) or zlib\n"
 "  -l, --list         list: size, why it is left out, name\n"
 "  -q, --quiet        do not warn about likely secrets\n"
+"      --record FILE  write a record of all that is in the context there\n"
+"      --since FILE   leave out what is as in this record of an earlier one\n"
 "      --strict       refuse likely secrets\n"
 "  -h, --help  -V, --version  -v, --verbose\n";
 
-enum { OPT_DIGEST = 256, OPT_GZIP, OPT_STRICT };
+enum { OPT_DIGEST = 256, OPT_GZIP, OPT_RECORD, OPT_SINCE, OPT_STRICT };
 
 /* Likely secrets are named up to so many, then counted. */
 #define NAMED_MAX	20
@@ -51,6 +53,8 @@ static const struct option options[] = {
 	{ "list", no_argument, NULL, 'l' },
 	{ "null", no_argument, NULL, '0' },
 	{ "quiet", no_argument, NULL, 'q' },
+	{ "record", required_argument, NULL, OPT_RECORD },
+	{ "since", required_argument, NULL, OPT_SINCE },
 	{ "strict", no_argument, NULL, OPT_STRICT },
 	{ NULL, 0, NULL, 0 }
 };
@@ -221,6 +225,8 @@ main(int argc, char *argv[])
 	struct context c = CONTEXT_INIT;
 	enum gzip_with with = GZIP_ISAL;
 	const char *dockerfile = NULL, *digest = NULL, *unwanted;
+	const char *record = NULL, *since = NULL;
+	struct records records = RECORDS_INIT;
 	uint8_t sum[SUM_SIZE];
 	bool listing = false, null = false, verbose = false;
 	bool quiet = false, strict = false;
@@ -260,6 +266,12 @@ main(int argc, char *argv[])
 		case OPT_DIGEST:
 			digest = optarg;
 			break;
+		case OPT_RECORD:
+			record = optarg;
+			break;
+		case OPT_SINCE:
+			since = optarg;
+			break;
 		case OPT_GZIP:
 			if (strcmp(optarg, "isal") == 0)
 				with = GZIP_ISAL;
@@ -274,7 +286,8 @@ main(int argc, char *argv[])
 		}
 	argc -= optind;
 	argv += optind;
-	if (argc > 1 || (null && !listing))
+	if (argc > 1 || (null && !listing) || (record != NULL && listing) ||
+	    (since != NULL && record == NULL))
 		opt_usage(usage);
 	clamped = opt_source_date_epoch(&epoch);
 	if (fstat(STDOUT_FILENO, &output) == -1)
@@ -287,6 +300,10 @@ main(int argc, char *argv[])
 	own_find(&own);
 	if (digest != NULL)
 		own_add(&own, digest);
+	if (record != NULL)
+		own_add(&own, record);
+	if (since != NULL)
+		own_add(&own, since);
 	unwanted = getenv("TL_LEAVE_OUT");
 	if (unwanted != NULL && *unwanted != '\0' &&
 	    leave_load(&leave, unwanted, &f) == -1)
@@ -309,15 +326,20 @@ main(int argc, char *argv[])
 		list(&c, null);
 	} else {
 		warn_left_out(&c);
+		if (record != NULL && records_begin(&records, since, &f) == -1)
+			opt_fail(&f);
 		if (context_send(&c, with, STDOUT_FILENO, "stdout",
-		    clamped ? &epoch : NULL, digest != NULL ? sum : NULL, &f)
-		    == -1)
+		    clamped ? &epoch : NULL, digest != NULL ? sum : NULL,
+		    record != NULL ? &records : NULL, &f) == -1)
 			opt_fail(&f);
 		if (close(STDOUT_FILENO) == -1)
 			err(EX_IOERR, "stdout");
 	}
+	if (record != NULL && records_save(&records, record, &f) == -1)
+		opt_fail(&f);
 	if (digest != NULL)
 		save_digest(digest, sum);
+	records_free(&records);
 	context_free(&c);
 	leave_free(&leave);
 	return 0;

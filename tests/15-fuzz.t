@@ -21,7 +21,7 @@ for target in settings proxy; do
 	ok "$target: what must hold, holds" \
 	    "$TL_FUZZ/$target" "$((${ROUNDS-20000} / 5))"
 done
-for target in sigv4 sign conf answer stored region websocket; do
+for target in sigv4 sign conf answer stored region websocket record; do
 	ok "$target: what must hold, holds" \
 	    "${TL_FUZZ:?run me through make check}/$target" "${ROUNDS-20000}"
 	sed "s/^/# $target: /" err | head -n 3

@@ -21,14 +21,16 @@ struct trail {
 	size_t	 n, cap;
 };
 
-/* Where what is read goes if it is only summed. */
+/* Where what is read goes if it is not sent. */
 #define ROOM	(256UL << 10)
 
 struct sending {
 	const struct context	*context;
 	struct gzip		*gzip;		/* NULL: nothing is sent */
-	char			*room;		/* then */
+	char			*room;		/* for what is only summed */
 	struct sum		*sum;		/* NULL: nothing is summed */
+	struct records		*records;	/* NULL: none is made */
+	struct sum		 alone;		/* of the entry at hand, for that */
 	const int64_t		*epoch;
 	struct trail		 trail;
 	struct buf		 path;		/* of the entry at hand */
@@ -37,11 +39,13 @@ struct sending {
 	void			*linked;	/* tsearch(3)'s, of files sent */
 };
 
-/* A file with several names, and the entry of the first that was sent. */
+/* A file with several names, and the entry of the first of them. */
 struct linked {
 	dev_t	 dev;
 	ino_t	 ino;
 	size_t	 entry;
+	bool	 left;			/* the receiver has it */
+	uint8_t	 sum[SUM_SIZE];		/* for its records */
 };
 
 #define SENDING(c, until)	{ .context = (c), .epoch = (until), \
@@ -260,23 +264,82 @@ folder_of(struct sending *s, const struct walk_entry *e)
 	return t->n > 0 ? t->step[t->n - 1].fd : s->context->root;
 }
 
-static int
-send_header(struct sending *s, struct tar_entry *t, const struct stat *st,
-    struct fail *f)
+/* What a header says of the entry at hand beside what it is. */
+static void
+fill(const struct sending *s, struct tar_entry *t, const struct stat *st)
 {
 	t->name = s->path.data;
 	t->mode = st->st_mode;
 	t->mtime = st->st_mtim.tv_sec;
 	if (s->epoch != NULL && t->mtime > *s->epoch)
 		t->mtime = *s->epoch;
+}
+
+static void
+sum_header(struct sending *s, const struct tar_entry *t)
+{
 	if (s->sum != NULL)
 		sum_entry(s->sum, t);
+	if (s->records != NULL)
+		sum_alone(&s->alone, t);
+}
+
+static int
+send_header(struct sending *s, const struct tar_entry *t, struct fail *f)
+{
 	if (s->gzip == NULL)
 		return 0;
 	buf_clear(&s->header);
 	if (tar_header(&s->header, t, f) == -1)
 		return -1;
 	return gzip_add(s->gzip, s->header.data, s->header.len, f);
+}
+
+/* The entry's record but for its sum. */
+static struct record
+record_of(const struct tar_entry *t)
+{
+	return (struct record){ .type = t->type, .mode = t->mode & 07777,
+	    .mtime = t->mtime, .name = t->name,
+	    .target = t->type == TAR_SAME ? t->target : NULL };
+}
+
+/* What the receiver has already, if the sums are the same; or NULL. */
+static const struct record *
+had(struct sending *s, const struct record *r)
+{
+	const struct record *old = records_had(s->records, r->name);
+
+	return old != NULL && record_alike(old, r) ? old : NULL;
+}
+
+static bool
+same_sum(const struct record *old, const struct record *r)
+{
+	return old != NULL && memcmp(old->sum, r->sum, SUM_SIZE) == 0;
+}
+
+/*
+ * An entry without bytes.  A folder is always sent: its time changes with what
+ * is in it.
+ */
+static int
+send_bare(struct sending *s, struct tar_entry *t, const struct stat *st,
+    struct fail *f)
+{
+	struct record r;
+
+	fill(s, t, st);
+	sum_header(s, t);
+	if (s->records != NULL) {
+		r = record_of(t);
+		sum_end(&s->alone, r.sum);
+		if (records_add(s->records, &r, f) == -1)
+			return -1;
+		if (t->type != TAR_FOLDER && same_sum(had(s, &r), &r))
+			return 0;
+	}
+	return send_header(s, t, f);
 }
 
 static int
@@ -307,7 +370,7 @@ send_folder(struct sending *s, int at, const char *name, uint32_t entry,
 	trail->step[trail->n++] = (struct step){ entry, fd };
 	if (fstat(fd, &st) == -1)
 		return fail_entry(s, EX_NOINPUT, NULL, f);
-	return send_header(s, &t, &st, f);
+	return send_bare(s, &t, &st, f);
 }
 
 static int
@@ -327,11 +390,12 @@ send_link(struct sending *s, int at, const char *name, struct fail *f)
 	if (n == -1)
 		return fail_entry(s, EX_NOINPUT, NULL, f);
 	target[n] = '\0';
-	return send_header(s, &t, &st, f);
+	return send_bare(s, &t, &st, f);
 }
 
+/* Read so many bytes, sum them, and send them unless they are only summed. */
 static int
-send_bytes(struct sending *s, int fd, uint64_t size, struct fail *f)
+pass_bytes(struct sending *s, int fd, uint64_t size, bool send, struct fail *f)
 {
 	uint64_t left;
 	size_t room;
@@ -341,7 +405,7 @@ send_bytes(struct sending *s, int fd, uint64_t size, struct fail *f)
 	for (left = size; left > 0; left -= (uint64_t)n) {
 		to = s->room;
 		room = ROOM;
-		if (s->gzip != NULL)
+		if (send)
 			to = gzip_room(s->gzip, &room);
 		if (room > left)
 			room = (size_t)left;
@@ -355,29 +419,93 @@ send_bytes(struct sending *s, int fd, uint64_t size, struct fail *f)
 			    "read; run again when nothing changes it", f);
 		if (s->sum != NULL)
 			sum_bytes(s->sum, to, (size_t)n);
-		if (s->gzip != NULL &&
-		    gzip_filled(s->gzip, (size_t)n, f) == -1)
+		if (s->records != NULL)
+			sum_bytes(&s->alone, to, (size_t)n);
+		if (send && gzip_filled(s->gzip, (size_t)n, f) == -1)
 			return -1;
 	}
 	return 0;
 }
 
+/* Its header and its bytes, from the start of the file. */
 static int
-send_content(struct sending *s, int fd, const struct tar_entry *t,
+pass_file(struct sending *s, int fd, const struct tar_entry *t, bool send,
     struct fail *f)
 {
 	const struct extents *e = t->extents;
 	size_t i;
 
-	if (e == NULL && send_bytes(s, fd, t->size, f) == -1)
+	sum_header(s, t);
+	if (send && send_header(s, t, f) == -1)
+		return -1;
+	if (e == NULL && pass_bytes(s, fd, t->size, send, f) == -1)
 		return -1;
 	for (i = 0; e != NULL && i < e->n; i++)
 		if (lseek(fd, (off_t)e->list[i].at, SEEK_SET) == -1)
 			return fail_entry(s, EX_IOERR, NULL, f);
-		else if (send_bytes(s, fd, e->list[i].len, f) == -1)
+		else if (pass_bytes(s, fd, e->list[i].len, send, f) == -1)
 			return -1;
-	return s->gzip == NULL ? 0 :
-	    gzip_zeros(s->gzip, tar_padding(tar_bytes(t)), f);
+	return send ? gzip_zeros(s->gzip, tar_padding(tar_bytes(t)), f) : 0;
+}
+
+/*
+ * A file that is recorded: it is sent if the receiver does not have it, and then
+ * the record is of what was sent.  To find out it is read, unless its mode or
+ * time says so.
+ */
+static int
+send_recorded(struct sending *s, int fd, const struct tar_entry *t,
+    struct linked *l, struct fail *f)
+{
+	struct record r = record_of(t);
+	const struct record *old = had(s, &r);
+	bool left = false;
+	struct sum before;
+
+	if (old != NULL) {
+		if (s->sum != NULL)
+			before = *s->sum;
+		if (pass_file(s, fd, t, false, f) == -1)
+			return -1;
+		sum_end(&s->alone, r.sum);
+		left = same_sum(old, &r);
+		if (!left && s->sum != NULL)
+			*s->sum = before;
+		if (!left && lseek(fd, 0, SEEK_SET) == -1)
+			return fail_entry(s, EX_IOERR, NULL, f);
+	}
+	if (!left) {
+		if (pass_file(s, fd, t, true, f) == -1)
+			return -1;
+		sum_end(&s->alone, r.sum);
+	}
+	if (l != NULL) {
+		l->left = left;
+		memcpy(l->sum, r.sum, SUM_SIZE);
+	}
+	return records_add(s->records, &r, f);
+}
+
+/* Another name of a file goes with its first one. */
+static int
+send_name(struct sending *s, struct tar_entry *t, const struct linked *first,
+    struct fail *f)
+{
+	struct record r;
+
+	t->type = TAR_SAME;
+	t->target = s->first.data;
+	if (s->sum != NULL)
+		sum_entry(s->sum, t);
+	if (s->records != NULL) {
+		r = record_of(t);
+		memcpy(r.sum, first->sum, SUM_SIZE);
+		if (records_add(s->records, &r, f) == -1)
+			return -1;
+		if (same_sum(had(s, &r), &r) && first->left)
+			return 0;
+	}
+	return send_header(s, t, f);
 }
 
 static int
@@ -390,27 +518,34 @@ by_file(const void *left, const void *right)
 	return (a->ino > b->ino) - (a->ino < b->ino);
 }
 
-/* 1 if the file was sent under the name in s->first, 0 if not. */
+/*
+ * 1 if the file was there under the name in s->first, 0 if not.  *of is kept of
+ * it, or NULL where it has but one name.
+ */
 static int
 sent_before(struct sending *s, const struct stat *st, size_t entry,
-    struct fail *f)
+    struct linked **of, struct fail *f)
 {
 	struct linked *l, **found;
 
+	*of = NULL;
 	if (st->st_nlink < 2)
 		return 0;
-	if ((l = malloc(sizeof(*l))) == NULL)
+	if ((l = calloc(1, sizeof(*l))) == NULL)
 		return fail_set(f, EX_OSERR, "out of memory");
-	*l = (struct linked){ st->st_dev, st->st_ino, entry };
+	l->dev = st->st_dev;
+	l->ino = st->st_ino;
+	l->entry = entry;
 	if ((found = tsearch(l, &s->linked, by_file)) == NULL) {
 		free(l);
 		return fail_set(f, EX_OSERR, "out of memory");
 	}
+	*of = *found;
 	if (*found == l)
 		return 0;
 	free(l);
 	buf_clear(&s->first);
-	return walk_path(&s->context->walk, (*found)->entry, &s->first,
+	return walk_path(&s->context->walk, (*of)->entry, &s->first,
 	    f) == -1 ? -1 : 1;
 }
 
@@ -421,6 +556,7 @@ send_file(struct sending *s, int at, const char *name, size_t entry,
 	struct tar_entry t = { .type = TAR_FILE };
 	struct extents extents = EXTENTS_INIT;
 	char shown[WALK_SHOWN];
+	struct linked *l;
 	struct stat st;
 	int fd, r = -1;
 
@@ -429,14 +565,15 @@ send_file(struct sending *s, int at, const char *name, size_t entry,
 	    O_CLOEXEC);
 	if (fd == -1 && errno != ELOOP && errno != ENXIO)
 		return fail_entry(s, EX_NOINPUT, NULL, f);
-	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
 		fail_entry(s, EX_NOINPUT, "no longer a regular file; "
 		    "run again when nothing changes it", f);
-	else if ((r = sent_before(s, &st, entry, f)) == 1) {
-		t.type = TAR_SAME;
-		t.target = s->first.data;
-		r = send_header(s, &t, &st, f);
-	} else if (r == 0) {
+		goto out;
+	}
+	fill(s, &t, &st);
+	if ((r = sent_before(s, &st, entry, &l, f)) == 1)
+		r = send_name(s, &t, l, f);
+	else if (r == 0) {
 		t.size = (uint64_t)st.st_size;
 		r = extents_find(&extents, fd, &st, f);
 		if (r == 1) {
@@ -446,9 +583,12 @@ send_file(struct sending *s, int at, const char *name, size_t entry,
 		if (r == -1)
 			fail_in(f, walk_show(shown, s->context->dir,
 			    s->path.data));
-		else if ((r = send_header(s, &t, &st, f)) == 0)
-			r = send_content(s, fd, &t, f);
+		else if (s->records != NULL)
+			r = send_recorded(s, fd, &t, l, f);
+		else
+			r = pass_file(s, fd, &t, s->gzip != NULL, f);
 	}
+out:
 	extents_free(&extents);
 	if (fd != -1)
 		close(fd);
@@ -499,7 +639,7 @@ send_all(struct sending *s, struct fail *f)
 int
 context_send(const struct context *c, enum gzip_with with, int fd,
     const char *name, const int64_t *epoch, uint8_t sum[SUM_SIZE],
-    struct fail *f)
+    struct records *records, struct fail *f)
 {
 	struct sum of;
 	struct sending s = SENDING(c, epoch);
@@ -508,6 +648,12 @@ context_send(const struct context *c, enum gzip_with with, int fd,
 	if (sum != NULL) {
 		sum_init(&of);
 		s.sum = &of;
+	}
+	if (records != NULL) {
+		if ((s.room = malloc(ROOM)) == NULL)
+			return fail_set(f, EX_OSERR, "out of memory");
+		sum_init_key(&s.alone, records->key);
+		s.records = records;
 	}
 	r = gzip_open(&s.gzip, with, fd, name, f);
 	if (r == 0)
@@ -519,6 +665,7 @@ context_send(const struct context *c, enum gzip_with with, int fd,
 	if (r == 0 && sum != NULL)
 		sum_end(&of, sum);
 	gzip_free(s.gzip);
+	free(s.room);
 	return r;
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "client/context/gzip.h"
+#include "client/context/record.h"
 #include "client/context/sum.h"
 #include "client/context/walk.h"
 
@@ -39,12 +40,13 @@ void	context_free(struct context *);
 
 /*
  * Send it as a tar in gzip to a descriptor that messages call name.  No entry
- * is newer than epoch if that is not NULL; sum, if not NULL, is that of all
- * that was sent (client/context/sum.h).
+ * is newer than epoch if that is not NULL; sum, if not NULL, is that of all of
+ * it (client/context/sum.h).  With records, which were begun, files and links
+ * that are in the old one are left out, and the new one is of all of it.
  */
 int	context_send(const struct context *, enum gzip_with, int fd,
 	    const char *name, const int64_t *epoch, uint8_t sum[SUM_SIZE],
-	    struct fail *);
+	    struct records *, struct fail *);
 
 /* What sum would be now; all is read, nothing sent. */
 int	context_sum(const struct context *, const int64_t *epoch,

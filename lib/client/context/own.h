@@ -12,7 +12,7 @@
  * folders "tl" of configuration and of state, a local region's state.  A
  * context that lies around them must not carry them into an image.
  */
-#define OWN_MAX	9
+#define OWN_MAX	11
 
 struct own {
 	struct stat	st[OWN_MAX];

@@ -2,13 +2,23 @@
 
 #include "client/context/sum.h"
 
+_Static_assert(UMAC_KEY_SIZE == SUM_SIZE, "a key is as long as a sum");
+
+static const uint8_t nonce[UMAC_MIN_NONCE_SIZE];
+
+void
+sum_init_key(struct sum *s, const uint8_t *key)
+{
+	umac128_set_key(&s->umac, key);
+	umac128_set_nonce(&s->umac, sizeof(nonce), nonce);
+}
+
 void
 sum_init(struct sum *s)
 {
-	static const uint8_t key[UMAC_KEY_SIZE], nonce[UMAC_MIN_NONCE_SIZE];
+	static const uint8_t key[UMAC_KEY_SIZE];
 
-	umac128_set_key(&s->umac, key);
-	umac128_set_nonce(&s->umac, sizeof(nonce), nonce);
+	sum_init_key(s, key);
 }
 
 /* In an order of bytes that is the same on all machines. */
@@ -30,21 +40,40 @@ sum_string(struct sum *s, const char *string)
 	sum_bytes(s, string, strlen(string) + 1);
 }
 
-void
-sum_entry(struct sum *s, const struct tar_entry *e)
+static void
+sum_extents(struct sum *s, const struct extents *e)
 {
 	size_t i;
 
+	for (i = 0; e != NULL && i < e->n; i++) {
+		sum_number(s, e->list[i].at);
+		sum_number(s, e->list[i].len);
+	}
+}
+
+void
+sum_entry(struct sum *s, const struct tar_entry *e)
+{
 	sum_number(s, (uint64_t)e->type);
 	sum_number(s, e->mode & 07777);
 	sum_number(s, e->type == TAR_FOLDER ? 0 : (uint64_t)e->mtime);
 	sum_number(s, e->size);
 	sum_string(s, e->name);
 	sum_string(s, e->target != NULL ? e->target : "");
-	for (i = 0; e->extents != NULL && i < e->extents->n; i++) {
-		sum_number(s, e->extents->list[i].at);
-		sum_number(s, e->extents->list[i].len);
-	}
+	sum_extents(s, e->extents);
+}
+
+void
+sum_alone(struct sum *s, const struct tar_entry *e)
+{
+	/* The sum before has counted it up. */
+	umac128_set_nonce(&s->umac, sizeof(nonce), nonce);
+	sum_number(s, (uint64_t)e->type);
+	sum_number(s, e->mode & 07777);
+	sum_number(s, e->size);
+	sum_string(s, e->target != NULL ? e->target : "");
+	sum_number(s, e->extents != NULL ? e->extents->n : 0);
+	sum_extents(s, e->extents);
 }
 
 void

@@ -27,8 +27,18 @@ struct sum {
 
 void	sum_init(struct sum *);
 
+/* The same under a key of SUM_SIZE bytes. */
+void	sum_init_key(struct sum *, const uint8_t *key);
+
 /* What is told of an entry before its bytes. */
 void	sum_entry(struct sum *, const struct tar_entry *);
+
+/*
+ * Begin a sum of one entry alone, without its name and time, for
+ * client/context/record.h; its bytes come behind.  The same is always summed
+ * the same, so whoever knows such sums may come to know the key.
+ */
+void	sum_alone(struct sum *, const struct tar_entry *);
 void	sum_bytes(struct sum *, const void *, size_t n);
 void	sum_end(struct sum *, uint8_t out[SUM_SIZE]);
 
