@@ -18,14 +18,19 @@ export PATH LC_ALL=C
 usage='usage: tl-rootfs-build --spec FILE --metadata-out FILE [--storage DIR]
            [--cache DIR [--cache-mb N]]
        tl-rootfs-build --check | --features
+       tl-rootfs-build --unpack ARCHIVE --record FILE --into FOLDER
+           [--cache DIR]
   -C, --cache DIR          keep what steps have made here, for later builds
       --cache-mb N         at most so much of it (20480)
   -n, --no-cache           use none
   -c, --check              check that everything a build needs is here
   -f, --features           print what this buildah takes in a Dockerfile
+      --into FOLDER        where the context is to be
+      --record FILE        what is in it
   -s, --spec FILE          what to build
   -m, --metadata-out FILE  where the result goes
   -S, --storage DIR        for layers (/var/lib/containers)
+      --unpack ARCHIVE     a context, but for what the cache has of it
   -v, --verbose            say more
   -h, --help  -V, --version'
 
@@ -80,8 +85,9 @@ cache_mb=${cache_mb:-20480}
 case $cache_mb in
 0* | *[!0-9]* | ?????????*) die 64 "--cache-mb: not a size in MiB" ;;
 esac
-case $#$ask${spec:+s}${metadata:+m} in
-0sm | 0--check | 0--features) ;;
+unpack=${unpack#*=} record=${record#*=} into=${into#*=}
+case $#$ask${spec:+s}${metadata:+m}${unpack:+u}${record:+r}${into:+i} in
+0sm | 0--check | 0--features | 0uri) ;;
 *) wrong ;;
 esac
 [ "$(id -u)" -eq 0 ] || die 77 "must be run as root, in a sandbox"

@@ -26,6 +26,8 @@ if [ -z "$import" ]; then
 		mkdir "$work/context"
 		context=$work/context
 	}
+	# It may be a link into the cache, which has its record beside it.
+	context=$(realpath -- "$context")
 	# What buildah here has not heard of, it need not know.
 	mv "$work/Dockerfile" "$work/given"
 	run sh -c 'exec tl-lower -c "$1" -d "$2/files" \
@@ -35,6 +37,9 @@ if [ -z "$import" ]; then
 		    sed 's/^tl-lower: //; s/^stdin:/Dockerfile:/')"
 	}
 	places >"$work/places"
+	! recorded "$context.record" || cp "$context.record" "$work/record" ||
+	    exit 73
+	! writable || uncertain
 fi
 {
 	if grep -q '^[^#[:space:]]' /etc/containers/registries.conf \

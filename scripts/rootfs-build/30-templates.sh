@@ -203,7 +203,11 @@ pulled () {
 			mounts=\({($r): $volumes} | tojson)"' \
 		    "$work/inspected" || echo 'on_build=0 has=0 digest=- mounts={}')"
 		# What it has to be run, would be so for the configuration, too.
-		[ "$on_build" -eq 0 ] || hold=
+		[ "$on_build" -eq 0 ] || {
+			hold=
+			# They may mount it to write there.
+			uncertain
+		}
 		printf '%s\n' "$mounts" >>"$work/volumes"
 		id=$(tail -n 1 "$work/pulled")
 		[ "$has" -gt 0 ] || {

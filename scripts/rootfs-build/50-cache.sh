@@ -21,6 +21,37 @@ content () {
 	    --group=0 --numeric-owner -cf - -- "$@" 2>/dev/null | hash
 }
 
+# copied PATH...: the content of these of the context; "." is all of it.  By the
+# record, if there is one, and nothing is read.  Which names are of one file counts
+# where both are among them, as in an archive.
+copied () {
+	[ -e "$work/record" ] || {
+		content "$context" "$@"
+		return
+	}
+	printf '%s\n' "$@" | awk -F '\t' '
+	    NR == FNR { of[++n] = $0; next }
+	    NF < 5 { next }
+	    {
+		for (i = 1; i <= n; i++)
+			if (of[i] == "." || of[i] == $5 ||
+			    index($5, of[i] "/") == 1)
+				break
+		if (i > n)
+			next
+	    }
+	    $1 == 5 || $1 == 2 { print $1, $2, $3, $5; next }
+	    {
+		file = $1 == 1 ? $6 : $5
+		if (file in first)
+			print "same", first[file], "as", $5
+		else {
+			first[file] = $5
+			print "file", $2, $3, $5
+		}
+	    }' - "$work/record" | hash
+}
+
 # sources WORD...: the content of these of the context, or of all of it where
 # names alone do not say what they mean
 sources () {
@@ -35,14 +66,17 @@ sources () {
 	done
 	[ -z "$odd" ] || set -- .
 	if [ "$*" = . ]; then
-		[ -s "$work/whole" ] || content "$context" . >"$work/whole"
+		[ -s "$work/whole" ] || copied . >"$work/whole"
 		cat "$work/whole"
 		return
 	fi
 	[ ! -e "$context/.dockerignore" ] || hash <"$context/.dockerignore"
 	for source; do
-		content "$context" "./$source"
+		shift
+		set -- "$@" "$(realpath -ms --relative-to="$real" -- \
+		    "$real/$source")"
 	done
+	copied "$@"
 }
 
 # known NAME FIELD: of an image or a stage, its key (2) or where it is (3)
@@ -119,7 +153,7 @@ WORKDIR "*) echo "$at $end" >>"$work/steps" ;;
 # keys: of each stage, and of each step that is to be kept, "LINE KEY"; without a
 # key, "-", is one that depends on what nobody can tell from what it was
 keys () {
-	n=0 at=0 real=$(realpath "$context") given=$epoch.$arch
+	n=0 at=0 real=$context given=$epoch.$arch
 	while IFS= read -r text; do
 		case $text in
 		FROM\ *)
@@ -351,7 +385,11 @@ tidied () {
 	while room; do
 		key=$(find "$cache/used" -type f -printf '%A@ %f\n' | sort -n |
 		    sed -n '1s/.* //p')
-		[ -n "$key" ] || break
+		[ -n "$key" ] || {
+			# The context was used now, so it is the last.
+			dropped
+			break
+		}
 		rm "$cache/used/$key"
 		cs delete-image "localhost/tl-cache:$key" >/dev/null 2>&1
 		unreached || return
