@@ -27,11 +27,13 @@ static const char usage[] =
     "  --disk-mb SIZE, --builder-disk-mb SIZE, --cpus N, --memory-mb SIZE\n"
     "                          the same as for tl-build\n"
     "  --dialect WORD          the same: auto, seed or merged\n"
+    "  --no-cache              the same\n"
     "  --no-context            for a Dockerfile without a context\n"
     "  -h, --help  -V, --version  -v, --verbose\n"
     SETTINGS_USAGE;
 
-enum { DISK = 256, BUILDER_DISK, CPUS, MEMORY, DIALECT, NO_CONTEXT };
+enum { DISK = 256, BUILDER_DISK, CPUS, MEMORY, DIALECT, NO_CACHE,
+	NO_CONTEXT };
 
 static const struct option options[] = {
 	{ "disk-mb", required_argument, NULL, DISK },
@@ -39,6 +41,7 @@ static const struct option options[] = {
 	{ "cpus", required_argument, NULL, CPUS },
 	{ "memory-mb", required_argument, NULL, MEMORY },
 	{ "dialect", required_argument, NULL, DIALECT },
+	{ "no-cache", no_argument, NULL, NO_CACHE },
 	{ "no-context", no_argument, NULL, NO_CONTEXT },
 	SETTINGS_OPTIONS,
 	OPT_COMMON,
@@ -196,7 +199,7 @@ attest(void)
 }
 
 static void
-requests(const struct prepare *p, bool context)
+requests(const struct prepare *p, bool context, bool cache)
 {
 	struct buf body = BUF_INIT(BUF_DOC_MAX);
 	struct fail f;
@@ -210,9 +213,19 @@ requests(const struct prepare *p, bool context)
 	lifecycle("GET", "/{id}", NULL);
 	process("/bin/true", false);
 	sign();
-	if (context)
+	if (context) {
+		if (cache)
+			proxy("GET", "/api/v1/files?path="BUILDER_CACHE
+			    "/context.record", "");
 		proxy("PUT", "/api/v1/files?path=/tmp/tl-context.tar.gz",
 		    "{the context}");
+		if (cache) {
+			condition("if there is such a record");
+			proxy("PUT",
+			    "/api/v1/files?path=/tmp/tl-context.record",
+			    "{its record}");
+		}
+	}
 	proxy("PUT", "/api/v1/files?path=/tmp/tl-spec.json", "{the spec}");
 	process("{builder.command}", true);
 	proxy("GET", "/api/v1/files?path="BUILDER_DIR"/metadata.json", "");
@@ -256,7 +269,7 @@ main(int argc, char *argv[])
 	struct settings settings = SETTINGS_INIT;
 	struct prepare prepare = PREPARE_INIT;
 	const char *word = NULL;
-	bool verbose = false, context = true;
+	bool verbose = false, context = true, cache = true;
 	struct span plan, import;
 	struct fail f;
 	int ch, imported;
@@ -288,6 +301,9 @@ main(int argc, char *argv[])
 			break;
 		case DIALECT:
 			word = optarg;
+			break;
+		case NO_CACHE:
+			cache = false;
 			break;
 		case NO_CONTEXT:
 			context = false;
@@ -323,7 +339,7 @@ main(int argc, char *argv[])
 	if (verbose)
 		warnx("each with Authorization: Bearer and a key or a "
 		    "personal access token");
-	requests(&prepare, context && imported == 0);
+	requests(&prepare, context && imported == 0, cache);
 
 	opt_output(&out);
 	cloud_free(&cloud);

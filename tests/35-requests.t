@@ -52,6 +52,9 @@ for bad in '--cpus 0' '--cpus 1e3' '--cpus inf' '--disk-mb x' '--disk-mb -1' \
 	exits 64
 	silent out
 done
+cp plan.json in
+try 'without a cache' tl-requests --no-cache
+is 'without a cache: none is asked for' "$(grep -c record out)" 0
 tl-plan --import docker.io/library/redis:7 >in
 try 'an import' tl-requests
 is 'an import: sends no context' "$(grep -c context.tar out)" 0

@@ -45,6 +45,113 @@ build 'without' 'one two ' --no-cache
 is 'it is for root only' "$(stat -c %a "$TL_REGION_DIR/cache" \
     "$TL_REGION_DIR/cache"/* | tr '\n' ' ')" '700 600 '
 
+# The context is there, too.
+head -c 3000000 /dev/urandom >ctx/big
+mkdir ctx/a
+echo x >ctx/a/x
+ln -s x ctx/a/link
+cat >ctx/Dockerfile <<'END'
+FROM busybox
+RUN echo ran one; echo x >/x; chown 5:6 /x; chmod 4750 /x
+COPY f /f
+RUN echo ran two; cat /f >/got
+COPY . /all
+END
+# sends WHAT little|all: of its context; the file alone is 3 MB
+sends () {
+	bytes=$(sed -n 's,^tl-put: [0-9]* / \([0-9]*\) bytes,\1,p' err | tail -n 1)
+	case $bytes in
+	3??????) how=all ;;
+	? | ?? | ??? | 1???) how=little ;;
+	*) how=$bytes ;;
+	esac
+	is "$1: sends" "$how" "$2"
+}
+holds_all () { # WHAT: that image has all of the context, as it is
+	image "$1"
+	ok "$1: the context is in it" diff -r --no-dereference ctx "$root/all"
+	is "$1: its modes and links" \
+	    "$(cd "$root/all" && find . -mindepth 1 -printf '%P %y %m %l\n' | sort)" \
+	    "$(cd ctx && find . -mindepth 1 -printf '%P %y %m %l\n' | sort)"
+}
+build 'a large file' ''
+sends 'a large file' all
+holds_all 'a large file'
+build 'it again' ''
+sends 'it again' little
+chmod 700 ctx/a/x
+rm ctx/a/link
+mkdir ctx/a/link
+mv ctx/f ctx/a/link/f
+ln -s a/link/f ctx/f
+build 'changes' 'two '
+sends 'changes' little
+holds_all 'changes'
+rm -r ctx/f ctx/a/link
+echo 'f' >ctx/f
+echo big >ctx/.dockerignore
+build 'more of them' 'two '
+sends 'more of them' little
+mv ctx/big .
+holds_all 'more of them'
+mv big ctx
+rm ctx/.dockerignore
+build 'no cache' 'one two ' --no-cache
+sends 'no cache' all
+holds_all 'no cache'
+build 'after an ignore file' 'two '
+sends 'after an ignore file' all
+
+# A sandbox that goes while the context is unpacked.
+mkdir bin
+cp "$TL_BIN"/* bin
+mv bin/tl-exec bin/real-exec
+cat >bin/tl-exec <<'END'
+#!/bin/sh
+# What unpacks there stops in the middle.
+for word; do
+	shift
+	case $word in
+	umask*) word="mkdir /tmp/bin; cat >/tmp/bin/tar <<'EOT'
+#!/bin/sh
+head -c 1000000 \"\$2\" | /usr/bin/tar -xzf - -C \"\$6\"
+touch /tmp/amid
+sleep 1000
+EOT
+chmod 755 /tmp/bin/tar; PATH=/tmp/bin:\$PATH; $word" ;;
+	esac
+	set -- "$@" "$word"
+done
+exec real-exec "$@"
+END
+chmod 755 bin/tl-exec
+head -c 3000000 /dev/urandom >ctx/big
+echo of no use >ctx/a/y
+rm ctx/a/x
+"$T/bin/tl-build" -n img --work cut ctx >cut.json 2>cut.err &
+cut=$!
+tries=0
+until tl-get -s cut/sandbox.json /tmp/amid >/dev/null 2>&1 ||
+    [ "$tries" -gt 300 ]; do
+	tries=$((tries + 1))
+	sleep 0.1
+done
+try 'amid its unpacking' tl-get -s cut/sandbox.json \
+    /var/cache/tl-rootfs-build/context.record
+exits 0
+is 'the record says that nothing is there' "$(wc -l <out) $(tail -n 1 out)" '2 end'
+tl-sandbox rm <cut/sandbox.json
+wait "$cut"
+is 'the build fails' "$(($? > 0))" 1
+try 'it is resumed' tl-build --resume cut
+exits 0
+sends 'it is resumed' all
+holds_all 'it is resumed'
+build 'and once more' ''
+sends 'and once more' little
+rm -r ctx/big ctx/a
+sed -i '$d' ctx/Dockerfile
+
 # Two at once have one each, and then the ids of their sandboxes change.
 sed 's/ran one/ran one; sleep 3/' ctx/Dockerfile >slow
 cp -r ctx other

@@ -7,6 +7,7 @@
  * The builder process in the sandbox (tl-wire(7), "Builder process").
  */
 #define BUILDER_DIR	"/var/lib/tensorlake/rootfs-builder/build"
+#define BUILDER_CACHE	"/var/cache/tl-rootfs-build"
 #define BUILDER_PATH	"/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /*

@@ -219,6 +219,8 @@ cache(const struct root *r)
 	    (mount_file(r->cache, "../cache", &f) == 0 ||
 	    (format(r->cache, "has_journal", 0, &f) == 0 &&
 	    mount_file(r->cache, "../cache", &f) == 0))) {
+		/* That it is there tells a client that contexts are kept. */
+		mknod("../cache/context.record", S_IFREG | 0644, 0);
 		shown = bind_mapped("../cache", at, r->space.user,
 		    MOUNT_ATTR_NODEV, &f);
 		umount2("../cache", MNT_DETACH);
