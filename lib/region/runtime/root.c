@@ -174,12 +174,12 @@ make_disk(const struct root *r, struct fail *f)
 	return format("disk.img", "^has_journal", r->base, f);
 }
 
-/* A file as a disk, mounted. */
+/* A file as a disk, mounted: 0; 1 and why, if it is no file system; or -1. */
 static int
 mount_file(const char *path, const char *at, struct fail *f)
 {
 	char device[32];
-	int file, fd;
+	int file, fd, r = 0;
 
 	file = open(path, O_RDWR | O_CLOEXEC);
 	if (file == -1)
@@ -194,12 +194,13 @@ mount_file(const char *path, const char *at, struct fail *f)
 	 * anew without any.  Nobody can make a node in there anyway.
 	 */
 	if (mount(device, at, "ext4", 0, "noinit_itable") == -1) {
+		/* mount(2); EUCLEAN and EFSBADCRC are ext4's for damage. */
+		r = errno == EINVAL || errno == EUCLEAN || errno == EBADMSG ?
+		    1 : -1;
 		fail_sys(f, EX_OSERR, "%s on %s", device, at);
-		close(fd);
-		return -1;
 	}
 	close(fd);
-	return 0;
+	return r;
 }
 
 /*
@@ -212,13 +213,14 @@ cache(const struct root *r)
 {
 	const char *at = "var/cache/tl-rootfs-build";
 	struct fail f;
-	int shown = -1;
+	int there = -1, shown = -1;
 
 	if (skeleton_folder(at, 0755, r->base, &f) == 0 &&
-	    skeleton_folder("../cache", 0700, 0, &f) == 0 &&
-	    (mount_file(r->cache, "../cache", &f) == 0 ||
-	    (format(r->cache, "has_journal", 0, &f) == 0 &&
-	    mount_file(r->cache, "../cache", &f) == 0))) {
+	    skeleton_folder("../cache", 0700, 0, &f) == 0)
+		there = mount_file(r->cache, "../cache", &f);
+	if (there == 1 && format(r->cache, "has_journal", 0, &f) == 0)
+		there = mount_file(r->cache, "../cache", &f);
+	if (there == 0) {
 		/* That it is there tells a client that contexts are kept. */
 		mknod("../cache/context.record", S_IFREG | 0644, 0);
 		shown = bind_mapped("../cache", at, r->space.user,
@@ -290,7 +292,7 @@ root_build(struct root *r, struct fail *f)
 		return fail_sys(f, EX_OSERR, "%s/mnt", r->folder);
 	if (loop_check(&none) == 0) {
 		if (make_disk(r, f) == -1 ||
-		    mount_file("disk.img", "mnt", f) == -1)
+		    mount_file("disk.img", "mnt", f) != 0)
 			return -1;
 		r->disk = open("mnt", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
