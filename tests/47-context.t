@@ -197,9 +197,18 @@ exec 8>cache/lock
 flock 8
 refuses 75 'while a build uses it' 'the cache is in use'
 exec 8>&-
+sed '1s/[^ ]*$/0123456789abcdef0123456789abcdef/' last >record
 try 'no cache' tl-rootfs-build --cache "$T/no" --unpack archive --record record \
     --into into
 exits 73
+says 'there is no cache here'
+sed '1s/[^ ]*$/-/' last >record
+tl-context -q ctx >archive
+try 'no cache, but all of it' tl-rootfs-build --cache "$T/no" --unpack archive \
+    --record record --into into
+exits 0
+ok 'no cache, but all of it: is there' diff -r --no-dereference ctx into/
+is 'no cache, but all of it: as a folder' "$(test -L into || echo folder)" folder
 for wrong in '--unpack archive' '--record record --into into' \
     '--unpack archive --record record' \
     '--check --unpack archive --record record --into into'; do

@@ -49,6 +49,7 @@ losses () {
 case "\${0##*/} \$*" in
 tl-exec*) step=build ;;
 *context.tar.gz*) step=context ;;
+*context.record*) step=record ;;
 tl-put*) step=spec ;;
 'tl-sandbox create'*|'tl-sandbox wait'*)
 	case "\$*" in *create*) step=create ;; *) step=wait ;; esac ;;

@@ -68,9 +68,9 @@ unpacked () {
 	    mv context.record.part context.record && rm -f context.was
 }
 
-# elsewhere: there is no room for it there
+# elsewhere WHY: it is where it would be without a cache
 elsewhere () {
-	say 'the cache has no room for the context'
+	say "$1"
 	rm -rf "$into" && mkdir -m 755 "$into" || return
 	[ "$from" = - ] || cp -a context/. "$into" || return
 	extracted "$into" && cp "$record" "$into.record" && rm "$unpack"
@@ -88,8 +88,13 @@ if [ -n "$unpack" ]; then
 	! grep -qE '^/|(^|/)\.\.(/|$)' "$work/paths" ||
 	    die 65 "$record: leads out of the context"
 	new=$id from=$since
-	{ [ -d "$cache" ] && cd "$cache" && touch lock; } ||
-	    die 73 'there is no cache here'
+	# Whatever was taken for the record of one.
+	[ -d "$cache" ] || [ "$from" != - ] || {
+		elsewhere 'there is no cache here' || exit 73
+		exit 0
+	}
+	{ cd "$cache" && touch lock; } 2>/dev/null ||
+	    die 73 "$cache: there is no cache here"
 	exec 8>lock
 	flock -n 8 || die 75 'the cache is in use'
 	if recorded context.record && [ "$id" = "$from" ] &&
@@ -105,7 +110,8 @@ if [ -n "$unpack" ]; then
 	else
 		recorded "$record"
 		unpacked || {
-			elsewhere || die 73 "$into: the context cannot be" \
+			elsewhere 'the cache has no room for the context' ||
+			    die 73 "$into: the context cannot be" \
 			    "unpacked"
 			dropped
 			exit 0
