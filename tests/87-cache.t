@@ -178,7 +178,12 @@ exits 0
 ok 'has none' sh -c '! grep cache out'
 tl-sandbox rm <running.json
 
-# It may be damaged, or anything.
+# A machine may have gone down with it mounted, it may be damaged, or anything.
+for file in "$TL_REGION_DIR"/cache/*; do
+	PATH=$PATH:/sbin debugfs -w -R 'feature needs_recovery' "$file" \
+	    >/dev/null 2>&1
+done
+build 'one that was cut' 'one two '
 for file in "$TL_REGION_DIR"/cache/*; do
 	dd if=/dev/zero of="$file" bs=1M count=8 conv=notrunc 2>/dev/null
 done

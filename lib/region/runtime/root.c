@@ -204,9 +204,29 @@ mount_file(const char *path, const char *at, struct fail *f)
 }
 
 /*
+ * Whether the machine went down with the file mounted: its journal would make the
+ * file system whole, but what was written last may be files without bytes.
+ */
+static bool
+was_cut(const char *path)
+{
+	/* The superblock's s_feature_incompat, and its bit for recovery. */
+	const off_t at = 1024 + 0x60;
+	unsigned char features = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1)
+		return false;
+	if (pread(fd, &features, 1, at) != 1)
+		features = 0;
+	close(fd);
+	return features & 4;
+}
+
+/*
  * What a builder finds again in its next sandbox, under the ids of that one.  A
- * file that is new, or damaged, is formatted.  Without it a builder is slower,
- * and no more.
+ * file that is new, damaged, or was cut, is formatted.  Without it a builder is
+ * slower, and no more.
  */
 static void
 cache(const struct root *r)
@@ -217,7 +237,8 @@ cache(const struct root *r)
 
 	if (skeleton_folder(at, 0755, r->base, &f) == 0 &&
 	    skeleton_folder("../cache", 0700, 0, &f) == 0)
-		there = mount_file(r->cache, "../cache", &f);
+		there = was_cut(r->cache) ? 1 :
+		    mount_file(r->cache, "../cache", &f);
 	if (there == 1 && format(r->cache, "has_journal", 0, &f) == 0)
 		there = mount_file(r->cache, "../cache", &f);
 	if (there == 0) {
