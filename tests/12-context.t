@@ -722,4 +722,27 @@ exits 73
 try 'a digest that is a folder' tl-context --list --digest sum/sub sum
 exits 74
 
+# Files that a disk must be waited for are read side by side.
+shim=${TL_PRELOAD:-$TL_BIN/../preload}/disk.so
+if [ -n "${TL_ASAN-}" ] || [ ! -e "$shim" ]; then
+	echo '# no reading that waits: not tried'
+else
+	mkdir -p disk/d disk/e
+	for i in 1 2 3 4 5 6 7 8 9; do
+		for j in 1 2 3 4 5; do
+			echo $i$j >disk/d/$i$j
+			echo $i$j >disk/e/$i$j
+		done
+	done
+	head -c 300000 /dev/zero >disk/d/large
+	tl-context -q disk >plain
+	try 'from a disk' sh -c "LD_PRELOAD='$shim' TL_TOLD=told \
+	    exec tl-context -q disk >waited"
+	exits 0
+	ok 'the same is sent' cmp waited plain
+	is 'each small file is told of once' "$(sort told | uniq -d)" ''
+	ok 'most are' test "$(wc -l <told)" -gt 80
+	is 'no large one is' "$(grep -c large told)" 0
+fi
+
 lists tl-context.1

@@ -7,6 +7,8 @@
 
 /* CLOCK_MONOTONIC in milliseconds: for waits and deadlines. */
 int64_t	clock_ms(void);
+/* The same in nanoseconds: how long something took. */
+int64_t	clock_ns(void);
 /* Milliseconds since 1970, for what is shown and kept. */
 int64_t	clock_date_ms(void);
 

@@ -43,6 +43,7 @@ struct ext4 {
 	char		*a, *b;		/* EXT4_CHUNK bytes each */
 	int		 discard;	/* a source that goes as it is read, or -1 */
 	uint64_t	 discarded;	/* it is a hole up to there */
+	bool		 waited;	/* the last reading of a source */
 	struct ext4_run	*runs;		/* of the file at hand */
 	size_t		 nruns, runs_cap;
 };

@@ -15,7 +15,7 @@
 
 #include "builder/image/ext4_impl.h"
 
-#define AHEAD	64	/* files of a folder that are read before it is their turn */
+#define AHEAD	64	/* files of a folder that the kernel is told of at once */
 
 /* One source file that has several names, and where it went. */
 struct twin {
@@ -532,9 +532,9 @@ list(struct ext4 *e, ext2_ino_t ino, struct ext4_entry *v, size_t n,
 }
 
 /*
- * Small files are read one after the other, so the kernel is told of those that
- * come: where each reading takes its time, as on a loop device, this is three
- * times as fast.  Of a large file it reads ahead by itself.
+ * Small files are read one after the other.  Where reading one has waited for a
+ * disk, the kernel is told of the next ones, and reads these side by side.  Of a
+ * large file it reads ahead by itself.
  */
 static void
 read_ahead(int at, const char *base)
@@ -562,7 +562,7 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 	struct ext4_names tree = { 0 }, image = { 0 };
 	struct ext4_entry *v = NULL;
 	char *sub = NULL;
-	size_t i, n, ahead = 0;
+	size_t i, k, n, ahead = 0;
 	int r = -1;
 	bool bulk;
 
@@ -593,8 +593,12 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 	}
 	r = -1;
 	for (i = 0; i < tree.n; i++) {
-		while (ahead < tree.n && ahead < i + AHEAD)
-			read_ahead(fd, tree.v[ahead++].name);
+		if (e->waited) {
+			ahead = ahead > i ? ahead : i;
+			for (k = 0; ahead < tree.n && k < AHEAD; k++)
+				read_ahead(fd, tree.v[ahead++].name);
+			e->waited = false;
+		}
 		if (depth == 0 && strcmp(tree.v[i].name, "lost+found") == 0)
 			continue;
 		free(sub);
