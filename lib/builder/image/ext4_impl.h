@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "builder/image/ext4.h"
+#include "builder/image/io.h"
 
 #define EXT4_CHUNK	(1UL << 20)	/* bytes copied at a time */
 #define EXT4_HOLE	(32UL << 10)	/* zeros this long become a hole */
@@ -50,9 +51,6 @@ struct ext4 {
 
 /* What libext2fs said of a name, or that there is no space left; -1. */
 int	ext4_failed(struct ext4 *, errcode_t, const char *name, struct fail *);
-
-/* Exactly n bytes at a place of a file: 0, or -1 with errno. */
-int	ext4_io(int fd, char *, size_t n, uint64_t at, bool write);
 
 /* The names in a folder, without "." and ".."; zeroed is empty. */
 struct ext4_name {

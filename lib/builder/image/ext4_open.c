@@ -302,27 +302,6 @@ ext4_run_at(const struct ext4 *e, uint64_t n, size_t *hint)
 }
 
 int
-ext4_io(int fd, char *p, size_t n, uint64_t at, bool write)
-{
-	ssize_t got;
-
-	while (n > 0) {
-		got = write ? pwrite(fd, p, n, (off_t)at) :
-		    pread(fd, p, n, (off_t)at);
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got == 0)
-			errno = EIO;
-		if (got <= 0)
-			return -1;
-		p += got;
-		n -= (size_t)got;
-		at += (uint64_t)got;
-	}
-	return 0;
-}
-
-int
 ext4_link(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode,
     char *dst, size_t size, const char *name, struct fail *f)
 {

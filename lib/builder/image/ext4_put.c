@@ -47,15 +47,15 @@ put_chunk(struct ext4 *e, char *p, uint64_t at, size_t n, bool fresh,
 			    f) == -1)
 				return -1;
 		} else if (fresh) {
-			if (ext4_io(e->fd, p + i, k, phys * e->bs, true) == -1)
+			if (io_write(e->fd, p + i, k, phys * e->bs) == -1)
 				goto bad;
-		} else if (ext4_io(e->fd, e->b, k, phys * e->bs, false) == -1)
+		} else if (io_read(e->fd, e->b, k, phys * e->bs) == -1)
 			goto bad;
 		else if (memcmp(p + i, e->b, k) != 0)
 			for (w = 0; w < k; w += e->bs)
 				if (memcmp(p + i + w, e->b + w,
-				    e->bs) != 0 && ext4_io(e->fd, p + i + w,
-				    e->bs, phys * e->bs + w, true) == -1)
+				    e->bs) != 0 && io_write(e->fd, p + i + w,
+				    e->bs, phys * e->bs + w) == -1)
 					goto bad;
 		i += k;
 	}
@@ -177,7 +177,7 @@ put_data(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode, int fd,
 	for (at = first * e->bs; at < to; at += n) {
 		n = to - at < EXT4_CHUNK ? (size_t)(to - at) : EXT4_CHUNK;
 		begun = clock_ns();
-		if (ext4_io(fd, e->a, n, at, false) == -1)
+		if (io_read(fd, e->a, n, at) == -1)
 			return fail_sys(f, EX_IOERR, "%s%s: reading", e->root,
 			    name);
 		e->waited = clock_ns() - begun > WAIT_NS;

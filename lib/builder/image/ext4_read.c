@@ -77,8 +77,8 @@ read_contents(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode,
 		if (r == NULL && n > zeros)
 			memset(e->a, 0, n);
 		zeros = r != NULL ? 0 : n > zeros ? n : zeros;
-		if (r != NULL && ext4_io(e->fd, e->a, n, (r->physical + (block -
-		    r->logical)) * e->bs, false) == -1)
+		if (r != NULL && io_read(e->fd, e->a, n, (r->physical + (block -
+		    r->logical)) * e->bs) == -1)
 			return fail_sys(f, EX_IOERR, "%s: %s", e->path, name);
 		if (take(arg, e->a, n, f) == -1)
 			return -1;

@@ -4,6 +4,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "builder/image/io.h"
 #include "builder/image/qcow2_impl.h"
 
 static void
@@ -25,19 +26,8 @@ static int
 write_at(struct qcow2_out *q, const void *p, size_t n, uint64_t at,
     struct fail *f)
 {
-	ssize_t got;
-
-	while (n > 0) {
-		got = pwrite(q->fd, p, n, (off_t)at);
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got == -1)
-			return fail_sys(f, EX_IOERR, "writing the snapshot");
-		p = (const char *)p + got;
-		n -= (size_t)got;
-		at += (uint64_t)got;
-	}
-	return 0;
+	return io_write(q->fd, p, n, at) == 0 ? 0 :
+	    fail_sys(f, EX_IOERR, "writing the snapshot");
 }
 
 static int

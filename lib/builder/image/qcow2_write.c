@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "builder/image/io.h"
 #include "builder/image/qcow2_impl.h"
 
 /* A disk image, some of whose bytes are holes. */
@@ -131,7 +132,6 @@ static int
 settle(struct qcow2 *q, struct opened *o, struct fail *f)
 {
 	unsigned i, n;
-	ssize_t r;
 
 	for (i = 0; i < CLUSTER / PIECE; i += n) {
 		for (n = 0; i + n < CLUSTER / PIECE &&
@@ -141,13 +141,9 @@ settle(struct qcow2 *q, struct opened *o, struct fail *f)
 			n = 1;
 			continue;
 		}
-		r = pwrite(q->raw.fd, o->bytes + i * PIECE, n * PIECE,
-		    (off_t)(o->index * CLUSTER + i * PIECE));
-		if (r != (ssize_t)(n * PIECE)) {
-			if (r != -1)
-				errno = ENOSPC;
+		if (io_write(q->raw.fd, o->bytes + i * PIECE, n * PIECE,
+		    o->index * CLUSTER + i * PIECE) == -1)
 			return fail_sys(f, EX_IOERR, "writing the image");
-		}
 	}
 	o->pieces = 0;
 	return 0;
