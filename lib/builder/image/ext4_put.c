@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "builder/image/ext4_impl.h"
+#include "core/ahead.h"
 #include "core/clock.h"
 
 #define XATTR_MAX	(64UL << 10)	/* Linux takes no larger value */
-#define WAIT_NS		200000		/* so long only a disk takes */
 /* Bits 32 and 33 of a time, as the kernel's ext4.h keeps them. */
 #define SECONDS_HIGH(t)	(((uint64_t)(t) >> 32) & 3)
 
@@ -180,7 +180,7 @@ put_data(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode, int fd,
 		if (io_read(fd, e->a, n, at) == -1)
 			return fail_sys(f, EX_IOERR, "%s%s: reading", e->root,
 			    name);
-		e->waited = clock_ns() - begun > WAIT_NS;
+		e->waited = ahead_waited(begun);
 		for (i = 0; i < n; i += k) {
 			if ((k = solid(e, e->a, i, n)) > 0) {
 				if (put_run(&s, i, k, at + i, fresh, name,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "builder/image/ext4_impl.h"
+#include "core/ahead.h"
 
 #define AHEAD	64	/* files of a folder that the kernel is told of at once */
 
@@ -531,29 +532,6 @@ list(struct ext4 *e, ext2_ino_t ino, struct ext4_entry *v, size_t n,
 	return ext4_dir_write(e, ino, v, k, path, f);
 }
 
-/*
- * Small files are read one after the other.  Where reading one has waited for a
- * disk, the kernel is told of the next ones, and reads these side by side.  Of a
- * large file it reads ahead by itself.
- */
-static void
-read_ahead(int at, const char *base)
-{
-	struct stat st;
-	int fd;
-
-	/* To open a device may do something. */
-	if (fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
-	    !S_ISREG(st.st_mode) || st.st_size == 0 ||
-	    st.st_size > (off_t)EXT4_CHUNK)
-		return;
-	fd = openat(at, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd == -1)
-		return;
-	posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
-	close(fd);
-}
-
 static int
 sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
     unsigned depth, struct fail *f)
@@ -596,7 +574,8 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 		if (e->waited) {
 			ahead = ahead > i ? ahead : i;
 			for (k = 0; ahead < tree.n && k < AHEAD; k++)
-				read_ahead(fd, tree.v[ahead++].name);
+				ahead_tell(fd, tree.v[ahead++].name,
+				    EXT4_CHUNK);
 			e->waited = false;
 		}
 		if (depth == 0 && strcmp(tree.v[i].name, "lost+found") == 0)

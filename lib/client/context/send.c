@@ -10,6 +10,7 @@
 
 #include "client/context/context.h"
 #include "client/context/tar.h"
+#include "core/ahead.h"
 #include "core/clock.h"
 
 /* The folders that lead to the entry at hand, each open. */
@@ -24,12 +25,7 @@ struct trail {
 /* Where what is read goes if it is not sent. */
 #define ROOM	(256UL << 10)
 
-/*
- * Small files are read one after the other.  Where reading one has waited for a
- * disk, the kernel is told of the next ones, and reads these side by side.
- */
-#define WAIT_NS		200000
-#define AHEAD		128
+#define AHEAD		128	/* files that the kernel is told of at once */
 
 struct sending {
 	const struct context	*context;
@@ -239,7 +235,7 @@ pass_bytes(struct sending *s, int fd, uint64_t size, bool send, struct fail *f)
 			room = (size_t)left;
 		begun = clock_ns();
 		n = read(fd, to, room);
-		s->waited = clock_ns() - begun > WAIT_NS;
+		s->waited = ahead_waited(begun);
 		if (n == -1 && errno == EINTR)
 			n = 0;
 		else if (n == -1)
@@ -446,14 +442,12 @@ send_entry(struct sending *s, size_t i, struct fail *f)
 	}
 }
 
-/* What goes wrong here does when the file is sent, too, and is said then. */
 static void
 read_ahead(struct sending *s, size_t from)
 {
 	const struct walk *walk = &s->context->walk;
 	struct fail f;
 	size_t i, n = 0;
-	int fd;
 
 	for (i = s->ahead > from ? s->ahead : from; i < walk->n && n < AHEAD;
 	    i++) {
@@ -462,15 +456,8 @@ read_ahead(struct sending *s, size_t from)
 			continue;
 		n++;
 		buf_clear(&s->next);
-		if (walk->entry[i].size > ROOM ||
-		    walk_path(walk, i, &s->next, &f) == -1)
-			continue;
-		fd = openat(s->context->root, s->next.data, O_RDONLY |
-		    O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
-		if (fd == -1)
-			continue;
-		posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
-		close(fd);
+		if (walk_path(walk, i, &s->next, &f) == 0)
+			ahead_tell(s->context->root, s->next.data, ROOM);
 	}
 	s->ahead = i;
 	s->waited = false;
