@@ -13,4 +13,7 @@
  */
 int	quote_add(struct buf *, const char *, size_t n, struct fail *);
 
+/* What that has written becomes b, as it was; -1 if it is none of that. */
+int	quote_undo(struct buf *b, const char *, size_t n);
+
 #endif

@@ -31,43 +31,6 @@ field(const char **p, size_t *len, bool *last)
 	return start;
 }
 
-/* Undo quote_add(). */
-static int
-unquote(struct buf *b, const char *s, size_t n)
-{
-	struct fail f;
-	size_t some, i;
-	unsigned v;
-	char c;
-
-	buf_clear(b);
-	while (n > 0) {
-		for (some = 0; some < n && s[some] != '\\'; some++)
-			;
-		if (buf_add(b, s, some, &f) == -1)
-			return -1;
-		s += some;
-		n -= some;
-		if (n == 0)
-			break;
-		if (n < 4)
-			return -1;
-		for (v = 0, i = 1; i < 4; i++) {
-			if (s[i] < '0' || s[i] > '7')
-				return -1;
-			v = 8 * v + (unsigned)(s[i] - '0');
-		}
-		if (v == 0 || v > 255)
-			return -1;
-		c = (char)v;
-		if (buf_add(b, &c, 1, &f) == -1)
-			return -1;
-		s += 4;
-		n -= 4;
-	}
-	return 0;
-}
-
 /* A number of up to so many digits, in base 8 or 10, and nothing else. */
 static int
 number(const char *s, size_t len, int base, int64_t *v)
@@ -109,14 +72,14 @@ parse(struct records *r, const char **p)
 	    number(s, n, 10, &had->mtime) == -1)
 		return -1;
 	if ((s = field(p, &n, &last)) == NULL || n == 0 ||
-	    last != (had->type != TAR_SAME) || unquote(&r->name, s, n) == -1)
+	    last != (had->type != TAR_SAME) || quote_undo(&r->name, s, n) == -1)
 		return -1;
 	had->name = r->name.data;
 	had->target = NULL;
 	if (had->type != TAR_SAME)
 		return 1;
 	if ((s = field(p, &n, &last)) == NULL || n == 0 || !last ||
-	    unquote(&r->target, s, n) == -1)
+	    quote_undo(&r->target, s, n) == -1)
 		return -1;
 	had->target = r->target.data;
 	return 1;
