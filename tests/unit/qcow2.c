@@ -288,9 +288,11 @@ given(int raw, int parent, unsigned seed)
 	srandom(seed);
 	for (i = 0; i < n; i++)
 		order[i] = i;
-	/* Runs of up to 100 KiB, here and there. */
+	/* Far apart, so that few clusters become whole, or near, so that most do. */
 	for (i = 0; i < n / 2; i++) {
 		k = (unsigned)random() % n;
+		if (seed % 4 > 1)
+			k = (i + k % 200) % n;
 		swap = order[i];
 		order[i] = order[k];
 		order[k] = swap;
@@ -306,8 +308,8 @@ given(int raw, int parent, unsigned seed)
 			if (pread(raw, b + k * 1024, 1024,
 			    (off_t)(order[i] + k) * 1024) != 1024)
 				exit(EX_OSERR);
-		/* Some of it is in the image before. */
-		if (order[i] % 7 == 0)
+		/* Some of it is in the image, of some clusters. */
+		if (order[i] / 64 % 3 == 0 && order[i] % 7 == 0)
 			r = pwrite(part, b, len * 1024,
 			    (off_t)order[i] * 1024) == -1 ? -1 : 0;
 		else
@@ -346,7 +348,7 @@ main(void)
 	srandom(1);
 	flips(snap, raw, many("TL_FLIPS", 400));
 	cuts(snap, raw, many("TL_CUTS", 60));
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < 8; i++)
 		given(raw, i % 2 == 0 ? -1 : parent, i);
 	chain();
 	unsealed(snap, raw);
