@@ -62,6 +62,8 @@ echo x >ctx/gone/sub/x
 truncate -s 300000 ctx/sparse
 echo end >>ctx/sparse
 dd if=/dev/urandom of=ctx/big bs=1000 count=700 status=none
+# A byte that is not changed into itself later.
+printf x | dd of=ctx/big bs=1 seek=400000 conv=notrunc status=none
 : >ctx/empty
 # What is unpacked into a folder changes its time.
 find ctx -type d -exec touch -d @900000000 {} +

@@ -362,7 +362,7 @@ exits 74
 is 'no stdout: aborted' "$(aborts)" 1
 server "$plain"
 given "$base"
-try 'no reader' sh -c '{ tl-sign -s sandbox.json; echo $? >status; } | :'
+try 'no reader' sh -c '{ sleep 1; tl-sign -s sandbox.json; echo $? >status; } | :'
 is 'no reader: not killed' "$(cat status)" 74
 is 'no reader: aborted' "$(aborts)" 1
 
