@@ -197,7 +197,7 @@ is 'copying, none: is not among the last lines' "$(cat err)" \
     'Storing signatures of mine
 tl-guard: bad'
 
-# Behind a line that begins with + some time passes.
+# Behind a line that begins with + some time passes, once it has been read.
 events '+STEP 1/1: of no stage' '!stage a' '+STEP 1/1: FROM a' '!done' \
     '!stage build' '+tl-rootfs-build: fetching' '+[1/2] STEP 1/2: FROM x' \
     '[1/2] STEP 2/2: COPY quick' '+STEP of a program' \
@@ -210,6 +210,10 @@ export long
 cat >slow <<'END'
 while IFS= read -r line; do
 	printf '%s\n' "${line#+}"
+	case $line in
+	+*) timeout 5 sh -c 'until grep -qF -e "$1" err; do
+		sleep 0.01; done' sh "${line#+}" ;;
+	esac
 	case $line in
 	+*[13579]/12:*) sleep ${long:-0.4} ;;
 	+*/12:*) sleep 0.12 ;;
