@@ -10,10 +10,12 @@
 #define THREADS_MAX	8
 #define LEVEL		3	/* zstd's default, as qemu-img has it */
 #define RING		64	/* clusters on their way: 8 MB in and out */
+#define BATCH		8	/* so many wake a thread: waking costs, too */
 
 /*
  * A ring: the caller fills at given, the threads take up from begun on, the
- * caller takes back at taken.  These only grow.
+ * caller takes back at taken.  These only grow.  Threads that wait are woken once
+ * there is a batch for them, or the caller waits itself.
  */
 struct compressor {
 	size_t		 size;
@@ -22,7 +24,7 @@ struct compressor {
 		bool		 ready;
 	}		 ring[RING];
 	pthread_t	 thread[THREADS_MAX];
-	unsigned	 threads;
+	unsigned	 threads, idle;
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 work, ready;
 	uint64_t	 given, begun, taken;
@@ -66,8 +68,11 @@ worker(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		while (p->begun == p->given && !p->quit)
+		while (p->begun == p->given && !p->quit) {
+			p->idle++;
 			pthread_cond_wait(&p->work, &p->lock);
+			p->idle--;
+		}
 		if (p->quit)
 			break;
 		s = &p->ring[p->begun++ % RING];
@@ -134,7 +139,8 @@ compressor_give(struct compressor *p)
 {
 	pthread_mutex_lock(&p->lock);
 	p->ring[p->given++ % RING].ready = false;
-	pthread_cond_signal(&p->work);
+	if (p->idle > 0 && p->given - p->begun >= BATCH)
+		pthread_cond_signal(&p->work);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -146,8 +152,11 @@ compressor_take(struct compressor *p)
 	if (p->taken == p->given)
 		return NULL;
 	pthread_mutex_lock(&p->lock);
-	while (!s->ready)
+	while (!s->ready) {
+		if (p->idle > 0 && p->begun != p->given)
+			pthread_cond_broadcast(&p->work);
 		pthread_cond_wait(&p->ready, &p->lock);
+	}
 	p->taken++;
 	pthread_mutex_unlock(&p->lock);
 	return &s->c;

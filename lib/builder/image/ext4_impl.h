@@ -39,6 +39,7 @@ struct ext4 {
 	int		 fd;		/* for file contents, past libext2fs */
 	unsigned	 bs;
 	bool		 held;		/* the last block: see ext4_open.c */
+	bool		 given_back;	/* a block, since ext4_settle() */
 	const char	*root;		/* the tree that is copied: its name */
 	struct qcow2	*snapshot;	/* what new files hold goes there, or NULL */
 	char		*a, *b;		/* EXT4_CHUNK bytes each */
@@ -49,13 +50,17 @@ struct ext4 {
 	size_t		 nruns, runs_cap;
 };
 
+/* Before contents are written, past libext2fs: see ext4_open.c. */
+errcode_t ext4_settle(struct ext4 *);
+
 /* What libext2fs said of a name, or that there is no space left; -1. */
 int	ext4_failed(struct ext4 *, errcode_t, const char *name, struct fail *);
 
 /* The names in a folder, without "." and ".."; zeroed is empty. */
 struct ext4_name {
 	char		*name;
-	ext2_ino_t	 ino;
+	ext2_ino_t	 ino;		/* of the image */
+	unsigned char	 type;		/* of a tree: DT_REG ..., DT_UNKNOWN */
 };
 
 struct ext4_names {
@@ -110,10 +115,10 @@ int	ext4_link(struct ext4 *, ext2_ino_t, struct ext2_inode *, char *dst,
  * Bring an inode to what a file has, writing only what differs; of one that is
  * fresh nothing is read.  name is its path in the tree.
  */
-int	ext4_put_contents(struct ext4 *, ext2_ino_t, int fd, uint64_t size,
-	    bool fresh, const char *name, struct fail *);
-/* path leads to the file itself, through /proc/self/fd, links not followed. */
-int	ext4_put_xattrs(struct ext4 *, ext2_ino_t, const char *path,
+int	ext4_put_contents(struct ext4 *, ext2_ino_t, int fd,
+	    const struct stat *, bool fresh, const char *name, struct fail *);
+/* With fd -1 by a path to the file itself, through /proc/self/fd. */
+int	ext4_put_xattrs(struct ext4 *, ext2_ino_t, int fd, const char *path,
 	    const char *name, struct fail *);
 /* Owner, permissions and times. */
 int	ext4_put_meta(struct ext4 *, ext2_ino_t, const struct stat *,

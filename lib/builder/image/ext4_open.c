@@ -44,6 +44,43 @@ hold_last(struct ext4 *e, bool hold)
 		ext2fs_unmark_block_bitmap2(e->fs->block_map, last);
 }
 
+/*
+ * The library keeps blocks that it has changed, and file contents are written
+ * past it, to the file itself.  So a block that it kept may not become one of a
+ * file's contents as long as it is to be written: on_blocks() sees what is given
+ * back, and ext4_settle() has all of it written then.
+ */
+static void
+on_blocks(ext2_filsys fs, blk64_t block, blk_t n, int inuse)
+{
+	struct ext4 *e = fs->priv_data;
+
+	(void)block;
+	(void)n;
+	if (inuse < 0)
+		e->given_back = true;
+}
+
+static void
+on_block_alone(ext2_filsys fs, blk64_t block, int inuse)
+{
+	on_blocks(fs, block, 1, inuse);
+}
+
+errcode_t
+ext4_settle(struct ext4 *e)
+{
+	errcode_t code;
+
+	if (!e->given_back)
+		return 0;
+	e->given_back = false;
+	/* io_channel_flush() would wait for the disk, too. */
+	code = io_channel_set_options(e->fs->io, "cache=off");
+	return code != 0 ? code :
+	    io_channel_set_options(e->fs->io, "cache=on");
+}
+
 struct ext4 *
 ext4_open(const char *path, bool rw, struct fail *f)
 {
@@ -81,18 +118,18 @@ ext4_open(const char *path, bool rw, struct fail *f)
 		    path, (intmax_t)st.st_size, bytes);
 		goto bad;
 	}
-	/*
-	 * File contents are written to the file itself: no block may wait in
-	 * the library's cache while it changes hands.
-	 */
-	if (rw)
-		io_channel_set_options(e->fs->io, "cache=off");
 	if (rw && (code = ext2fs_read_bitmaps(e->fs)) != 0) {
 		fail_set(f, EX_DATAERR, "%s: %s", path, error_message(code));
 		goto bad;
 	}
-	if (rw)
+	if (rw) {
+		e->fs->priv_data = e;
+		ext2fs_set_block_alloc_stats_callback(e->fs, on_block_alone,
+		    NULL);
+		ext2fs_set_block_alloc_stats_range_callback(e->fs, on_blocks,
+		    NULL);
 		hold_last(e, true);
+	}
 	return e;
 bad:
 	if (e != NULL) {

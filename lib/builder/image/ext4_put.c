@@ -28,7 +28,10 @@ put_chunk(struct ext4 *e, char *p, uint64_t at, size_t n, bool fresh,
 	size_t full = (n + e->bs - 1) / e->bs * e->bs, i = 0, k, w;
 	const struct ext4_run *r;
 	uint64_t phys;
+	errcode_t code;
 
+	if ((code = ext4_settle(e)) != 0)
+		return ext4_failed(e, code, name, f);
 	/* Only the last block of a chunk can be short: there is room. */
 	memset(p + n, 0, full - n);
 	while (i < full) {
@@ -201,18 +204,23 @@ put_data(struct ext4 *e, ext2_ino_t ino, struct ext2_inode *inode, int fd,
 }
 
 int
-ext4_put_contents(struct ext4 *e, ext2_ino_t ino, int fd, uint64_t size,
-    bool fresh, const char *name, struct fail *f)
+ext4_put_contents(struct ext4 *e, ext2_ino_t ino, int fd,
+    const struct stat *st, bool fresh, const char *name, struct fail *f)
 {
 	struct ext2_inode inode;
-	uint64_t at = 0, from, to, first, end;
+	uint64_t size = (uint64_t)st->st_size, at = 0, from, to, first, end;
 	uint64_t blocks = (size + e->bs - 1) / e->bs;
+	bool dense = (uint64_t)st->st_blocks * 512 >= blocks * e->bs;
 	errcode_t code;
 	off_t r;
 
 	if ((code = ext2fs_read_inode(e->fs, ino, &inode)) != 0)
 		return ext4_failed(e, code, name, f);
-	while (at < size) {
+	/* What has bytes for all of it has no holes to be looked for. */
+	if (dense && size > 0 && put_data(e, ino, &inode, fd, 0, size, fresh,
+	    name, f) == -1)
+		return -1;
+	while (!dense && at < size) {
 		r = lseek(fd, (off_t)at, SEEK_DATA);
 		from = r != -1 ? (uint64_t)r : errno == ENXIO ? size : at;
 		r = from < size ? lseek(fd, (off_t)from, SEEK_HOLE) : -1;
@@ -270,8 +278,15 @@ on_xattr(char *name, char *value, size_t len, void *arg)
 	return XATTR_ABORT;
 }
 
+static ssize_t
+list(int fd, const char *path, char *to)
+{
+	return fd != -1 ? flistxattr(fd, to, XATTR_MAX) :
+	    llistxattr(path, to, XATTR_MAX);
+}
+
 int
-ext4_put_xattrs(struct ext4 *e, ext2_ino_t ino, const char *path,
+ext4_put_xattrs(struct ext4 *e, ext2_ino_t ino, int fd, const char *path,
     const char *name, struct fail *f)
 {
 	struct ext2_xattr_handle *h = NULL;
@@ -282,7 +297,7 @@ ext4_put_xattrs(struct ext4 *e, ext2_ino_t ino, const char *path,
 	void *have;
 	char *p;
 
-	if ((n = llistxattr(path, e->a, XATTR_MAX)) == -1) {
+	if ((n = list(fd, path, e->a)) == -1) {
 		if (errno != ENOTSUP)
 			return fail_sys(f, EX_IOERR, "%s%s: listxattr",
 			    e->root, name);
@@ -304,7 +319,9 @@ ext4_put_xattrs(struct ext4 *e, ext2_ino_t ino, const char *path,
 	for (p = e->a; code == 0 && p < e->a + n; p += strlen(p) + 1) {
 		if (!xattr_wanted(p))
 			continue;
-		if ((len = lgetxattr(path, p, e->b, XATTR_MAX)) == -1) {
+		len = fd != -1 ? fgetxattr(fd, p, e->b, XATTR_MAX) :
+		    lgetxattr(path, p, e->b, XATTR_MAX);
+		if (len == -1) {
 			fail_sys(f, EX_IOERR, "%s%s: %s", e->root, name, p);
 			ext2fs_xattrs_close(&h);
 			return -1;

@@ -55,8 +55,12 @@ tree_names(int fd, const char *path, struct ext4_names *l, struct fail *f)
 		return -1;
 	}
 	while ((errno = 0, d = readdir(dir)) != NULL)
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+		if (strcmp(d->d_name, ".") != 0 &&
+		    strcmp(d->d_name, "..") != 0) {
 			ext4_names_add(l, d->d_name, strlen(d->d_name), 0);
+			if (!l->failed)
+				l->v[l->n - 1].type = d->d_type;
+		}
 	if (errno != 0)
 		fail_sys(f, EX_IOERR, "%s", path);
 	else if (l->failed)
@@ -207,17 +211,14 @@ make(struct ext4 *e, ext2_ino_t dir, const char *name, const struct stat *st,
 	inode.i_links_count = 1;
 	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
 		encode_device(in, st->st_rdev);
-	if ((code = ext2fs_write_new_inode(e->fs, *ino, in)) != 0)
-		return code;
-	if (!S_ISREG(st->st_mode))
-		return 0;
-	if ((code = ext2fs_read_inode(e->fs, *ino, in)) != 0)
-		return code;
-	in->i_flags |= EXT4_EXTENTS_FL;
-	if ((code = ext2fs_extent_open2(e->fs, *ino, in, &h)) != 0)
-		return code;
-	ext2fs_extent_free(h);
-	return ext2fs_write_inode(e->fs, *ino, in);
+	if (S_ISREG(st->st_mode)) {
+		/* The root of its extents, of which it has none. */
+		in->i_flags |= EXT4_EXTENTS_FL;
+		if ((code = ext2fs_extent_open2(e->fs, *ino, in, &h)) != 0)
+			return code;
+		ext2fs_extent_free(h);
+	}
+	return ext2fs_write_new_inode(e->fs, *ino, in);
 }
 
 static int
@@ -417,7 +418,10 @@ discard_file(const struct sync *s, const struct stat *st, const char *path,
 	return fail_sys(f, EX_IOERR, "%s: removing what is packed", path);
 }
 
-/* entry: what the folder is to list, with the inode 0 for nothing. */
+/*
+ * entry: what the folder is to list, with the inode 0 for nothing; its mode is the
+ * type that the tree's folder has for it, or 0.
+ */
 static int
 sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
     struct ext4_entry *entry, const struct ext4_name *old, const char *path,
@@ -432,7 +436,10 @@ sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
 	bool fresh;
 	ssize_t n;
 
-	if (fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) == -1)
+	/* What is opened is asked then. */
+	st.st_mode = entry->mode;
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) &&
+	    fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return fail_sys(f, EX_IOERR, "%s%s", e->root, path);
 	if (S_ISSOCK(st.st_mode)) {
 		if (old == NULL)
@@ -462,8 +469,7 @@ sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
 	r = -1;
 	if (S_ISREG(st.st_mode)) {
 		discard_begin(s, &st, path);
-		r = ext4_put_contents(e, ino, fd, (uint64_t)st.st_size, fresh,
-		    path, f);
+		r = ext4_put_contents(e, ino, fd, &st, fresh, path, f);
 		discard_end(s);
 		if (r == -1)
 			goto out;
@@ -473,7 +479,7 @@ sync_entry(struct sync *s, int at, ext2_ino_t dir, bool bulk,
 	    sync_dir(s, fd, ino, path, depth + 1, f) == -1)
 		goto out;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d/%s", at, base);
-	if (ext4_put_xattrs(e, ino, self, path, f) == -1 ||
+	if (ext4_put_xattrs(e, ino, fd, self, path, f) == -1 ||
 	    ext4_put_meta(e, ino, &st, path, f) == -1)
 		goto out;
 	r = discard_file(s, &st, path, f);
@@ -587,6 +593,7 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 			goto out;
 		}
 		v[i].name = tree.v[i].name;
+		v[i].mode = DTTOIF(tree.v[i].type);
 		if (sync_entry(s, fd, ino, bulk, &v[i],
 		    ext4_names_find(&image, tree.v[i].name), sub, depth,
 		    f) == -1)
@@ -607,7 +614,6 @@ ext4_sync(struct ext4 *e, const char *dir, unsigned how, const char *discard,
 {
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
 	struct sync s = { .e = e, .how = how, .discard = -1 };
-	char self[64];
 	struct stat st;
 	int fd, r;
 
@@ -636,10 +642,9 @@ ext4_sync(struct ext4 *e, const char *dir, unsigned how, const char *discard,
 	e->root = dir;
 	e->snapshot = snapshot;
 	own(&s, &st);
-	snprintf(self, sizeof(self), "/proc/self/fd/%d/.", fd);
 	r = sync_dir(&s, fd, EXT2_ROOT_INO, "", 0, f);
 	if (r == 0)
-		r = ext4_put_xattrs(e, EXT2_ROOT_INO, self, "/", f);
+		r = ext4_put_xattrs(e, EXT2_ROOT_INO, fd, NULL, "/", f);
 	if (r == 0)
 		r = ext4_put_meta(e, EXT2_ROOT_INO, &st, "/", f);
 	close(fd);
