@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "builder/upload/upload.h"
+#include "core/hex.h"
 #include "core/json.h"
 #include "core/opt.h"
 #include "core/private.h"
@@ -18,10 +19,11 @@
 #define TRIES	8	/* the last one about half a minute after the first */
 
 static const char usage[] =
-"usage: tl-upload [-v] [-j N] [-J FILE] [-p] [-s SPEC] SNAPSHOT <block\n"
+"usage: tl-upload [-v] [-j N] [-J FILE] [-pS] [-s SPEC] SNAPSHOT <block\n"
 "  -j, --jobs N        parts sent at once (4)\n"
 "  -J, --journal FILE  record acknowledged parts there, send only the rest\n"
 "  -p, --progress      print progress on stderr, once a second\n"
+"  -S, --sum           the result has the SHA-256 of SNAPSHOT\n"
 "  -s, --spec SPEC     take the block from member upload of this file\n"
 "  -t, --tries N       tries of each request (8)\n"
 "  -v, --verbose       print each request on stderr\n"
@@ -64,8 +66,10 @@ progress(void *arg, uint64_t done, uint64_t total)
 }
 
 static int
-result(const struct upload_result *r, struct buf *out, struct fail *f)
+result(const struct upload_result *r, bool sum, struct buf *out,
+    struct fail *f)
 {
+	char hex[2 * sizeof(r->sha256) + 1];
 	struct jout j = JOUT_INIT(out);
 
 	jout_object(&j);
@@ -76,6 +80,10 @@ result(const struct upload_result *r, struct buf *out, struct fail *f)
 	jout_u64(&j, r->parts);
 	jout_key(&j, "etag");
 	jout_string(&j, r->etag);
+	if (sum) {
+		hex_encode(hex, r->sha256, sizeof(r->sha256));
+		jout_member(&j, "sha256", hex);
+	}
 	jout_close(&j);
 	if (jout_end(&j, f) == -1)
 		return -1;
@@ -90,6 +98,7 @@ main(int argc, char *argv[])
 		{ "journal", required_argument, NULL, 'J' },
 		{ "progress", no_argument, NULL, 'p' },
 		{ "spec", required_argument, NULL, 's' },
+		{ "sum", no_argument, NULL, 'S' },
 		{ "tries", required_argument, NULL, 't' },
 		OPT_COMMON, { NULL, 0, NULL, 0 }
 	};
@@ -103,7 +112,7 @@ main(int argc, char *argv[])
 	struct fail f;
 	int ch, fd, r;
 
-	while ((ch = getopt_long(argc, argv, "j:J:ps:t:hVv", longs,
+	while ((ch = getopt_long(argc, argv, "j:J:pSs:t:hVv", longs,
 	    NULL)) != -1)
 		switch (ch) {
 		case 'j':
@@ -115,6 +124,9 @@ main(int argc, char *argv[])
 			break;
 		case 'p':
 			opt.progress = progress;
+			break;
+		case 'S':
+			opt.sum = true;
 			break;
 		case 's':
 			spec = optarg;
@@ -177,7 +189,7 @@ main(int argc, char *argv[])
 	if (opt.verbose && res.resumed != 0)
 		fprintf(stderr, "tl-upload: %u of %u parts were there\n",
 		    res.resumed, res.parts);
-	if (result(&res, &out, &f) == -1)
+	if (result(&res, opt.sum, &out, &f) == -1)
 		opt_fail(&f);
 	opt_output(&out);
 	upload_result_free(&res);

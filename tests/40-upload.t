@@ -74,9 +74,10 @@ kept
 
 peer "[$parts$complete]"
 given "$(block 4 '{"uri":null}')"
-try 'a legacy block has no uri' tl-upload -j 1 snap
+try 'a legacy block has no uri' tl-upload -S -j 1 snap
 exits 0
-gives '{"sizeBytes":1000,"parts":4,"etag":"\"whole-4\""}'
+gives '{"sizeBytes":1000,"parts":4,"etag":"\"whole-4\"","sha256":"'"$(
+    sha256sum <snap | cut -c 1-64)"'"}'
 is 'one at a time keeps one connection' \
     "$(seen '[.[].connection] | unique | length')" 1
 

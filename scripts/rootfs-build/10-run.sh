@@ -94,7 +94,7 @@ esac
 
 # The end, whichever way it comes.
 
-work='' graph='' child='' tee='' said='' adds='' uploading='' mounted='' names='' plain=''
+work='' graph='' child='' tee='' said='' uploading='' mounted='' names='' plain=''
 # borrowed: a cache that, where it is full, is to be done without; tidy: one that
 # can be left to others; again: a build is to begin again
 borrowed='' tidy='' again=
@@ -129,7 +129,6 @@ finish () {
 	trap '' HUP INT TERM
 	stop_child
 	[ -z "$tee" ] || kill "$tee" 2>/dev/null || :
-	[ -z "$adds" ] || kill "$adds" 2>/dev/null || :
 	[ -z "$borrowed" ] || [ "$code" -ne 73 ] || {
 		say "beginning again without the cache"
 		again=1

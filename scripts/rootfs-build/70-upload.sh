@@ -3,26 +3,21 @@
 size=$(stat -c %s "$work/rootfs.tlsnap")
 say "uploading $size bytes"
 uploading=1
-sha256sum <"$work/rootfs.tlsnap" >"$work/sum" &
-adds=$!
 # shellcheck disable=SC2016
-logged sh -c 'exec tl-upload --progress --spec "$1" "$2" >"$3"' sh \
+logged sh -c 'exec tl-upload --progress --sum --spec "$1" "$2" >"$3"' sh \
     "$keys" "$work/rootfs.tlsnap" "$work/uploaded" || {
 	code=$?
 	die "$code" "upload: $(tail -n 1 "$work/log" |
 	    sed "s/^tl-upload: //; s,^$keys: ,the spec: ,")"
 }
 
-wait "$adds" || die 74 "the snapshot cannot be read again"
-adds=
-read -r sum _ <"$work/sum"
 jq -n --slurpfile up "$work/uploaded" --arg id "$snapshot_id" \
-    --arg uri "$snapshot_uri" --arg sum "$sum" --argjson size "$size" --argjson disk "$disk" \
+    --arg uri "$snapshot_uri" --argjson size "$size" --argjson disk "$disk" \
     --arg kind "$kind" --arg parent "$parent_uri" '
     {snapshot_id: $id,
     snapshot_uri: ($up[0].uri // (if $uri == "" then null else $uri end)),
     snapshot_format_version: "durable_archive_v1",
-    snapshot_size_bytes: $size, snapshot_sha256: $sum,
+    snapshot_size_bytes: $size, snapshot_sha256: $up[0].sha256,
     rootfs_disk_bytes: $disk,
     rootfs_node_kind: $kind} +
     (if $kind == "diff" and $parent != "" then

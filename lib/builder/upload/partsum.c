@@ -1,4 +1,5 @@
 #include <nettle/md5.h>
+#include <nettle/sha2.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,15 +19,17 @@
 struct partsum {
 	int		 fd;
 	uint64_t	 size, part, count;
-	pthread_t	 thread[THREADS_MAX];
+	pthread_t	 thread[THREADS_MAX + 1];	/* and the whole's */
 	unsigned	 threads;
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 moved;		/* a sum more, or a part more to do */
 	unsigned char	 (*sums)[PARTSUM_LEN];	/* its thread's until known */
+	unsigned char	 whole[PARTSUM_WHOLE_LEN];	/* likewise */
 	/* Under the lock. */
 	bool		*known;		/* by part */
 	uint64_t	 next;		/* the next one that no thread has */
 	uint64_t	 wanted;	/* compute up to here */
+	bool		 whole_known;
 	bool		 stop, failed;
 	struct fail	 f;
 };
@@ -100,6 +103,21 @@ take(struct partsum *s, uint64_t *k)
 	return r;
 }
 
+/* Something has been computed, if r is 0. */
+static void
+done(struct partsum *s, bool *known, int r, const struct fail *f)
+{
+	pthread_mutex_lock(&s->lock);
+	if (r == 0)
+		*known = true;
+	else if (!s->failed) {
+		s->failed = true;
+		s->f = *f;
+	}
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void *
 run(void *arg)
 {
@@ -109,24 +127,41 @@ run(void *arg)
 	uint64_t k;
 	int r = 0;
 
-	if (buf == NULL)
+	if (buf == NULL) {
 		r = fail_set(&f, EX_OSERR, "out of memory");
+		done(s, NULL, r, &f);
+	}
 	while (r == 0 && take(s, &k) == 0) {
 		r = sum_one(s, k, buf, &f);
-		pthread_mutex_lock(&s->lock);
-		if (r == 0)
-			s->known[k] = true;
-		pthread_cond_broadcast(&s->moved);
-		pthread_mutex_unlock(&s->lock);
+		done(s, &s->known[k], r, &f);
 	}
 	free(buf);
-	pthread_mutex_lock(&s->lock);
-	if (r == -1 && !s->failed) {
-		s->failed = true;
-		s->f = f;
+	return NULL;
+}
+
+static void *
+run_whole(void *arg)
+{
+	struct partsum *s = arg;
+	unsigned char *buf = malloc(STEP);
+	struct sha256_ctx sha;
+	struct fail f = { 0 };
+	uint64_t at;
+	size_t n;
+	int r = 0;
+
+	if (buf == NULL)
+		r = fail_set(&f, EX_OSERR, "out of memory");
+	sha256_init(&sha);
+	for (at = 0; r == 0 && at < s->size; at += n) {
+		n = s->size - at < STEP ? (size_t)(s->size - at) : STEP;
+		if ((r = stopping(s, &f)) == 0 &&
+		    (r = read_at(s, buf, n, at, &f)) == 0)
+			sha256_update(&sha, n, buf);
 	}
-	pthread_cond_broadcast(&s->moved);
-	pthread_mutex_unlock(&s->lock);
+	sha256_digest(&sha, PARTSUM_WHOLE_LEN, s->whole);
+	free(buf);
+	done(s, &s->whole_known, r, &f);
 	return NULL;
 }
 
@@ -142,7 +177,8 @@ cores(void)
 }
 
 struct partsum *
-partsum_start(int fd, uint64_t size, uint64_t part, struct fail *f)
+partsum_start(int fd, uint64_t size, uint64_t part, bool whole,
+    struct fail *f)
 {
 	struct partsum *s = calloc(1, sizeof(*s));
 	sigset_t all, old;
@@ -170,10 +206,19 @@ partsum_start(int fd, uint64_t size, uint64_t part, struct fail *f)
 		if ((r = pthread_create(&s->thread[s->threads], NULL, run,
 		    s)) == 0)
 			s->threads++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	/* Fewer do it, too. */
-	if (s->threads > 0)
+	r = s->threads > 0 ? 0 : -1;
+	if (r == 0 && whole && (r = pthread_create(&s->thread[s->threads],
+	    NULL, run_whole, s)) == 0)
+		s->threads++;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r == 0)
 		return s;
+	if (s->threads > 0) {
+		partsum_free(s);
+		s = NULL;
+		goto memory;
+	}
 	pthread_cond_destroy(&s->moved);
 	pthread_mutex_destroy(&s->lock);
 memory:
@@ -205,6 +250,25 @@ partsum_get(struct partsum *s, uint64_t k, int wait_ms,
 		memcpy(md5, s->sums[k], PARTSUM_LEN);
 		r = 1;
 	} else if (s->failed) {
+		*f = s->f;
+		r = -1;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+int
+partsum_whole(struct partsum *s, unsigned char sum[PARTSUM_WHOLE_LEN],
+    struct fail *f)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->whole_known && !s->failed)
+		pthread_cond_wait(&s->moved, &s->lock);
+	if (s->whole_known)
+		memcpy(sum, s->whole, PARTSUM_WHOLE_LEN);
+	else {
 		*f = s->f;
 		r = -1;
 	}

@@ -15,7 +15,7 @@
  * the one PUT of a single_put block.
  *
  * The file is read where it stands, twice: once for the Content-MD5 of a part
- * and once to send it; memory does not grow with it.  It must not change
+ * and once to send it, and a third time for a SHA-256 of the whole; memory does not grow with it.  It must not change
  * meanwhile: a store that checks Content-MD5 notices.
  */
 #define UPLOAD_JOBS_MAX		64
@@ -30,6 +30,7 @@ struct upload_options {
 	void		(*progress)(void *arg, uint64_t done, uint64_t total);
 	void		*arg;
 	bool		 verbose;	/* retries on stderr */
+	bool		 sum;		/* the result has a SHA-256 */
 };
 
 struct upload_result {
@@ -38,6 +39,7 @@ struct upload_result {
 	unsigned	 parts;		/* 1 for a single_put */
 	unsigned	 resumed;	/* of them, taken from the journal */
 	char		 etag[256];	/* as the store said it, or "" */
+	unsigned char	 sha256[32];	/* of the whole file, if asked for */
 };
 
 /*

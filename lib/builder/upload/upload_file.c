@@ -83,7 +83,8 @@ prepare(struct upload *u, const struct span *block, struct fail *f)
 			return -1;
 		}
 	}
-	u->sums = partsum_start(u->fd, u->size, u->block.part_size, f);
+	u->sums = partsum_start(u->fd, u->size, u->block.part_size,
+	    u->opt->sum, f);
 	return u->sums == NULL ? -1 : 0;
 }
 
@@ -125,6 +126,9 @@ upload_file(struct http *http, const struct span *block, int fd,
 			http_cancel(http, &u.transfers[i].reply);
 		if (r == 0)
 			upload_tell(&u);
+		if (r == 0 && opt->sum &&
+		    (r = partsum_whole(u.sums, out->sha256, f)) == -1)
+			fail_in(f, name);
 		if (r == 0 && !u.block.single)
 			r = upload_complete(&u, f);
 	}
