@@ -94,7 +94,7 @@ esac
 
 # The end, whichever way it comes.
 
-work='' graph='' child='' tee='' said='' uploading='' mounted='' names='' plain=''
+work='' graph='' child='' tee='' said='' uploading='' mounted='' names='' plain='' leaving=''
 # borrowed: a cache that, where it is full, is to be done without; tidy: one that
 # can be left to others; again: a build is to begin again
 borrowed='' tidy='' again=
@@ -123,6 +123,20 @@ unmounted () {
 	done
 }
 
+# put_away: what the build stood on is not needed any more: its mounts, and its
+# storage but for what a cache keeps of it
+put_away () {
+	[ -z "$mounted" ] || umount -l "$mounted" 2>/dev/null || :
+	[ -z "$plain" ] || {
+		umount -l "$plain" 2>/dev/null || :
+		rmdir "$plain" 2>/dev/null || :
+	}
+	[ -n "$graph" ] || return 0
+	unmounted
+	[ -z "$tidy" ] || [ -n "$again" ] || ! tidied || return 0
+	rm -rf --one-file-system "$graph"
+}
+
 finish () {
 	code=$?
 	trap - EXIT
@@ -140,16 +154,11 @@ finish () {
 	fi
 	# It may wait for somebody to write to a fifo; a new process loses TERM.
 	[ -z "$said" ] || kill -KILL "$said" 2>/dev/null || :
-	[ -z "$mounted" ] || umount -l "$mounted" 2>/dev/null || :
-	[ -z "$plain" ] || {
-		umount -l "$plain" 2>/dev/null || :
-		rmdir "$plain" 2>/dev/null || :
-	}
-	[ -z "$graph" ] || {
-		unmounted
-		[ -z "$tidy" ] || [ -n "$again" ] || ! tidied || graph=
-		[ -z "$graph" ] || rm -rf --one-file-system "$graph"
-	}
+	if [ -n "$leaving" ]; then
+		wait "$leaving" || :
+	else
+		put_away
+	fi
 	[ -z "$work" ] || rm -rf --one-file-system "$work"
 	[ -z "$again" ] || {
 		trap - HUP INT TERM

@@ -21,7 +21,8 @@ borrow () {
 	# A script ends where a redirection of exec or ":" fails.
 	command -v containers-storage >/dev/null && mkdir -p "$cache" &&
 	    touch "$cache/lock" && exec 8>"$cache/lock" && flock -n 8 || return
-	kind_of="1 $(uname -m) $(buildah --version)"
+	# Which one it is, without a start of it.
+	kind_of="2 $(uname -m) $(stat -L -c '%s %Y' "$(command -v buildah)")"
 	[ ! -e "$cache/dirty" ] || rm -f "$cache/kind"
 	[ "$(cat "$cache/kind" 2>/dev/null)" = "$kind_of" ] ||
 	    rm -rf --one-file-system "$cache/storage" "$cache/used"

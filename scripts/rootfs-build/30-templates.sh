@@ -227,20 +227,32 @@ pulled () {
 	done <"$work/images" >"$work/stripped"
 }
 
-# stands_ready REFERENCE DIR ID: a layout as an image of the storage's, which is then
-# read no more; it has a name of its own, since buildah would ask a registry
-# for one of the Dockerfile's.  Sets $arg to what a build is told of it.
-stands_ready () {
-	ready=$((ready + 1))
-	id=$(quietly "template $1" buildah pull -q "$policy" \
-	    "oci:$plain/${2##*/}:template")
-	quietly "template $1" buildah tag "$id" "localhost/tl-template:$ready"
-	rm -rf "$2"
-	echo "$1 $(cat "$3") localhost/tl-template:$ready" >>"$work/known"
-	names="${names}s|localhost/tl-template:$ready|$1|g;"
-	arg="--build-context=$1=container-image://localhost/tl-template:$ready"
+# images: tl-cache's that are there, a key a line
+images () {
+	jq -r '.[].names // [] | .[] | select(startswith("localhost/tl-cache:"))
+	    [19:]' "$graph/$driver-images/images.json" 2>/dev/null
 }
-ready=0
+
+# stands_ready REFERENCE RAW: the template at hand as an image of the storage's; a
+# cache keeps it for later builds.  It has a name of its own, since buildah would
+# ask a registry for one of the Dockerfile's.  Sets $arg to what a build is told
+# of it.
+stands_ready () {
+	key=$(cat "$2.id")
+	image=localhost/tl-cache:template-$key
+	grep -qx "template-$key" "$work/there" || {
+		layout "$2" "$graph/layout"
+		id=$(quietly "template $1" buildah pull -q "$policy" \
+		    "oci:$plain/layout:template")
+		quietly "template $1" buildah tag "$id" "$image"
+		rm -rf "$graph/layout"
+		echo "template-$key" >>"$work/there"
+	}
+	[ -z "$cache" ] || touch "$cache/used/template-$key"
+	echo "$1 $key $image" >>"$work/known"
+	names="${names}s|$image|$1|g;"
+	arg="--build-context=$1=container-image://$image"
+}
 
 # starts_stage REFERENCE: whether the Dockerfile names it elsewhere than in
 # from=REFERENCE; if unsure, yes
@@ -274,14 +286,16 @@ mkdir "$snapshots"
 : >"$work/templates"
 : >"$work/volumes"
 : >"$work/known"
+: >"$work/there"
+[ -z "$cache" ] || [ ! -e "$graph/$driver-images/images.json" ] ||
+    images >"$work/there"
 set --
 if [ -n "$has_parent" ]; then
 	reference "$base" baseImage
 	echo "$base" >>"$work/templates"
 	template "$base" parent parent "$work/parent.raw"
 	if [ -z "$import" ]; then
-		layout "$work/parent.raw" "$graph/base"
-		stands_ready "$base" "$graph/base" "$work/parent.raw.id"
+		stands_ready "$base" "$work/parent.raw"
 		set -- "$arg"
 	fi
 	printf '%s\n' "$mounts" >>"$work/volumes"
@@ -297,8 +311,7 @@ while [ "$i" -lt "$others" ]; do
 	template "$ref" "$i" "additionalLocalImages[$i]" "$work/other.raw"
 	if starts_stage "$ref"; then
 		printf '%s\n' "$mounts" >>"$work/volumes"
-		layout "$work/other.raw" "$graph/image.$i"
-		stands_ready "$ref" "$graph/image.$i" "$work/other.raw.id"
+		stands_ready "$ref" "$work/other.raw"
 		set -- "$@" "$arg"
 	else
 		unpacked "$work/other.raw" "$graph/folder.$i"

@@ -85,10 +85,15 @@ in_base () {
 	[ -n "$found" ]
 }
 
+# The root that stubs() has been through.
+stubless=
+
 # stubs DIR: buildah makes what it mounts over if it is not there, and / as a
 # folder that nobody writes to.  That is none of the image's, and times are none of
 # what takes it away.
 stubs () {
+	[ "$1" != "$stubless" ] || return 0
+	stubless=$1
 	# Later ones keep those of containers in a file of their own.
 	cat "$graph/$driver-layers/layers.json" \
 	    "$graph/$driver-layers/volatile-layers.json" 2>/dev/null |

@@ -192,12 +192,6 @@ $text" ;;
 
 tidy=$cache
 
-# images: tl-cache's that are there, a key a line
-images () {
-	jq -r '.[].names // [] | .[] | select(startswith("localhost/tl-cache:"))
-	    [19:]' "$graph/$driver-images/images.json" 2>/dev/null
-}
-
 # cs ARGUMENT...: told that it is in a user namespace already, since a later one
 # would make its own, which a sandbox's root may not
 cs () {
@@ -215,10 +209,11 @@ promoted () {
 	read -r id _ <"$work/id"
 	quietly 'the cache' cs get-image-data "$3" manifest >"$work/manifest"
 	# shellcheck disable=SC2016
-	quietly 'the cache' jq -c --arg key "$1" '. + {"tl-cache": $key}' \
-	    "$work/manifest" >"$work/datum"
+	quietly 'the cache' jq -cr --arg key "$1" '. + {"tl-cache": $key},
+	    .config.digest' "$work/manifest" >"$work/datum"
+	item=$(tail -n 1 "$work/datum")
+	sed -i '$d' "$work/datum"
 	quietly 'the cache' cs set-image-data -f "$work/datum" "$id" manifest
-	item=$(jq -r .config.digest "$work/manifest")
 	quietly 'the cache' cs get-image-data -f "$work/datum" "$3" "$item"
 	quietly 'the cache' cs set-image-data -f "$work/datum" "$id" "$item"
 }
@@ -232,6 +227,7 @@ kept () {
 	# No container is to have it any more.
 	rm -rf "$graph/$driver-containers"
 	promoted "$1" "$layer" "$data"
+	echo "$1" >>"$work/there"
 	top=localhost/tl-cache:$1
 }
 
@@ -292,7 +288,6 @@ reused () {
 stage () {
 	data=$(known "$ref" 3) || die 70 "$ref: not where it should be"
 	top=$data done=$start
-	images >"$work/there"
 	while read -r line key; do
 		grep -qx -e "$key" "$work/there" || continue
 		top=localhost/tl-cache:$key
@@ -323,7 +318,7 @@ stage () {
 cached () {
 	plain_names=$names
 	known scratch 3 >/dev/null || {
-		images | grep -qx scratch || {
+		grep -qx scratch "$work/there" || {
 			ctr=$(quietly 'the cache' buildah from scratch)
 			quietly 'the cache' buildah commit -q "$policy" \
 			    --format docker "$ctr" localhost/tl-cache:scratch \
@@ -412,10 +407,13 @@ unreached () {
 }
 
 # room: whether it wants some: more is there than is allowed, or than leaves a
-# quarter of its file system
+# quarter of its file system, which may hold nothing else
 room () {
-	have=$(du -sxm "$cache" 2>/dev/null | cut -f 1)
-	all=$(df -Pm "$cache" | awk 'NR == 2 { print int($2 * 3 / 4) }')
+	# shellcheck disable=SC2046
+	set -- $(df -Pm "$cache" | tail -n 1)
+	all=$(($2 * 3 / 4)) have=$3
+	[ "$6" = "$cache" ] ||
+	    have=$(du -sxm "$cache" 2>/dev/null | cut -f 1)
 	[ "$all" -lt "$cache_mb" ] || all=$cache_mb
 	[ "$have" -gt "$all" ]
 }

@@ -57,4 +57,7 @@ run tl-snapshot "$@" "$mounted" "$disk" "$work/rootfs.tlsnap" \
 	esac
 	die "$code" "$why"
 }
+# While it is uploaded.
+put_away 9<&- &
+leaving=$!
 
