@@ -58,6 +58,25 @@ fields(void)
 	UNIT_CHECK(differ(&file, "abc", &e, "abc"), "target");
 }
 
+/* Of a file the sum of its bytes counts, and that it is this file. */
+static void
+files(void)
+{
+	struct tar_entry other = file;
+	uint8_t of[3][SUM_SIZE] = { { 1 }, { 2 }, { 1 } }, x[3][SUM_SIZE];
+	struct sum s;
+	size_t i;
+
+	other.name = "a/c";
+	for (i = 0; i < 3; i++) {
+		sum_init(&s);
+		sum_file(&s, i < 2 ? &file : &other, of[i]);
+		sum_end(&s, x[i]);
+	}
+	UNIT_CHECK(memcmp(x[0], x[1], SUM_SIZE) != 0, "the sum of the bytes");
+	UNIT_CHECK(memcmp(x[0], x[2], SUM_SIZE) != 0, "the name beside it");
+}
+
 static void
 folders(void)
 {
@@ -93,6 +112,7 @@ int
 main(void)
 {
 	fields();
+	files();
 	folders();
 	bounds();
 	return unit_end();

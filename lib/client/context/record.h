@@ -28,6 +28,7 @@ struct record {
 	mode_t		 mode;
 	int64_t		 mtime;
 	uint8_t		 sum[SUM_SIZE];
+	uint8_t		 digest[SUM_SIZE];	/* of a file, if one is made */
 	const char	*name;		/* a folder's ends in a slash */
 	const char	*target;	/* of TAR_SAME, else NULL */
 };

@@ -35,6 +35,7 @@ struct sending {
 	struct gzip		*gzip;		/* NULL: nothing is sent */
 	char			*room;		/* for what is only summed */
 	struct sum		*sum;		/* NULL: nothing is summed */
+	struct sum		 file;		/* of the one at hand, for that */
 	struct records		*records;	/* NULL: none is made */
 	struct sum		 alone;		/* of the entry at hand, for that */
 	const int64_t		*epoch;
@@ -98,15 +99,6 @@ fill(const struct sending *s, struct tar_entry *t, const struct stat *st)
 		t->mtime = *s->epoch;
 }
 
-static void
-sum_header(struct sending *s, const struct tar_entry *t)
-{
-	if (s->sum != NULL)
-		sum_entry(s->sum, t);
-	if (s->records != NULL)
-		sum_alone(&s->alone, t);
-}
-
 static int
 send_header(struct sending *s, const struct tar_entry *t, struct fail *f)
 {
@@ -153,9 +145,11 @@ send_bare(struct sending *s, struct tar_entry *t, const struct stat *st,
 	struct record r;
 
 	fill(s, t, st);
-	sum_header(s, t);
+	if (s->sum != NULL)
+		sum_entry(s->sum, t);
 	if (s->records != NULL) {
 		r = record_of(t);
+		sum_alone(&s->alone, t);
 		sum_end(&s->alone, r.sum);
 		if (records_add(s->records, &r, f) == -1)
 			return -1;
@@ -244,7 +238,7 @@ pass_bytes(struct sending *s, int fd, uint64_t size, bool send, struct fail *f)
 			return fail_entry(s, EX_IOERR, "shrank while it was "
 			    "read; run again when nothing changes it", f);
 		if (s->sum != NULL)
-			sum_bytes(s->sum, to, (size_t)n);
+			sum_bytes(&s->file, to, (size_t)n);
 		if (s->records != NULL)
 			sum_bytes(&s->alone, to, (size_t)n);
 		if (send && gzip_filled(s->gzip, (size_t)n, f) == -1)
@@ -253,15 +247,18 @@ pass_bytes(struct sending *s, int fd, uint64_t size, bool send, struct fail *f)
 	return 0;
 }
 
-/* Its header and its bytes, from the start of the file. */
+/* Its header and its bytes, from the start of the file; their sums go to r. */
 static int
 pass_file(struct sending *s, int fd, const struct tar_entry *t, bool send,
-    struct fail *f)
+    struct record *r, struct fail *f)
 {
 	const struct extents *e = t->extents;
 	size_t i;
 
-	sum_header(s, t);
+	if (s->sum != NULL)
+		sum_alone(&s->file, t);
+	if (s->records != NULL)
+		sum_alone(&s->alone, t);
 	if (send && send_header(s, t, f) == -1)
 		return -1;
 	if (e == NULL && pass_bytes(s, fd, t->size, send, f) == -1)
@@ -271,6 +268,10 @@ pass_file(struct sending *s, int fd, const struct tar_entry *t, bool send,
 			return fail_entry(s, EX_IOERR, NULL, f);
 		else if (pass_bytes(s, fd, e->list[i].len, send, f) == -1)
 			return -1;
+	if (s->sum != NULL)
+		sum_end(&s->file, r->digest);
+	if (s->records != NULL)
+		sum_end(&s->alone, r->sum);
 	return send ? gzip_zeros(s->gzip, tar_padding(tar_bytes(t)), f) : 0;
 }
 
@@ -281,35 +282,42 @@ pass_file(struct sending *s, int fd, const struct tar_entry *t, bool send,
  */
 static int
 send_recorded(struct sending *s, int fd, const struct tar_entry *t,
-    struct linked *l, struct fail *f)
+    struct record *r, struct linked *l, struct fail *f)
 {
-	struct record r = record_of(t);
-	const struct record *old = had(s, &r);
+	const struct record *old = had(s, r);
 	bool left = false;
-	struct sum before;
 
 	if (old != NULL) {
-		if (s->sum != NULL)
-			before = *s->sum;
-		if (pass_file(s, fd, t, false, f) == -1)
+		if (pass_file(s, fd, t, false, r, f) == -1)
 			return -1;
-		sum_end(&s->alone, r.sum);
-		left = same_sum(old, &r);
-		if (!left && s->sum != NULL)
-			*s->sum = before;
+		left = same_sum(old, r);
 		if (!left && lseek(fd, 0, SEEK_SET) == -1)
 			return fail_entry(s, EX_IOERR, NULL, f);
 	}
-	if (!left) {
-		if (pass_file(s, fd, t, true, f) == -1)
-			return -1;
-		sum_end(&s->alone, r.sum);
-	}
+	if (!left && pass_file(s, fd, t, true, r, f) == -1)
+		return -1;
 	if (l != NULL) {
 		l->left = left;
-		memcpy(l->sum, r.sum, SUM_SIZE);
+		memcpy(l->sum, r->sum, SUM_SIZE);
 	}
-	return records_add(s->records, &r, f);
+	return records_add(s->records, r, f);
+}
+
+/* A file that is open, whole. */
+static int
+send_bytes(struct sending *s, int fd, const struct tar_entry *t,
+    struct linked *l, struct fail *f)
+{
+	struct record r = record_of(t);
+
+	if (s->records != NULL) {
+		if (send_recorded(s, fd, t, &r, l, f) == -1)
+			return -1;
+	} else if (pass_file(s, fd, t, s->gzip != NULL, &r, f) == -1)
+		return -1;
+	if (s->sum != NULL)
+		sum_file(s->sum, t, r.digest);
+	return 0;
 }
 
 /* Another name of a file goes with its first one. */
@@ -409,10 +417,8 @@ send_file(struct sending *s, int at, const char *name, size_t entry,
 		if (r == -1)
 			fail_in(f, walk_show(shown, s->context->dir,
 			    s->path.data));
-		else if (s->records != NULL)
-			r = send_recorded(s, fd, &t, l, f);
 		else
-			r = pass_file(s, fd, &t, s->gzip != NULL, f);
+			r = send_bytes(s, fd, &t, l, f);
 	}
 out:
 	extents_free(&extents);
@@ -498,6 +504,7 @@ context_send(const struct context *c, enum gzip_with with, int fd,
 
 	if (sum != NULL) {
 		sum_init(&of);
+		sum_init(&s.file);
 		s.sum = &of;
 	}
 	if (records != NULL) {
@@ -531,6 +538,7 @@ context_sum(const struct context *c, const int64_t *epoch,
 	if ((s.room = malloc(ROOM)) == NULL)
 		return fail_set(f, EX_OSERR, "out of memory");
 	sum_init(&of);
+	sum_init(&s.file);
 	s.sum = &of;
 	if ((r = send_all(&s, f)) == 0)
 		sum_end(&of, sum);

@@ -60,7 +60,14 @@ sum_entry(struct sum *s, const struct tar_entry *e)
 	sum_number(s, e->size);
 	sum_string(s, e->name);
 	sum_string(s, e->target != NULL ? e->target : "");
-	sum_extents(s, e->extents);
+}
+
+void
+sum_file(struct sum *s, const struct tar_entry *e,
+    const uint8_t alone[SUM_SIZE])
+{
+	sum_entry(s, e);
+	sum_bytes(s, alone, SUM_SIZE);
 }
 
 void

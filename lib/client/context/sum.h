@@ -30,13 +30,18 @@ void	sum_init(struct sum *);
 /* The same under a key of SUM_SIZE bytes. */
 void	sum_init_key(struct sum *, const uint8_t *key);
 
-/* What is told of an entry before its bytes. */
+/*
+ * An entry of a context; of a file that and the sum of it alone, under the key
+ * that everyone knows.  So a file whose sum is known need not be read.
+ */
 void	sum_entry(struct sum *, const struct tar_entry *);
+void	sum_file(struct sum *, const struct tar_entry *,
+	    const uint8_t alone[SUM_SIZE]);
 
 /*
- * Begin a sum of one entry alone, without its name and time, for
- * client/context/record.h; its bytes come behind.  The same is always summed
- * the same, so whoever knows such sums may come to know the key.
+ * Begin a sum of one entry alone, without its name and time; its bytes come
+ * behind.  The same is always summed the same, so whoever knows such sums may
+ * come to know the key.
  */
 void	sum_alone(struct sum *, const struct tar_entry *);
 void	sum_bytes(struct sum *, const void *, size_t n);
