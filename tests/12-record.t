@@ -76,11 +76,17 @@ sends 'all is there'
 is 'a head' "$(grep -cxE 'tl-context-record 1 [0-9a-f]{32} [0-9a-f]{32} -' begun)" 1
 is 'the key stays, and it says on what it stands' \
     "$(head -n 1 old | cut -d' ' -f3,5)" "$(cut -d' ' -f 3,4 begun)"
-ok 'the rest is the same' sh -c 'sed 1d first >a; sed 1d old >b; cmp a b'
-is 'a line' "$(grep '	a/one$' old | cut -f 1,2,4)" \
+# unstamped RECORD: its lines, without stamps
+unstamped () {
+	sed '1d; /^[0S]/s/\(\(	[^	]*\)\{4\}\).*/\1/' "$1"
+}
+unstamped first >a
+unstamped old >b
+ok 'the rest is the same' cmp a b
+is 'a line' "$(unstamped old | grep '	a/one$' | cut -f 1,2,4)" \
     "$(printf '0\t0644\t%s' "$(stat -c %Y ctx/a/one)")"
-is 'a name of a file has its sum' "$(awk '$5 == "a/two" || $5 == "b/same" {
-    print $1, $3, $6 }' old)" "$(awk '$5 == "a/two" { print 0, $3, ""
+is 'a name of a file has its sum' "$(unstamped old | awk '$5 == "a/two" || $5 == "b/same" {
+    print $1, $3, $6 }')" "$(awk '$5 == "a/two" { print 0, $3, ""
     print 1, $3, "a/two" }' old)"
 
 # ---- what changes
@@ -155,7 +161,7 @@ ln ctx/d ctx/f
 sends 'two files that are alike' e f
 ln -f ctx/e ctx/f
 sends 'a name goes over from one to the other' f
-sed -i '/	a\/two$/s/	[0-9]*	a/	1	a/' old
+sed -i 's/	[0-9]*	a\/two/	1	a\/two/' old
 sends 'of names that differ, as of a file that changed while it was read' \
     a/two b/same
 
@@ -236,13 +242,122 @@ exits 0
 other 'a key alone'
 is 'a key alone stays' "$(head -n 1 new | cut -d' ' -f3)" "$key"
 
+# ---- what is not read again
+
+rm -rf ctx got old
+mkdir -p ctx/d got
+echo one >ctx/one
+echo two >ctx/two
+ln ctx/two ctx/zwei
+ln -s one ctx/link
+truncate -s 300000 ctx/sparse
+: >ctx/.dockerignore
+# stamps RECORD: how many digits each file's stamp has
+stamps () {
+	awk -F '\t' '/^[0S]/ { print length($6) }' "$1" | paste -sd' '
+}
+# taken NAME FIELD RECORD: what the record has there
+taken () {
+	awk -F '\t' -v name="$1" -v field="$2" '$5 == name { print $field }' "$3"
+}
+# forged NAME FIELD VALUE: the old record has that
+forged () {
+	awk -F '\t' -v OFS='\t' -v name="$1" -v field="$2" -v value="$3" '
+	    $5 == name { $field = value } { print }' old >forged
+	mv forged old
+}
+nothing=00000000000000000000000000000000
+# A machine that is busy may take long.
+for _ in 1 2 3 4 5 6 7 8 9; do
+	touch ctx/one ctx/two ctx/sparse ctx/.dockerignore
+	tl-context -q --record old ctx >/dev/null
+	[ "$(date +%s)" -gt $(($(stat -c %Z ctx/one) + 2)) ] || break
+done
+is 'files of just now have no stamps' "$(stamps old)" '0 0 0 0'
+sleep 3
+rm old
+since=
+sends 'first' .dockerignore link one sparse two zwei
+unset since
+is 'later they have them, and digests' "$(stamps old)" '48 48 48 48'
+cp old stamped
+sends 'and again'
+unstamped stamped >a
+unstamped old >b
+ok 'stamps stay' cmp a b
+for name in .dockerignore one sparse two; do
+	forged "$name" 3 "$nothing"
+done
+forged zwei 3 "$nothing"
+sends 'sums that only a reader can tell are wrong'
+is 'nobody has read' "$(for name in .dockerignore one sparse two zwei; do
+    taken "$name" 3 old; done | sort | uniq -c)" "      5 $nothing"
+cp stamped old
+forged one 6 "$(taken one 6 stamped | cut -c -16)$nothing"
+tl-context -q --since old --record new --digest with ctx >/dev/null
+tl-context -q --list --digest without ctx >/dev/null
+ok 'nor for a digest' sh -c '! cmp -s with without'
+cp stamped old
+touch -r ctx/one stamp
+echo ONE >ctx/one
+touch -r stamp ctx/one
+sends 'bytes, not the size and no time that can be set' one
+echo owe >ctx/other
+touch -r stamp ctx/other
+mv ctx/other ctx/one
+sends 'another file that is as old and as large' one
+echo Two >ctx/zwei
+printf x | dd of=ctx/sparse bs=1 seek=140000 conv=notrunc status=none
+touch -r stamp ctx/sparse
+chmod 755 ctx/one
+sends 'by another name, in a hole, and a mode' one sparse two zwei
+ln ctx/zwei ctx/d/two
+echo d/two >ctx/.dockerignore
+sleep 3
+tl-context -q --since old --record new --digest with ctx >sent
+/usr/bin/python3 apply.py
+is 'when all is still they have stamps again' "$(stamps old)" '48 48 48 48'
+cp old stamped
+: >ctx/.dockerignore
+sends 'a first name that comes in' .dockerignore d/two two zwei
+cp stamped old
+tl-context -q --record new --since old ctx >/dev/null
+is 'what is known for a digest stays without one' \
+    "$(taken one 6 new)" "$(taken one 6 stamped)"
+forged one 6 "$(taken one 6 stamped | cut -c -16)"
+forged one 3 "$nothing"
+tl-context -q --record new --since old ctx >/dev/null
+is 'and is not needed' "$(taken one 3 new)" "$nothing"
+cp stamped old
+forged one 6 "$(taken one 6 stamped | cut -c -16)"
+sends 'it is read for one' .dockerignore d/two two zwei
+SOURCE_DATE_EPOCH=1000 tl-context -q --record new --since old ctx >sent
+is 'a time that is sent as another' "$(tar -tzf sent | grep -c '[^/]$')" \
+    "$(find ctx ! -type d | wc -l)"
+
+# Of these each makes a record none.
+sleep 3
+tl-context -q --record good ctx >/dev/null
+key=$(head -n 1 good | cut -d' ' -f3)
+stamp=$(taken one 6 good)
+for wrong in "one ${stamp}0" "one ${stamp%?}" "one ${stamp%?}g" "one $stamp	" \
+    "one $stamp${nothing}0" "d/ $stamp" "link $stamp"; do
+	cp good old
+	forged "${wrong%% *}" 6 "${wrong#* }"
+	try "a stamp: $wrong" tl-context -q --record new --since old ctx
+	exits 0
+	silent err
+	other "a stamp: $wrong"
+	is "a stamp: $wrong: another key" "$(head -n 1 new | grep -c "$key")" 0
+done
+
 # ---- the command line
 
 cp good old
 cp good ctx/in
 try 'in the context' tl-context -q --record ctx/in --since ctx/in ctx
 exits 0
-is 'is left out' "$(tar -tzf out | grep -cx in) $(grep -c '	in$' ctx/in)" '0 0'
+is 'is left out' "$(tar -tzf out | grep -cx in) $(cut -f 5 ctx/in | grep -cx in)" '0 0'
 rm ctx/in
 try 'no such record' tl-context --record new --since nothing ctx
 exits 66
@@ -262,7 +377,7 @@ exits 0
 is 'nothing in it' "$(wc -l <new)" 2
 SOURCE_DATE_EPOCH=1000 tl-context -q --record old ctx >/dev/null
 is 'times are as they are sent' "$(sed '1d;$d' old | cut -f 4 | sort -u)" 1000
-touch ctx/d ctx/big
+touch ctx/d ctx/one
 try 'and later ones' env SOURCE_DATE_EPOCH=1000 tl-context -q --record new \
     --since old ctx
 is 'and later ones are the same' "$(tar -tzf out | grep -v '/$')" ''

@@ -35,6 +35,9 @@ lines(struct records *r, const char *text)
 		if (had != NULL) {
 			MUST(strcmp(had->name, name) == 0);
 			MUST(record_alike(had, had));
+			MUST(!had->stamped || had->type == TAR_FILE ||
+			    had->type == TAR_SPARSE);
+			MUST(had->stamped || !had->digested);
 			MUST(records_add(r, had, &f) == 0);
 			MUST(r->text.len > begun);
 		}
@@ -68,6 +71,7 @@ FUZZ_MAIN(((const char *const []){
 	"tl-context-record 1 " SUM " " SUM " -\n"
 	"5\t0755\t" SUM "\t1000\ta/\n0\t0644\t" SUM "\t-1\ta/x\n"
 	"0\t4755\t" SUM "\t0\tb\\001\\134\n1\t0600\t" SUM "\t1\tc\ta/x\n"
-	"S\t0644\t" SUM "\t1000\th\n2\t0777\t" SUM "\t1000\tz\nend\n",
+	"S\t0644\t" SUM "\t1000\th\t0123456789abcdef\n"
+	"0\t0644\t" SUM "\t9\ti\t0123456789abcdef" SUM "\n2\t0777\t" SUM "\t1000\tz\nend\n",
 	"tl-context-record 1 " SUM " - -\nend\n",
 }));

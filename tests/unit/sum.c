@@ -108,11 +108,50 @@ bounds(void)
 	UNIT_CHECK(memcmp(x, y, SUM_SIZE) == 0, "in pieces, as they come");
 }
 
+static int
+stamped(const struct stat *a, const struct stat *b)
+{
+	uint8_t x[STAMP_SIZE], y[STAMP_SIZE];
+	struct sum s;
+
+	sum_init(&s);
+	sum_stamp(&s, a, x);
+	sum_stamp(&s, b, y);
+	return memcmp(x, y, STAMP_SIZE) != 0;
+}
+
+static void
+stamps(void)
+{
+	struct stat a = { .st_ino = 5, .st_size = 3, .st_mtim = { 7, 8 },
+	    .st_ctim = { 1000, 999999999 } }, b = a;
+
+	b.st_mode = S_IFREG | 0644;
+	UNIT_CHECK(!stamped(&a, &b), "the same stamp");
+	b.st_ino++;
+	UNIT_CHECK(stamped(&a, &b), "an inode");
+	b = a;
+	b.st_size++;
+	UNIT_CHECK(stamped(&a, &b), "a size");
+	b = a;
+	b.st_mtim.tv_nsec++;
+	UNIT_CHECK(stamped(&a, &b), "a time");
+	b = a;
+	b.st_ctim.tv_nsec--;
+	UNIT_CHECK(stamped(&a, &b), "a time of change");
+	b.st_ctim = (struct timespec){ 1001, 999999999 };
+	UNIT_CHECK(stamped(&a, &b), "a second");
+	UNIT_CHECK(!sum_settled(&a, 1002999), "it may still change");
+	UNIT_CHECK(sum_settled(&a, 1003000), "it has settled");
+	UNIT_CHECK(!sum_settled(&a, 900000), "its clock is ahead");
+}
+
 int
 main(void)
 {
 	fields();
 	files();
+	stamps();
 	folders();
 	bounds();
 	return unit_end();

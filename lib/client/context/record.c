@@ -45,6 +45,20 @@ number(const char *s, size_t len, int base, int64_t *v)
 	return errno == 0 && end == s + len ? 0 : -1;
 }
 
+/* A stamp, and behind it the digest if it is known. */
+static int
+parse_stamp(struct record *had, const char *s, size_t len)
+{
+	if (len != 2 * STAMP_SIZE && len != 2 * STAMP_SIZE + DIGITS)
+		return -1;
+	had->stamped = true;
+	had->digested = len > 2 * STAMP_SIZE;
+	if (hex_decode(had->stamp, s, STAMP_SIZE) == -1)
+		return -1;
+	return had->digested ? hex_decode(had->digest, s + 2 * STAMP_SIZE,
+	    SUM_SIZE) : 0;
+}
+
 /* 1 and the line at *p, which moves on; 0 at the end; -1 if it is none. */
 static int
 parse(struct records *r, const char **p)
@@ -72,17 +86,27 @@ parse(struct records *r, const char **p)
 	    number(s, n, 10, &had->mtime) == -1)
 		return -1;
 	if ((s = field(p, &n, &last)) == NULL || n == 0 ||
-	    last != (had->type != TAR_SAME) || quote_undo(&r->name, s, n) == -1)
+	    quote_undo(&r->name, s, n) == -1)
 		return -1;
 	had->name = r->name.data;
 	had->target = NULL;
-	if (had->type != TAR_SAME)
-		return 1;
-	if ((s = field(p, &n, &last)) == NULL || n == 0 || !last ||
-	    quote_undo(&r->target, s, n) == -1)
+	had->stamped = had->digested = false;
+	if (last)
+		return had->type != TAR_SAME ? 1 : -1;
+	if ((s = field(p, &n, &last)) == NULL || n == 0 || !last)
 		return -1;
-	had->target = r->target.data;
-	return 1;
+	switch (had->type) {
+	case TAR_SAME:
+		if (quote_undo(&r->target, s, n) == -1)
+			return -1;
+		had->target = r->target.data;
+		return 1;
+	case TAR_FILE:
+	case TAR_SPARSE:
+		return parse_stamp(had, s, n) == 0 ? 1 : -1;
+	default:
+		return -1;
+	}
 }
 
 /* Whether the text is a record, all of it; *lines: where its first line is. */
@@ -180,7 +204,7 @@ record_alike(const struct record *a, const struct record *b)
 int
 records_add(struct records *r, const struct record *a, struct fail *f)
 {
-	char sum[2 * SUM_SIZE + 1];
+	char sum[2 * SUM_SIZE + 1], stamp[2 * STAMP_SIZE + 1];
 
 	hex_encode(sum, a->sum, SUM_SIZE);
 	if (buf_addf(&r->text, f, "%c\t%04o\t%s\t%" PRId64 "\t", (int)a->type,
@@ -189,6 +213,11 @@ records_add(struct records *r, const struct record *a, struct fail *f)
 		return -1;
 	if (a->target != NULL && (buf_add(&r->text, "\t", 1, f) == -1 ||
 	    quote_add(&r->text, a->target, strlen(a->target), f) == -1))
+		return -1;
+	hex_encode(stamp, a->stamp, STAMP_SIZE);
+	hex_encode(sum, a->digest, SUM_SIZE);
+	if (a->stamped && buf_addf(&r->text, f, "\t%s%s", stamp,
+	    a->digested ? sum : "") == -1)
 		return -1;
 	return buf_add(&r->text, "\n", 1, f);
 }

@@ -22,13 +22,20 @@
  * one can make two files that it takes for one.  It is of the kind, the mode,
  * the bytes and where they stand, or what a link leads to; not of the name and
  * the time, which stand beside it.  All names of a file have one sum.
+ *
+ * The first name of a file may have a stamp (client/context/sum.h): whoever has
+ * made the record need not read it while its stamp is the same.  Elsewhere no
+ * file has it.
  */
 struct record {
 	enum tar_type	 type;
 	mode_t		 mode;
 	int64_t		 mtime;
 	uint8_t		 sum[SUM_SIZE];
-	uint8_t		 digest[SUM_SIZE];	/* of a file, if one is made */
+	bool		 stamped;
+	bool		 digested;
+	uint8_t		 stamp[STAMP_SIZE];
+	uint8_t		 digest[SUM_SIZE];	/* for that of a context */
 	const char	*name;		/* a folder's ends in a slash */
 	const char	*target;	/* of TAR_SAME, else NULL */
 };
@@ -63,7 +70,7 @@ int	records_begin(struct records *, const char *since, struct fail *);
  */
 const struct record *records_had(struct records *, const char *name);
 
-/* Whether they say the same, the sum aside. */
+/* Whether they say the same, sums and stamps aside. */
 bool	record_alike(const struct record *, const struct record *);
 
 int	records_add(struct records *, const struct record *, struct fail *);

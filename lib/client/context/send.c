@@ -39,6 +39,7 @@ struct sending {
 	struct records		*records;	/* NULL: none is made */
 	struct sum		 alone;		/* of the entry at hand, for that */
 	const int64_t		*epoch;
+	int64_t			 begun_ms;
 	struct trail		 trail;
 	struct buf		 path;		/* of the entry at hand */
 	struct buf		 first;		/* of another name of its file */
@@ -117,6 +118,29 @@ record_of(const struct tar_entry *t)
 	return (struct record){ .type = t->type, .mode = t->mode & 07777,
 	    .mtime = t->mtime, .name = t->name,
 	    .target = t->type == TAR_SAME ? t->target : NULL };
+}
+
+/*
+ * What the receiver has of a file that is as it was when that was recorded: then
+ * it need not be read.  NULL if that is not known.  *t gets its type.
+ */
+static const struct record *
+unchanged(struct sending *s, const struct stat *st, struct tar_entry *t)
+{
+	const struct record *old = records_had(s->records, t->name);
+	uint8_t stamp[STAMP_SIZE];
+	struct record r;
+
+	if (old == NULL || !old->stamped || (s->sum != NULL && !old->digested))
+		return NULL;
+	r = record_of(t);
+	r.type = old->type;
+	sum_stamp(&s->alone, st, stamp);
+	if (!record_alike(old, &r) ||
+	    memcmp(old->stamp, stamp, STAMP_SIZE) != 0)
+		return NULL;
+	t->type = old->type;
+	return old;
 }
 
 /* What the receiver has already, if the sums are the same; or NULL. */
@@ -305,12 +329,16 @@ send_recorded(struct sending *s, int fd, const struct tar_entry *t,
 
 /* A file that is open, whole. */
 static int
-send_bytes(struct sending *s, int fd, const struct tar_entry *t,
-    struct linked *l, struct fail *f)
+send_bytes(struct sending *s, int fd, const struct stat *st,
+    const struct tar_entry *t, struct linked *l, struct fail *f)
 {
 	struct record r = record_of(t);
 
 	if (s->records != NULL) {
+		r.digested = s->sum != NULL;
+		r.stamped = sum_settled(st, s->begun_ms);
+		if (r.stamped)
+			sum_stamp(&s->alone, st, r.stamp);
 		if (send_recorded(s, fd, t, &r, l, f) == -1)
 			return -1;
 	} else if (pass_file(s, fd, t, s->gzip != NULL, &r, f) == -1)
@@ -318,6 +346,20 @@ send_bytes(struct sending *s, int fd, const struct tar_entry *t,
 	if (s->sum != NULL)
 		sum_file(s->sum, t, r.digest);
 	return 0;
+}
+
+/* A file that is as in the old record. */
+static int
+take_over(struct sending *s, const struct tar_entry *t,
+    const struct record *old, struct linked *l, struct fail *f)
+{
+	if (l != NULL) {
+		l->left = true;
+		memcpy(l->sum, old->sum, SUM_SIZE);
+	}
+	if (s->sum != NULL)
+		sum_file(s->sum, t, old->digest);
+	return records_add(s->records, old, f);
 }
 
 /* Another name of a file goes with its first one. */
@@ -390,10 +432,19 @@ send_file(struct sending *s, int at, const char *name, size_t entry,
 	struct tar_entry t = { .type = TAR_FILE };
 	struct extents extents = EXTENTS_INIT;
 	char shown[WALK_SHOWN];
+	const struct record *old;
 	struct linked *l;
 	struct stat st;
 	int fd, r = -1;
 
+	st = walk_stat(s->context->walk.entry + entry);
+	t.size = (uint64_t)st.st_size;
+	fill(s, &t, &st);
+	if (s->records != NULL && (old = unchanged(s, &st, &t)) != NULL) {
+		if ((r = sent_before(s, &st, entry, &l, f)) == 1)
+			return send_name(s, &t, l, f);
+		return r == -1 ? -1 : take_over(s, &t, old, l, f);
+	}
 	/* O_NONBLOCK: what was a file may be a FIFO by now. */
 	fd = openat(at, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY |
 	    O_CLOEXEC);
@@ -418,7 +469,7 @@ send_file(struct sending *s, int at, const char *name, size_t entry,
 			fail_in(f, walk_show(shown, s->context->dir,
 			    s->path.data));
 		else
-			r = send_bytes(s, fd, &t, l, f);
+			r = send_bytes(s, fd, &st, &t, l, f);
 	}
 out:
 	extents_free(&extents);
@@ -507,6 +558,7 @@ context_send(const struct context *c, enum gzip_with with, int fd,
 		sum_init(&s.file);
 		s.sum = &of;
 	}
+	s.begun_ms = clock_date_ms();
 	if (records != NULL) {
 		if ((s.room = malloc(ROOM)) == NULL)
 			return fail_set(f, EX_OSERR, "out of memory");

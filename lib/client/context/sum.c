@@ -4,6 +4,9 @@
 
 _Static_assert(UMAC_KEY_SIZE == SUM_SIZE, "a key is as long as a sum");
 
+/* Seconds; FAT keeps every other one. */
+#define SETTLED	2
+
 static const uint8_t nonce[UMAC_MIN_NONCE_SIZE];
 
 void
@@ -81,6 +84,30 @@ sum_alone(struct sum *s, const struct tar_entry *e)
 	sum_string(s, e->target != NULL ? e->target : "");
 	sum_number(s, e->extents != NULL ? e->extents->n : 0);
 	sum_extents(s, e->extents);
+}
+
+static void
+sum_time(struct sum *s, const struct timespec *t)
+{
+	sum_number(s, (uint64_t)t->tv_sec);
+	sum_number(s, (uint64_t)t->tv_nsec);
+}
+
+void
+sum_stamp(struct sum *s, const struct stat *st, uint8_t out[STAMP_SIZE])
+{
+	umac128_set_nonce(&s->umac, sizeof(nonce), nonce);
+	sum_number(s, st->st_ino);
+	sum_number(s, (uint64_t)st->st_size);
+	sum_time(s, &st->st_mtim);
+	sum_time(s, &st->st_ctim);
+	umac128_digest(&s->umac, STAMP_SIZE, out);
+}
+
+bool
+sum_settled(const struct stat *st, int64_t begun_ms)
+{
+	return st->st_ctim.tv_sec < begun_ms / 1000 - SETTLED;
 }
 
 void

@@ -1,6 +1,9 @@
 #ifndef TL_CLIENT_SUM_H
 #define TL_CLIENT_SUM_H
 
+#include <sys/stat.h>
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,5 +49,20 @@ void	sum_file(struct sum *, const struct tar_entry *,
 void	sum_alone(struct sum *, const struct tar_entry *);
 void	sum_bytes(struct sum *, const void *, size_t n);
 void	sum_end(struct sum *, uint8_t out[SUM_SIZE]);
+
+/*
+ * Of what changes whenever a file is written: its inode, its size and, to the
+ * nanosecond, its times of modification and of change.  Nobody can set the
+ * last.  The sum must not have been begun.
+ */
+#define STAMP_SIZE 8
+
+void	sum_stamp(struct sum *, const struct stat *, uint8_t out[STAMP_SIZE]);
+
+/*
+ * Whether a file that was so when it was begun to be read will get another time
+ * when it is written after that: the clock of a file system may tick slowly.
+ */
+bool	sum_settled(const struct stat *, int64_t begun_ms);
 
 #endif

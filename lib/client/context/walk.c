@@ -212,6 +212,12 @@ add_entry(struct walk *walk, const struct item *item, uint32_t parent,
 	if (S_ISREG(mode)) {
 		e->kind = WALK_FILE;
 		e->size = (uint64_t)item->st.st_size;
+		e->dev = item->st.st_dev;
+		e->ino = item->st.st_ino;
+		e->mtim = item->st.st_mtim;
+		e->ctim = item->st.st_ctim;
+		e->mode = mode;
+		e->linked = item->st.st_nlink > 1;
 	} else if (S_ISDIR(mode))
 		e->kind = WALK_FOLDER;
 	else if (S_ISLNK(mode))
@@ -405,6 +411,15 @@ walk_free(struct walk *walk)
 	walk->entry = NULL;
 	walk->n = walk->cap = 0;
 	buf_free(&walk->names);
+}
+
+struct stat
+walk_stat(const struct walk_entry *e)
+{
+	return (struct stat){ .st_dev = e->dev, .st_ino = e->ino,
+	    .st_mode = e->mode, .st_nlink = e->linked ? 2 : 1,
+	    .st_size = (off_t)e->size, .st_mtim = e->mtim,
+	    .st_ctim = e->ctim };
 }
 
 const char *

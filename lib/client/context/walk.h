@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,10 +57,15 @@ struct walk_never {
 struct walk_entry {
 	uint64_t	 size;		/* of a file; else 0 */
 	size_t		 name;		/* where it stands in names */
+	dev_t		 dev;		/* of a file, as all for walk_stat() */
+	ino_t		 ino;
+	struct timespec	 mtim, ctim;
+	mode_t		 mode;
 	uint32_t	 parent;	/* its folder's entry, or WALK_ROOT */
 	uint32_t	 line;
 	uint8_t		 kind;		/* enum walk_kind */
 	uint8_t		 why;		/* enum walk_why */
+	bool		 linked;	/* it has several names */
 };
 
 #define WALK_ROOT	UINT32_MAX
@@ -74,8 +80,8 @@ struct walk {
 };
 
 /*
- * Names of a tree are kept in memory: about 60 bytes an entry, so this many
- * bytes of names are tens of millions of files.
+ * Names of a tree are kept in memory: about 100 bytes an entry, of which 20 are
+ * its name, so this many bytes of names are tens of millions of files.
  */
 #define WALK_NAMES_MAX	(2UL << 30)
 #define WALK_INIT	{ NULL, 0, 0, BUF_INIT(WALK_NAMES_MAX) }
@@ -88,6 +94,9 @@ struct walk {
 int	walk_tree(struct walk *, int root, const char *what,
 	    const struct ignore *, const struct walk_never *, struct fail *);
 void	walk_free(struct walk *);
+
+/* A file as it was when it was listed: what an entry has of it, the rest is 0. */
+struct stat walk_stat(const struct walk_entry *);
 
 /* An entry's own name, and its path from the root, "/" behind a folder's. */
 const char *walk_name(const struct walk *, size_t entry);
