@@ -30,6 +30,9 @@ struct walking {
 	struct buf		 path;		/* of the folder at hand */
 	struct ignore_pos	**pos;		/* by depth, kept for reuse */
 	size_t			 depths;
+	uid_t			 user;
+	/* Of the folder that is read; readdir(3) would need three more calls. */
+	_Alignas(struct dirent64) char names[32UL << 10];
 };
 
 const char *
@@ -117,73 +120,59 @@ free_items(struct items *items)
 	free(items->item);
 }
 
+/* A name of the folder fd. */
+static int
+add_item(const struct walking *w, int fd, const char *name,
+    struct items *items, struct fail *f)
+{
+	struct item *item;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return 0;
+	if (items->n == items->cap) {
+		size_t cap = items->cap == 0 ? 64 : 2 * items->cap;
+
+		item = reallocarray(items->item, cap, sizeof(*item));
+		if (item == NULL)
+			return no_memory(f);
+		items->item = item;
+		items->cap = cap;
+	}
+	item = items->item + items->n;
+	if (fstatat(fd, name, &item->st, AT_SYMLINK_NOFOLLOW) == -1)
+		/* Gone since it was read: it is not there. */
+		return errno == ENOENT ? 0 : fail_path(w, name, NULL, f);
+	if ((item->name = strdup(name)) == NULL)
+		return no_memory(f);
+	items->n++;
+	return 0;
+}
+
 /* All names of the folder fd, sorted. */
 static int
-read_folder(const struct walking *w, int fd, struct items *items,
-    struct fail *f)
+read_folder(struct walking *w, int fd, struct items *items, struct fail *f)
 {
+	const struct dirent64 *d;
 	struct stat folder;
-	struct dirent *d;
-	DIR *dir;
-	int copy, r = -1;
+	ssize_t n, at;
 	size_t i;
 
-	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (copy == -1 || fstat(fd, &folder) == -1 ||
-	    (dir = fdopendir(copy)) == NULL) {
-		if (copy != -1)
-			close(copy);
+	while ((n = getdents64(fd, w->names, sizeof(w->names))) > 0)
+		for (at = 0; at < n; at += d->d_reclen) {
+			d = (const void *)(w->names + at);
+			if (add_item(w, fd, d->d_name, items, f) == -1)
+				return -1;
+		}
+	if (n == -1 || fstat(fd, &folder) == -1)
 		return fail_path(w, "", NULL, f);
-	}
-	for (;;) {
-		struct item *item;
-
-		errno = 0;
-		if ((d = readdir(dir)) == NULL) {
-			if (errno != 0)
-				fail_path(w, "", NULL, f);
-			else
-				r = 0;
-			break;
-		}
-		if (strcmp(d->d_name, ".") == 0 ||
-		    strcmp(d->d_name, "..") == 0)
-			continue;
-		if (items->n == items->cap) {
-			size_t cap = items->cap == 0 ? 64 : 2 * items->cap;
-
-			item = reallocarray(items->item, cap, sizeof(*item));
-			if (item == NULL) {
-				no_memory(f);
-				break;
-			}
-			items->item = item;
-			items->cap = cap;
-		}
-		item = items->item + items->n;
-		if (fstatat(fd, d->d_name, &item->st,
-		    AT_SYMLINK_NOFOLLOW) == -1) {
-			/* Gone since readdir() saw it: it is not there. */
-			if (errno == ENOENT)
-				continue;
-			fail_path(w, d->d_name, NULL, f);
-			break;
-		}
-		if ((item->name = strdup(d->d_name)) == NULL) {
-			no_memory(f);
-			break;
-		}
-		items->n++;
-	}
-	closedir(dir);
-	if (r == 0)
-		r = leave_again(w->never->leave, f);
-	for (i = 0; r == 0 && i < items->n; i++)
+	if (leave_again(w->never->leave, f) == -1)
+		return -1;
+	for (i = 0; i < items->n; i++)
 		items->item[i].left = leave_has(w->never->leave, &folder,
 		    items->item[i].name);
-	if (r == 0 && items->n > 0)
+	if (items->n > 0)
 		qsort(items->item, items->n, sizeof(*items->item), by_name);
-	return r;
+	return 0;
 }
 
 /* The new entry, good until the next one; NULL with the reason. */
@@ -278,6 +267,13 @@ is_own(const struct walk_never *never, const struct stat *st)
 	return false;
 }
 
+/* Whether the mode says so.  If not, it may be all the same, by other rules. */
+static bool
+is_readable(const struct walking *w, const struct stat *st)
+{
+	return st->st_uid == w->user && (st->st_mode & S_IRUSR) != 0;
+}
+
 static bool
 is_private(const struct items *items)
 {
@@ -346,7 +342,7 @@ walk_item(struct walking *w, int fd, const struct item *item,
 		return fail_path(w, item->name, "the path is longer than "
 		    "4095 bytes, which nothing can unpack", f);
 	if (e->why == WALK_IN && e->kind == WALK_FILE &&
-	    faccessat(fd, item->name, R_OK, AT_EACCESS) == -1)
+	    !is_readable(w, &item->st) && faccessat(fd, item->name, R_OK, AT_EACCESS) == -1)
 		return fail_path(w, item->name, NULL, f);
 	if (e->why == WALK_IN)
 		let_in(w->walk, parent);
@@ -383,7 +379,8 @@ walk_tree(struct walk *walk, int root, const char *what,
     const struct ignore *ig, const struct walk_never *never, struct fail *f)
 {
 	struct walking w = { .walk = walk, .what = what, .ignore = ig,
-	    .never = never, .path = BUF_INIT(2 * WALK_PATH_MAX) };
+	    .never = never, .path = BUF_INIT(2 * WALK_PATH_MAX),
+	    .user = geteuid() };
 	struct stat st;
 	size_t i;
 	int r;
