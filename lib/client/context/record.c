@@ -204,22 +204,38 @@ record_alike(const struct record *a, const struct record *b)
 int
 records_add(struct records *r, const struct record *a, struct fail *f)
 {
-	char sum[2 * SUM_SIZE + 1], stamp[2 * STAMP_SIZE + 1];
+	/* By hand: printf(3) would take most of the time. */
+	char line[DIGITS + 64], *p = line;
+	char stamp[1 + 2 * STAMP_SIZE + DIGITS + 1];
+	size_t n = 0;
+	int shift;
 
-	hex_encode(sum, a->sum, SUM_SIZE);
-	if (buf_addf(&r->text, f, "%c\t%04o\t%s\t%" PRId64 "\t", (int)a->type,
-	    (unsigned)a->mode, sum, a->mtime) == -1 ||
+	*p++ = (char)a->type;
+	*p++ = '\t';
+	for (shift = 9; shift >= 0; shift -= 3)
+		*p++ = (char)('0' + (a->mode >> shift & 7));
+	*p++ = '\t';
+	hex_encode(p, a->sum, SUM_SIZE);
+	p += DIGITS;
+	p += snprintf(p, (size_t)(line + sizeof(line) - p), "\t%" PRId64 "\t",
+	    a->mtime);
+	if (buf_add(&r->text, line, (size_t)(p - line), f) == -1 ||
 	    quote_add(&r->text, a->name, strlen(a->name), f) == -1)
 		return -1;
 	if (a->target != NULL && (buf_add(&r->text, "\t", 1, f) == -1 ||
 	    quote_add(&r->text, a->target, strlen(a->target), f) == -1))
 		return -1;
-	hex_encode(stamp, a->stamp, STAMP_SIZE);
-	hex_encode(sum, a->digest, SUM_SIZE);
-	if (a->stamped && buf_addf(&r->text, f, "\t%s%s", stamp,
-	    a->digested ? sum : "") == -1)
-		return -1;
-	return buf_add(&r->text, "\n", 1, f);
+	if (a->stamped) {
+		stamp[n++] = '\t';
+		hex_encode(stamp + n, a->stamp, STAMP_SIZE);
+		n += 2 * STAMP_SIZE;
+	}
+	if (a->stamped && a->digested) {
+		hex_encode(stamp + n, a->digest, SUM_SIZE);
+		n += DIGITS;
+	}
+	stamp[n++] = '\n';
+	return buf_add(&r->text, stamp, n, f);
 }
 
 int

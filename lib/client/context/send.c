@@ -121,8 +121,8 @@ record_of(const struct tar_entry *t)
 }
 
 /*
- * What the receiver has of a file that is as it was when that was recorded: then
- * it need not be read.  NULL if that is not known.  *t gets its type.
+ * What the receiver has of a file that is as it was when that was recorded, so
+ * that it need not be read.  NULL if that is not known.  *t gets its type.
  */
 static const struct record *
 unchanged(struct sending *s, const struct stat *st, struct tar_entry *t)

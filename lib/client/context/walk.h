@@ -95,7 +95,7 @@ int	walk_tree(struct walk *, int root, const char *what,
 	    const struct ignore *, const struct walk_never *, struct fail *);
 void	walk_free(struct walk *);
 
-/* A file as it was when it was listed: what an entry has of it, the rest is 0. */
+/* A file as it was when it was listed: what an entry knows, the rest is 0. */
 struct stat walk_stat(const struct walk_entry *);
 
 /* An entry's own name, and its path from the root, "/" behind a folder's. */
