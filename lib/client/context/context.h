@@ -17,7 +17,8 @@
  * and read afterwards.  What changes in between: a folder that became a link
  * is not followed and fails the run, as does a file that vanished, became
  * something else, or shrinks while it is read; a file that grows is sent with
- * the size it had when it was opened.
+ * the size it had when it was opened.  What need not be read, such as a folder
+ * with nothing to read in it, counts as it was when it was listed.
  */
 struct context {
 	char		*dir;

@@ -13,11 +13,11 @@
 #include "core/ahead.h"
 #include "core/clock.h"
 
-/* The folders that lead to the entry at hand, each open. */
+/* The folders that lead to the entry at hand, open if something in them was. */
 struct trail {
 	struct step {
 		uint32_t	entry;
-		int		fd;
+		int		fd;	/* or -1 */
 	}	*step;
 	size_t	 n, cap;
 };
@@ -78,15 +78,45 @@ fail_entry(const struct sending *s, int status, const char *why,
 	return fail_set(f, status, "%s: %s", shown, why);
 }
 
-/* Open the folder of an entry: shut those that do not lead there. */
-static int
-folder_of(struct sending *s, const struct walk_entry *e)
+/* Shut the folders that do not lead to an entry. */
+static void
+leave_folders(struct sending *s, const struct walk_entry *e)
 {
 	struct trail *t = &s->trail;
 
 	while (t->n > 0 && t->step[t->n - 1].entry != e->parent)
-		close(t->step[--t->n].fd);
-	return t->n > 0 ? t->step[t->n - 1].fd : s->context->root;
+		if (t->step[--t->n].fd != -1)
+			close(t->step[t->n].fd);
+}
+
+/* The folder of the entry at hand, open. */
+static int
+folder_of(struct sending *s, struct fail *f)
+{
+	const struct walk *walk = &s->context->walk;
+	struct trail *t = &s->trail;
+	int at = s->context->root, error;
+	size_t i;
+
+	for (i = 0; i < t->n; at = t->step[i++].fd) {
+		struct step *step = t->step + i;
+
+		if (step->fd != -1)
+			continue;
+		step->fd = openat(at, walk_name(walk, step->entry), O_PATH |
+		    O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (step->fd != -1)
+			continue;
+		error = errno;
+		buf_clear(&s->path);
+		if (walk_path(walk, step->entry, &s->path, f) == -1)
+			return -1;
+		errno = error;
+		return fail_entry(s, EX_NOINPUT,
+		    error == ENOTDIR || error == ELOOP ? "no longer a folder; "
+		    "run again when nothing changes it" : NULL, f);
+	}
+	return at;
 }
 
 /* What a header says of the entry at hand beside what it is. */
@@ -184,13 +214,11 @@ send_bare(struct sending *s, struct tar_entry *t, const struct stat *st,
 }
 
 static int
-send_folder(struct sending *s, int at, const char *name, uint32_t entry,
-    struct fail *f)
+send_folder(struct sending *s, uint32_t entry, struct fail *f)
 {
 	struct tar_entry t = { .type = TAR_FOLDER };
+	struct stat st = walk_stat(s->context->walk.entry + entry);
 	struct trail *trail = &s->trail;
-	struct stat st;
-	int fd;
 
 	if (trail->n == trail->cap) {
 		size_t cap = trail->cap == 0 ? 16 : 2 * trail->cap;
@@ -202,26 +230,21 @@ send_folder(struct sending *s, int at, const char *name, uint32_t entry,
 		trail->step = step;
 		trail->cap = cap;
 	}
-	fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -1 && (errno == ENOTDIR || errno == ELOOP))
-		return fail_entry(s, EX_NOINPUT, "no longer a folder; "
-		    "run again when nothing changes it", f);
-	if (fd == -1)
-		return fail_entry(s, EX_NOINPUT, NULL, f);
-	trail->step[trail->n++] = (struct step){ entry, fd };
-	if (fstat(fd, &st) == -1)
-		return fail_entry(s, EX_NOINPUT, NULL, f);
+	trail->step[trail->n++] = (struct step){ entry, -1 };
 	return send_bare(s, &t, &st, f);
 }
 
 static int
-send_link(struct sending *s, int at, const char *name, struct fail *f)
+send_link(struct sending *s, const char *name, struct fail *f)
 {
 	char target[WALK_PATH_MAX + 2];
 	struct tar_entry t = { .type = TAR_LINK, .target = target };
 	struct stat st;
 	ssize_t n;
+	int at;
 
+	if ((at = folder_of(s, f)) == -1)
+		return -1;
 	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return fail_entry(s, EX_NOINPUT, NULL, f);
 	n = readlinkat(at, name, target, sizeof(target) - 1);
@@ -426,8 +449,7 @@ sent_before(struct sending *s, const struct stat *st, size_t entry,
 }
 
 static int
-send_file(struct sending *s, int at, const char *name, size_t entry,
-    struct fail *f)
+send_file(struct sending *s, const char *name, size_t entry, struct fail *f)
 {
 	struct tar_entry t = { .type = TAR_FILE };
 	struct extents extents = EXTENTS_INIT;
@@ -435,7 +457,7 @@ send_file(struct sending *s, int at, const char *name, size_t entry,
 	const struct record *old;
 	struct linked *l;
 	struct stat st;
-	int fd, r = -1;
+	int at, fd, r = -1;
 
 	st = walk_stat(s->context->walk.entry + entry);
 	t.size = (uint64_t)st.st_size;
@@ -445,6 +467,8 @@ send_file(struct sending *s, int at, const char *name, size_t entry,
 			return send_name(s, &t, l, f);
 		return r == -1 ? -1 : take_over(s, &t, old, l, f);
 	}
+	if ((at = folder_of(s, f)) == -1)
+		return -1;
 	/* O_NONBLOCK: what was a file may be a FIFO by now. */
 	fd = openat(at, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY |
 	    O_CLOEXEC);
@@ -484,18 +508,18 @@ send_entry(struct sending *s, size_t i, struct fail *f)
 	const struct walk *walk = &s->context->walk;
 	const struct walk_entry *e = walk->entry + i;
 	const char *name = walk_name(walk, i);
-	int at = folder_of(s, e);
 
+	leave_folders(s, e);
 	buf_clear(&s->path);
 	if (walk_path(walk, i, &s->path, f) == -1)
 		return -1;
 	switch (e->kind) {
 	case WALK_FOLDER:
-		return send_folder(s, at, name, (uint32_t)i, f);
+		return send_folder(s, (uint32_t)i, f);
 	case WALK_LINK:
-		return send_link(s, at, name, f);
+		return send_link(s, name, f);
 	default:
-		return send_file(s, at, name, i, f);
+		return send_file(s, name, i, f);
 	}
 }
 
@@ -534,7 +558,8 @@ send_all(struct sending *s, struct fail *f)
 			r = send_entry(s, i, f);
 	}
 	while (s->trail.n > 0)
-		close(s->trail.step[--s->trail.n].fd);
+		if (s->trail.step[--s->trail.n].fd != -1)
+			close(s->trail.step[s->trail.n].fd);
 	free(s->trail.step);
 	tdestroy(s->linked, free);
 	buf_free(&s->path);

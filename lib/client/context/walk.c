@@ -163,7 +163,11 @@ read_folder(struct walking *w, int fd, struct items *items, struct fail *f)
 			if (add_item(w, fd, d->d_name, items, f) == -1)
 				return -1;
 		}
-	if (n == -1 || fstat(fd, &folder) == -1)
+	if (n == -1)
+		return fail_path(w, "", NULL, f);
+	if (w->never->leave->path == NULL)
+		memset(&folder, 0, sizeof(folder));
+	else if (fstat(fd, &folder) == -1)
 		return fail_path(w, "", NULL, f);
 	if (leave_again(w->never->leave, f) == -1)
 		return -1;
@@ -198,15 +202,15 @@ add_entry(struct walk *walk, const struct item *item, uint32_t parent,
 	memset(e, 0, sizeof(*e));
 	e->name = walk->names.len;
 	e->parent = parent;
+	e->dev = item->st.st_dev;
+	e->ino = item->st.st_ino;
+	e->mtim = item->st.st_mtim;
+	e->ctim = item->st.st_ctim;
+	e->mode = mode;
+	e->linked = item->st.st_nlink > 1;
 	if (S_ISREG(mode)) {
 		e->kind = WALK_FILE;
 		e->size = (uint64_t)item->st.st_size;
-		e->dev = item->st.st_dev;
-		e->ino = item->st.st_ino;
-		e->mtim = item->st.st_mtim;
-		e->ctim = item->st.st_ctim;
-		e->mode = mode;
-		e->linked = item->st.st_nlink > 1;
 	} else if (S_ISDIR(mode))
 		e->kind = WALK_FOLDER;
 	else if (S_ISLNK(mode))

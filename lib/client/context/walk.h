@@ -57,7 +57,7 @@ struct walk_never {
 struct walk_entry {
 	uint64_t	 size;		/* of a file; else 0 */
 	size_t		 name;		/* where it stands in names */
-	dev_t		 dev;		/* of a file, as all for walk_stat() */
+	dev_t		 dev;		/* as it was when it was listed */
 	ino_t		 ino;
 	struct timespec	 mtim, ctim;
 	mode_t		 mode;
@@ -95,7 +95,7 @@ int	walk_tree(struct walk *, int root, const char *what,
 	    const struct ignore *, const struct walk_never *, struct fail *);
 void	walk_free(struct walk *);
 
-/* A file as it was when it was listed: what an entry knows, the rest is 0. */
+/* What an entry knows of that, and a size of files only; the rest is 0. */
 struct stat walk_stat(const struct walk_entry *);
 
 /* An entry's own name, and its path from the root, "/" behind a folder's. */
