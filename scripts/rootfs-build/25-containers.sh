@@ -1,7 +1,7 @@
 # Containers' own configuration, nothing of the host's.
 
 driver=overlay
-layered "$graph" || driver=vfs
+[ -n "$cache" ] || layered "$graph" || driver=vfs
 # In a user namespace buildah leaves device nodes out and says nothing of it.
 keep=
 mknod "$graph/node" c 1 3 2>/dev/null || keep=--keep-devices

@@ -59,7 +59,7 @@ read_by () {
 		code=$?
 		why=$(tail -n 1 "$work/err" | sed "s|$own|its snapshot|g
 		    s|$snapshots/[0-9a-f]*|one that it stands on|g")
-		die "$code" "template $name: ${why#tl-snapshot: }"
+		die "$code" "template $name: ${why#tl-ext4: }"
 	}
 }
 
@@ -73,17 +73,17 @@ template () {
 	[ -n "$below" ] || die 65 "$spec: $3.ancestors: not a list of up to 31"
 	snapshot "$2_0" "template $name"
 	own=$file level=0
-	set -- "$2" "$raw"
+	set -- "$2" "$own"
 	while [ "$level" -lt "$below" ]; do
 		level=$((level + 1))
 		snapshot "$1_$level" "template $name, what it stands on"
-		set -- "$@" --parent "$file"
+		set -- "$@" "$file"
 	done
-	shift 2
+	shift
 	# All sums of all of them are looked at here.
-	read_by run tl-snapshot raw "$@" "$own" "$raw"
-	read_by tl-snapshot config "$own" >"$work/config"
-	read_by tl-snapshot id "$own" >"$raw.id"
+	read_by run tl-ext4 raw "$raw" "$@"
+	read_by tl-ext4 config "$own" >"$work/config"
+	read_by tl-ext4 id "$own" >"$raw.id"
 	jq -c --arg r "$name" ". as \$c | $known_config"' | .,
 	    del(.Volumes), {($r): (.Volumes // {})}' "$work/config" \
 	    >"$raw.configs" 2>/dev/null ||

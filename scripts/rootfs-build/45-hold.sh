@@ -1,6 +1,7 @@
 # holder STAGE: a stage of ours behind a Dockerfile's: it says where the root of
 # that one is mounted, and waits to be ended.  It has the programs of this machine,
-# by mounts: what would be copied takes buildah seven processes.
+# by mounts: what would be copied takes buildah seven processes.  Two numbers are
+# not looked up in files.
 holder () {
 	usr=--mount=type=bind,from=tl-usr
 	set -- "$1" "$usr,target=/usr"
@@ -11,6 +12,7 @@ holder () {
 	shift
 	cat <<-END
 	FROM scratch
+	USER 0:0
 	RUN $* --mount=type=bind,from=$of,target=/image ["/usr/bin/sh", "-c", "sed -n s,^.*[[:space:]]/image[[:space:]].*,tl-held:\\\\&,p /proc/self/mountinfo; exec sleep 2000000000"]
 	END
 }
