@@ -53,6 +53,9 @@ out:
 	return r;
 }
 
+/* So much at a time is on its way to the disk before the sync at the end. */
+#define FLUSH	(8UL << 20)
+
 int
 objects_writer_add(struct objects_writer *w, const char *p, size_t n,
     struct fail *f)
@@ -61,6 +64,8 @@ objects_writer_add(struct objects_writer *w, const char *p, size_t n,
 
 	if (buf_write(&b, w->fd, "data", f) == -1)
 		return -1;
+	if (w->size / FLUSH != (w->size + n) / FLUSH)
+		sync_file_range(w->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	w->size += n;
 	md5_update(&w->md5, n, (const uint8_t *)p);
 	if (w->want_sha256)
