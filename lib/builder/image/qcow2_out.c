@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,10 +286,12 @@ int
 qcow2_out_begin(struct qcow2_out *q, int fd, uint64_t size, struct fail *f)
 {
 	uint64_t clusters = (size + CLUSTER - 1) / CLUSTER;
+	struct stat st;
 
 	*q = (struct qcow2_out){ .fd = fd, .size = size,
 	    .l1_size = (clusters + L2_ENTRIES - 1) / L2_ENTRIES };
-	if (ftruncate(fd, 0) == -1)
+	/* A file cut to nothing is written to the disk when it is closed. */
+	if (fstat(fd, &st) == -1 || (st.st_size != 0 && ftruncate(fd, 0) == -1))
 		return fail_sys(f, EX_CANTCREAT, "snapshot");
 	q->l2 = calloc(q->l1_size + 1, sizeof(*q->l2));
 	q->pend = malloc(CLUSTER);
