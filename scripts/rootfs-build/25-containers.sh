@@ -62,6 +62,11 @@ CONTAINERS_REGISTRIES_CONF=$work/registries.conf
 CONTAINERS_CONF=$work/containers.conf
 export CONTAINERS_STORAGE_CONF CONTAINERS_REGISTRIES_CONF CONTAINERS_CONF
 
+# A file that is copied passes through three processes; with Go's own setting they
+# collect garbage for an eighth of the time, to save 13 MB.
+: "${GOGC:=400}"
+export GOGC
+
 policy=--signature-policy=$work/policy.json
 auth=
 if [ -n "$has_auth" ]; then
