@@ -6,6 +6,7 @@
  *
  *	ext4_read.c	the tree as an archive, the bytes of one file
  *	ext4_sync.c	the tree of the image made equal to another
+ *	ext4_inode.c	inodes and names come and go
  *	ext4_dir.c	a folder written at once, with an index
  *	ext4_put.c	what stands in one inode: bytes, attributes, fields
  *	ext4_open.c	opening, closing, and what both directions need: the
@@ -110,6 +111,26 @@ const struct ext4_run *ext4_run_at(const struct ext4 *, uint64_t n,
 /* Where a symbolic link leads, with a NUL. */
 int	ext4_link(struct ext4 *, ext2_ino_t, struct ext2_inode *, char *dst,
 	    size_t, const char *name, struct fail *);
+
+/*
+ * Take a name out of a folder, and all below it, and what has no other name then.
+ * Listed: the folder has the name; else whoever writes the whole folder leaves it
+ * out.
+ */
+int	ext4_remove(struct ext4 *, ext2_ino_t dir, const char *name,
+	    ext2_ino_t, bool listed, struct fail *);
+/* A name more for an inode of this type; its count of links is the caller's. */
+errcode_t ext4_enter(struct ext4 *, ext2_ino_t dir, const char *name,
+	    ext2_ino_t, mode_t);
+/*
+ * A new folder, link to target, file or device, empty, with one name; without a
+ * name it is for the caller to list.
+ */
+errcode_t ext4_make(struct ext4 *, ext2_ino_t dir, const char *name,
+	    const struct stat *, const char *target, ext2_ino_t *);
+/* Whether an inode can become what the tree has: 1, 0, -1. */
+int	ext4_same_kind(struct ext4 *, ext2_ino_t, const struct stat *,
+	    const char *target, const char *name, struct fail *);
 
 /*
  * Bring an inode to what a file has, writing only what differs; of one that is
