@@ -120,3 +120,36 @@ ok 'one in its place' tl-ext4 sync image reuse
 try 'the second one' tl-ext4 cat image b
 is 'the second one: its bytes' "$(sha256sum <out)" "$(sha256sum <reuse/b)"
 ok 'is sound' e2fsck -fn image
+
+# A disk that is full, at whatever block: told, also if it is one of the last, which
+# are written when the image is closed.
+if [ "$(id -u)" -eq 0 ] && unshare -m true 2>/dev/null; then
+	mke2fs -q -t ext4 -b 4096 -O ^has_journal base 8M >log 2>&1
+	mkdir small full
+	for i in $(seq 12); do
+		mkdir "small/d$i"
+		echo "$i" >"small/d$i/f"
+	done
+	cp --sparse=always base image
+	tl-ext4 sync image small
+	tl-ext4 tar image >want
+	most=$(du -k image | cut -f 1) least=$(du -k base | cut -f 1)
+	# shellcheck disable=SC2016
+	unshare -m sh -c 'kib=$1
+	while [ "$kib" -le "$2" ]; do
+		mount -t tmpfs -o "size=${kib}k" none full
+		if cp --sparse=always base full/image 2>err; then
+			if ! tl-ext4 sync full/image small 2>>err; then
+				echo told
+			elif tl-ext4 tar full/image | cmp -s - want; then
+				echo whole
+			else
+				echo "$kib KiB: lost"
+			fi
+		fi
+		umount full
+		kib=$((kib + 4))
+	done' sh "$((least - 8))" "$((most + 8))" | sort | uniq >out
+	gives 'told
+whole'
+fi

@@ -592,6 +592,30 @@ is 'SIGTERM in a RUN: its processes are gone' \
 is 'SIGTERM in a RUN: the upload is aborted' \
     "$(tl-upload bb.tlsnap <block 2>&1 >/dev/null | grep -c NoSuchUpload)" 1
 
+# The same in the upload, and to all of its group, as a terminal's signal is: what
+# the build stood on is being put away then.
+printf 'FROM busybox\nRUN echo quick\n' >Dockerfile
+spec thirteen "$(parent bb)"
+setsid tl-rootfs-build --spec spec.json --metadata-out metadata.json \
+    --storage "$T/storage" >out 2>err &
+pid=$!
+timeout 60 sh -c 'until grep -q "tl-rootfs-build: packing" out; do
+	sleep 0.01
+done'
+kill -STOP "$stored"
+timeout 60 sh -c 'until grep -q "tl-rootfs-build: uploading" out; do
+	sleep 0.01
+done'
+kill -TERM "-$pid"
+kill -CONT "$stored"
+wait "$pid"
+# shellcheck disable=SC2034
+status=$? name='SIGTERM in the upload'
+exits 143
+clean
+is 'SIGTERM in the upload: it is aborted' \
+    "$(tl-upload bb.tlsnap <block 2>&1 >/dev/null | grep -c NoSuchUpload)" 1
+
 # Registries.
 
 if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then

@@ -154,9 +154,8 @@ finish () {
 	fi
 	# It may wait for somebody to write to a fifo; a new process loses TERM.
 	[ -z "$said" ] || kill -KILL "$said" 2>/dev/null || :
-	if [ -n "$leaving" ]; then
-		wait "$leaving" || :
-	else
+	# A signal to all of a group ends that, too.
+	if [ -z "$leaving" ] || ! wait "$leaving"; then
 		put_away
 	fi
 	[ -z "$work" ] || rm -rf --one-file-system "$work"
