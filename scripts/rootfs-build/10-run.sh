@@ -220,11 +220,13 @@ all_shown () {
 	rm -f "$work/fifo"
 }
 
-# logged COMMAND...
+# logged COMMAND...: it has the fifo, and this shell has not: when a signal has ended
+# who reads there, the shell would end where it says so.
 logged () {
 	shown
 	code=0
-	run "$@" >"$work/fifo" 2>&1 || code=$?
+	# shellcheck disable=SC2016
+	run sh -c 'exec "$@" >"$0" 2>&1' "$work/fifo" "$@" || code=$?
 	all_shown
 	return "$code"
 }
