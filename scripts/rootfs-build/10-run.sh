@@ -166,10 +166,18 @@ finish () {
 	}
 	exit "$code"
 }
+# stopped STATUS: by a signal
+stopped () {
+	echo 'tl-rootfs-build: stopped by a signal' >&2
+	# tl-upload may end before it hears signals: the upload is given back here,
+	# once more or not.
+	[ "$uploading" != begun ] || uploading=
+	exit "$1"
+}
 trap finish EXIT
-trap 'echo "tl-rootfs-build: stopped by a signal" >&2; exit 129' HUP
-trap 'echo "tl-rootfs-build: stopped by a signal" >&2; exit 130' INT
-trap 'echo "tl-rootfs-build: stopped by a signal" >&2; exit 143' TERM
+trap 'stopped 129' HUP
+trap 'stopped 130' INT
+trap 'stopped 143' TERM
 
 # run COMMAND...: in the background, so that signals are heard at once; it has
 # no way to the spec, but for the upload

@@ -2,7 +2,7 @@
 
 size=$(stat -c %s "$work/rootfs.tlsnap")
 say "uploading $size bytes"
-uploading=1
+uploading=begun
 # shellcheck disable=SC2016
 logged sh -c 'exec tl-upload --progress --sum --spec "$1" "$2" >"$3"' sh \
     "$keys" "$work/rootfs.tlsnap" "$work/uploaded" || {
