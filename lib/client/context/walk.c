@@ -346,7 +346,8 @@ walk_item(struct walking *w, int fd, const struct item *item,
 		return fail_path(w, item->name, "the path is longer than "
 		    "4095 bytes, which nothing can unpack", f);
 	if (e->why == WALK_IN && e->kind == WALK_FILE &&
-	    !is_readable(w, &item->st) && faccessat(fd, item->name, R_OK, AT_EACCESS) == -1)
+	    !is_readable(w, &item->st) &&
+	    faccessat(fd, item->name, R_OK, AT_EACCESS) == -1)
 		return fail_path(w, item->name, NULL, f);
 	if (e->why == WALK_IN)
 		let_in(w->walk, parent);
