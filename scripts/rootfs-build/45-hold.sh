@@ -1,19 +1,10 @@
 # holder STAGE: a stage of ours behind a Dockerfile's: it says where the root of
-# that one is mounted, and waits to be ended.  It has the programs of this machine,
-# by mounts: what would be copied takes buildah seven processes.  Two numbers are
-# not looked up in files.
+# that one is mounted, and waits to be ended
 holder () {
-	usr=--mount=type=bind,from=tl-usr
-	set -- "$1" "$usr,target=/usr"
-	for lib in lib lib64; do
-		[ ! -d "/usr/$lib" ] || set -- "$@" "$usr,source=$lib,target=/$lib"
-	done
-	of=$1
-	shift
 	cat <<-END
 	FROM scratch
-	USER 0:0
-	RUN $* --mount=type=bind,from=$of,target=/image ["/usr/bin/sh", "-c", "sed -n s,^.*[[:space:]]/image[[:space:]].*,tl-held:\\\\&,p /proc/self/mountinfo; exec sleep 2000000000"]
+	COPY --from=tl-hold . /
+	RUN --mount=type=bind,from=tl-usr,target=/usr --mount=type=bind,from=$1,target=/image ["/usr/bin/sh", "-c", "sed -n s,^.*[[:space:]]/image[[:space:]].*,tl-held:\\\\&,p /proc/self/mountinfo; exec sleep 2000000000"]
 	END
 }
 
@@ -38,7 +29,14 @@ root_of () {
 # holding ARGUMENT...: Dockerfile.files is built until its last stage, the holder,
 # says where $mounted is; $layer is what buildah calls it
 holding () {
+	[ -d "$work/hold" ] || {
+		mkdir -p "$work/hold/usr" "$work/hold/image"
+		for link in bin lib lib64; do
+			ln -s "usr/$link" "$work/hold/$link"
+		done
+	}
 	built held buildah build "$@" --build-context=tl-usr=/usr \
+	    "--build-context=tl-hold=$work/hold" \
 	    --file "$work/Dockerfile.files" "$context"
 	mounted=$(root_of "$(sed 's/^tl-held://' "$work/holds")")
 	[ -d "$mounted" ] || die 70 'the built file system cannot be found'
