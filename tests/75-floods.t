@@ -31,17 +31,18 @@ store=$!
 later 'kill $store $daemon 2>/dev/null; wait $store $daemon 2>/dev/null'
 within [ -s port ]
 up -N store -p "$(cat port)" --sandbox-quota 2 --disk-quota 600
-new
+# Long enough for all of this on a slow machine.
+new '' 3600
 other=$id
 
 # flood NAME TEXT: python's TEXT, as the sandbox's user, until it can have no
 # more, which it then holds; meanwhile another one works
 flood () {
-	new '"memory_mb": 4096,' 120
+	new '"memory_mb": 4096,' 1000
 	one=$id
 	jq -n --arg c "$2
 print('full', flush=True)
-time.sleep(100)" '{command: "python3", user: "sandbox",
+time.sleep(1000)" '{command: "python3", user: "sandbox",
 	    args: ["-c", "import os, resource, socket, time\n" + $c]}' >request
 	proxy processes --data-binary @request
 	pid=$(json .pid)
@@ -71,7 +72,7 @@ flood 'processes, the last of them zombies' '
 import threading, _thread
 threading.stack_size(65536)
 try:
-    for i in range(8100): _thread.start_new_thread(time.sleep, (100,))
+    for i in range(8100): _thread.start_new_thread(time.sleep, (1000,))
     while True:
         if os.fork() == 0: os._exit(0)
 except (OSError, RuntimeError): pass'

@@ -16,7 +16,7 @@ keys_file () {
 	done >keys
 	chmod 600 keys
 }
-# within COMMAND...: wait until it succeeds, twenty seconds at most
+# within COMMAND...: wait until it succeeds: 400 tries, twenty seconds or more
 within () {
 	tries=400
 	until "$@"; do
