@@ -49,11 +49,21 @@ VOLUME /v
 WORKDIR /end/of
 CMD ["x"]
 END
+# What is unpacked of templates.
+mkdir bin
+printf '#!/bin/sh\n[ "$1" != tar ] || echo x >>%s/tars\nexec %s "$@"\n' \
+    "$T" "$(command -v tl-ext4)" >bin/tl-ext4
+chmod 755 bin/tl-ext4
+before=$PATH
 plain plain
+PATH=$T/bin:$PATH
 cached 'nothing is there' 'tool more env last '
+is 'the template is unpacked' "$(wc -l <tars)" 1
 fetched cold
 ok 'the image is the same' cmp plain.tlsnap cold.tlsnap
 cached 'all of it is there' ''
+PATH=$before
+is 'and its template is not unpacked again' "$(wc -l <tars)" 1
 fetched warm
 ok 'the image is the same, still' cmp plain.tlsnap warm.tlsnap
 is 'each stage says so' "$(grep -c '^--> Using cache$' built)" 3
