@@ -115,6 +115,7 @@ for word; do
 	umask*) word="mkdir /tmp/bin; cat >/tmp/bin/tar <<'EOT'
 #!/bin/sh
 head -c 1000000 \"\$2\" | /usr/bin/tar -xzf - -C \"\$6\"
+umask 022
 touch /tmp/amid
 sleep 1000
 EOT
@@ -136,6 +137,7 @@ until tl-get -s cut/sandbox.json /tmp/amid >/dev/null 2>&1 ||
 	tries=$((tries + 1))
 	sleep 0.1
 done
+ok 'it is being unpacked' test "$tries" -le 300
 try 'amid its unpacking' tl-get -s cut/sandbox.json \
     /var/cache/tl-rootfs-build/context.record
 exits 0
@@ -178,17 +180,54 @@ exits 0
 ok 'has none' sh -c '! grep cache out'
 tl-sandbox rm <running.json
 
+# They stay mounted between builds, as long as the region is up.
+mounts () {
+	PATH=$PATH:/usr/sbin losetup -l -n -O BACK-FILE |
+	    grep -F "$TL_REGION_DIR/cache" | sed 's,.*/,,' | sort | tr '\n' ' '
+}
+up () {
+	tl-region up --cache 2>/dev/null
+	eval "$(tl-region env)"
+}
+is 'they are mounted' "$(mounts)" 'proj_local.0 proj_local.1 '
+rm "$TL_REGION_DIR/cache/proj_local.0"
+build 'one that was deleted' 'one two '
+is 'the old one is mounted no more' "$(mounts)" 'proj_local.0 proj_local.1 '
+tl-region down
+is 'the region is down: none is mounted' "$(mounts)" ''
+up
+build 'after that' ''
+image 'after that'
+pkill -KILL -f "tl-sandboxd .*$TL_REGION_DIR/"
+tries=0
+while [ -n "$(mounts)" ] && [ "$tries" -lt 300 ]; do
+	tries=$((tries + 1))
+	sleep 0.1
+done
+is 'a daemon that was killed: none is mounted' "$(mounts)" ''
+tl-region down 2>/dev/null
+up
+build 'after its death' ''
+
 # A machine may have gone down with it mounted, it may be damaged, or anything.
-for file in "$TL_REGION_DIR"/cache/*; do
-	PATH=$PATH:/sbin debugfs -w -R 'feature needs_recovery' "$file" \
-	    >/dev/null 2>&1
-done
+# broken COMMAND...: run on each of them, while the region is down
+broken () {
+	tl-region down
+	for file in "$TL_REGION_DIR"/cache/*; do
+		"$@"
+	done >/dev/null 2>&1
+	up
+}
+cut_off () {
+	PATH=$PATH:/sbin debugfs -w -R 'feature needs_recovery' "$file"
+}
+zeros () {
+	dd if=/dev/zero of="$file" bs=1M count=8 conv=notrunc
+}
+broken cut_off
 build 'one that was cut' 'one two '
-for file in "$TL_REGION_DIR"/cache/*; do
-	dd if=/dev/zero of="$file" bs=1M count=8 conv=notrunc 2>/dev/null
-done
+broken zeros
 build 'a damaged one' 'one two '
 build 'is a new one' ''
 image 'is a new one'
 nothing_left 'all of it'
-is 'its mounts' "$(losetup -l -n -O BACK-FILE | grep -F "$TL_REGION_DIR/cache")" ''

@@ -53,7 +53,9 @@ uploads () (
 rest () {
 	find "$TL_REGION_DIR/sandboxes" -mindepth 1 -maxdepth 1 -type d
 	grep -F "$TL_REGION_DIR/sandboxes" /proc/self/mountinfo
-	PATH=$PATH:/usr/sbin losetup -l -n -O NAME,BACK-FILE | grep -F "$TL_REGION_DIR"
+	# A cache stays mounted until the region ends.
+	PATH=$PATH:/usr/sbin losetup -l -n -O NAME,BACK-FILE |
+	    grep -F "$TL_REGION_DIR" | grep -vF "$TL_REGION_DIR/cache/"
 	# A sandbox's processes end with its tl-runtime, which names its folder.
 	# shellcheck disable=SC2013
 	for f in $(grep -alsF -e "$T/" /proc/[0-9]*/cmdline); do

@@ -1,5 +1,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/types.h>
 
 #include <linux/loop.h>
@@ -149,6 +150,28 @@ int
 loop_clear_below(const char *folder)
 {
 	return each(is_below, folder, true);
+}
+
+bool
+loop_of(dev_t number, const char *path, char *dev, size_t size)
+{
+	char link[48], to[PATH_MAX], file[PATH_MAX + 16];
+	const char *name;
+	ssize_t len;
+	int n;
+
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(number),
+	    minor(number));
+	len = readlink(link, to, sizeof(to) - 1);
+	if (len == -1)
+		return false;
+	to[len] = '\0';
+	name = strrchr(to, '/');
+	if (name == NULL || sscanf(name, "/loop%d", &n) != 1 ||
+	    !backing(n, file, sizeof(file)) || strcmp(file, path) != 0)
+		return false;
+	snprintf(dev, size, "/dev/loop%d", n);
+	return true;
 }
 
 bool

@@ -1,6 +1,8 @@
 #ifndef TL_REGION_LOOP_H
 #define TL_REGION_LOOP_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,6 +21,12 @@ int	loop_check(struct fail *);
  * do).  Returns a descriptor that holds the device until it is mounted, or -1.
  */
 int	loop_attach(int file, char *dev, size_t size, struct fail *);
+
+/*
+ * The device whose file system a file is in, by the file's st_dev, if it is of
+ * the file at path: its path into dev (32 bytes will do).
+ */
+bool	loop_of(dev_t, const char *path, char *dev, size_t size);
 
 /*
  * Whether no device belongs to the file at path, waiting so long for that; after

@@ -174,12 +174,34 @@ make_disk(const struct root *r, struct fail *f)
 	return format("disk.img", "^has_journal", r->base, f);
 }
 
-/* A file as a disk, mounted: 0; 1 and why, if it is no file system; or -1. */
+/*
+ * A device's file system, mounted: 0; 1 and why, if it is none; or -1.  One that is
+ * mounted elsewhere is the same one, with what memory has of it.
+ */
+static int
+mount_device(const char *device, const char *at, struct fail *f)
+{
+	int wrong;
+
+	/*
+	 * No flags: in the sandbox's user namespace they could not be taken
+	 * away any more, and buildah, when it has pivoted, mounts the old root
+	 * anew without any.  Nobody can make a node in there anyway.
+	 */
+	if (mount(device, at, "ext4", 0, "noinit_itable") == 0)
+		return 0;
+	/* mount(2); EUCLEAN and EFSBADCRC are ext4's for damage. */
+	wrong = errno == EINVAL || errno == EUCLEAN || errno == EBADMSG;
+	fail_sys(f, EX_OSERR, "%s on %s", device, at);
+	return wrong ? 1 : -1;
+}
+
+/* The same of a file. */
 static int
 mount_file(const char *path, const char *at, struct fail *f)
 {
 	char device[32];
-	int file, fd, r = 0;
+	int file, fd, r;
 
 	file = open(path, O_RDWR | O_CLOEXEC);
 	if (file == -1)
@@ -188,17 +210,7 @@ mount_file(const char *path, const char *at, struct fail *f)
 	close(file);
 	if (fd == -1)
 		return -1;
-	/*
-	 * No flags: in the sandbox's user namespace they could not be taken
-	 * away any more, and buildah, when it has pivoted, mounts the old root
-	 * anew without any.  Nobody can make a node in there anyway.
-	 */
-	if (mount(device, at, "ext4", 0, "noinit_itable") == -1) {
-		/* mount(2); EUCLEAN and EFSBADCRC are ext4's for damage. */
-		r = errno == EINVAL || errno == EUCLEAN || errno == EBADMSG ?
-		    1 : -1;
-		fail_sys(f, EX_OSERR, "%s on %s", device, at);
-	}
+	r = mount_device(device, at, f);
 	close(fd);
 	return r;
 }
@@ -223,6 +235,21 @@ was_cut(const char *path)
 	return features & 4;
 }
 
+/* The file system of a cache, mounted: what is none is made one. */
+static int
+cache_disk(const char *path, const char *at, struct fail *f)
+{
+	struct stat st;
+	int r;
+
+	if (stat(path, &st) == 0 && S_ISBLK(st.st_mode))
+		return mount_device(path, at, f);
+	r = was_cut(path) ? 1 : mount_file(path, at, f);
+	if (r == 1 && format(path, "has_journal", 0, f) == 0)
+		r = mount_file(path, at, f);
+	return r;
+}
+
 /*
  * What a builder finds again in its next sandbox, under the ids of that one.  A
  * file that is new, damaged, or was cut, is formatted.  Without it a builder is
@@ -237,10 +264,7 @@ cache(const struct root *r)
 
 	if (skeleton_folder(at, 0755, r->base, &f) == 0 &&
 	    skeleton_folder("../cache", 0700, 0, &f) == 0)
-		there = was_cut(r->cache) ? 1 :
-		    mount_file(r->cache, "../cache", &f);
-	if (there == 1 && format(r->cache, "has_journal", 0, &f) == 0)
-		there = mount_file(r->cache, "../cache", &f);
+		there = cache_disk(r->cache, "../cache", &f);
 	if (there == 0) {
 		/* That it is there tells a client that contexts are kept. */
 		mknod("../cache/context.record", S_IFREG | 0644, 0);

@@ -24,7 +24,7 @@
 struct root {
 	const char	*folder;	/* the sandbox's; disk.img, mnt/ in it */
 	const char	*tools;		/* shown at /usr/local/bin, or NULL */
-	const char	*cache;		/* a file, see cache() in root.c, or NULL */
+	const char	*cache;		/* a file, or its device; or NULL */
 	const char	*image;		/* a root to show below, or NULL */
 	const char	*user;		/* then, who files are read and written as */
 	const char	*name;		/* host name */

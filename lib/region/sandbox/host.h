@@ -9,6 +9,8 @@
 #include "region/runtime/network.h"
 #include "region/serve/serve.h"
 
+struct caches;
+
 /*
  * What all sandboxes of a daemon are given: a folder to be in, programs,
  * cgroups, a log.
@@ -39,6 +41,7 @@ struct host {
 	uint32_t		 first, ids;	/* rootless_ids() */
 	/* Private. */
 	_Atomic(const struct serve *) serve;	/* or NULL: no log yet */
+	struct caches		*caches;	/* region/sandbox/cache.h */
 	int			 lock_fd;
 };
 

@@ -71,9 +71,9 @@ spawn(struct sandbox *sb, struct fail *f)
 		argv[n++] = "-t";
 		argv[n++] = o->tools;
 	}
-	if (sb->cache.path != NULL) {
+	if (cache_source(&sb->cache) != NULL) {
 		argv[n++] = "-C";
-		argv[n++] = sb->cache.path;
+		argv[n++] = cache_source(&sb->cache);
 	}
 	for (i = 0; i < sb->cgroup.n; i++) {
 		argv[n++] = "-g";
@@ -141,6 +141,7 @@ begin(struct sandbox *sb, struct fail *f)
 {
 	if (folder_owner(sb->folder, sb->id, &sb->owner, f) == -1)
 		return -1;
+	cache_mounted(&sb->cache, sb->host, sb->init);
 	pthread_mutex_lock(&sb->lock);
 	sb->lease_ms = clock_ms();
 	sb->status = SANDBOX_RUNNING;
