@@ -51,6 +51,7 @@ CMD ["x"]
 END
 # What is unpacked of templates.
 mkdir bin
+# shellcheck disable=SC2016
 printf '#!/bin/sh\n[ "$1" != tar ] || echo x >>%s/tars\nexec %s "$@"\n' \
     "$T" "$(command -v tl-ext4)" >bin/tl-ext4
 chmod 755 bin/tl-ext4
