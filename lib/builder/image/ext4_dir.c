@@ -277,12 +277,13 @@ put_blocks(struct dir *d, struct ext2_inode *inode, bool indexed)
 }
 
 bool
-ext4_dir_bulk(struct ext4 *e, ext2_ino_t ino, size_t names)
+ext4_dir_bulk(struct ext4 *e, ext2_ino_t ino, size_t was, size_t names)
 {
 	struct ext2_inode inode;
 
 	return ext2fs_read_inode(e->fs, ino, &inode) == 0 &&
-	    (names > EXT4_DIR_BULK || (inode.i_flags & EXT2_INDEX_FL) != 0) &&
+	    (was > EXT4_DIR_BULK || names > EXT4_DIR_BULK ||
+	    (was == 0 && names > 1) || (inode.i_flags & EXT2_INDEX_FL) != 0) &&
 	    ext2fs_has_feature_dir_index(e->fs->super) &&
 	    (inode.i_flags & (EXT4_EXTENTS_FL | EXT4_INLINE_DATA_FL |
 	    EXT4_ENCRYPT_FL | EXT4_CASEFOLD_FL)) == EXT4_EXTENTS_FL;

@@ -81,8 +81,9 @@ struct ext4_name *ext4_names_find(const struct ext4_names *, const char *);
 void	ext4_names_free(struct ext4_names *);
 
 /*
- * A folder of many names, or one that has an index, is written whole: name by
- * name libext2fs looks through all that are there, and leaves no index.
+ * A folder of many names, one that has an index, or one that had none, is written
+ * whole: name by name libext2fs looks through all that are there, sums their block
+ * twice, and leaves no index.
  */
 #define EXT4_DIR_BULK	300		/* names: four blocks or so */
 
@@ -92,8 +93,8 @@ struct ext4_entry {
 	mode_t		 mode;		/* its type */
 };
 
-/* Whether a folder that is to have so many names is one of these. */
-bool	ext4_dir_bulk(struct ext4 *, ext2_ino_t, size_t names);
+/* Whether a folder that has so many names, and is to have so many, is one. */
+bool	ext4_dir_bulk(struct ext4 *, ext2_ino_t, size_t was, size_t names);
 /* All names it has from now on, but "." and "..". */
 int	ext4_dir_write(struct ext4 *, ext2_ino_t, const struct ext4_entry *,
 	    size_t n, const char *name, struct fail *);

@@ -377,7 +377,7 @@ sync_dir(struct sync *s, int fd, ext2_ino_t ino, const char *path,
 	if (tree_names(fd, path, &tree, f) == -1 ||
 	    ext4_names_read(e, ino, &image, f) == -1)
 		goto out;
-	bulk = ext4_dir_bulk(e, ino, tree.n > image.n ? tree.n : image.n);
+	bulk = ext4_dir_bulk(e, ino, image.n, tree.n);
 	if ((v = calloc(tree.n + image.n + 1, sizeof(*v))) == NULL) {
 		fail_set(f, EX_OSERR, "out of memory");
 		goto out;
