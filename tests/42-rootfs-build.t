@@ -728,17 +728,23 @@ if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then
 		lost='left out, as no device can be made here:'
 		printf 'FROM 127.0.0.1:%s/d:1\nRUN ["/bin/sh", "-c", "true"]\n' \
 		    "$port" >Dockerfile
-		for what in dockerfile import; do
+		for what in dockerfile import cached again; do
 			spec "dev$what"
-			[ "$what" = dockerfile ] || spec "dev$what" "$(jq -cn \
+			[ "$what" != import ] || spec "dev$what" "$(jq -cn \
 			    --arg r "127.0.0.1:$port/d:1" \
 			    '{importImageReference: $r, baseImage: $r}')"
 			rm -f metadata.json
 			try "devices of a base, $what" ./userns tl-rootfs-build \
 			    --spec spec.json --metadata-out metadata.json \
-			    --storage "$T/storage"
+			    --storage "$T/storage" --cache "$T/kept.$what"
 			exits 0
 			silent err
+			[ "$what" != cached ] || {
+				mv kept.cached kept.again
+				is 'a cache keeps which they are' "$(cat \
+				    kept.again/storage/tl-devices/* | sort |
+				    tr '\n' ' ')" 'dev/tape disk '
+			}
 			is "devices of a base, $what: which are named" "$(grep \
 			    " $lost" out)" \
 			    "tl-rootfs-build: $lost /dev/tape /disk "

@@ -377,6 +377,10 @@ tidied () {
 		cs delete-image "$id" >/dev/null 2>&1 || return
 	done <"$work/old"
 	unreached || return
+	for answer in "$graph/tl-devices/"*; do
+		[ -e "$graph/$driver-layers/${answer##*/}.tar-split.gz" ] ||
+		    rm -f "$answer"
+	done
 	while room; do
 		key=$(find "$cache/used" -type f -printf '%A@ %f\n' | sort -n |
 		    sed -n '1s/.* //p')

@@ -1,14 +1,25 @@
-# devices: of layers whose names are read, what is a device; buildah keeps all
-# headers of what it has unpacked
+# devices_of LAYER: what is a device in it; buildah keeps all headers of what it has
+# unpacked
+devices_of () {
+	gzip -dc "$graph/$driver-layers/$1.tar-split.gz" 2>/dev/null |
+	    jq -r 'select(.type == 2) | .payload | @base64d |
+		length as $n | range($n % 512; $n; 512) as $at |
+		.[$at:$at + 512] |
+		select(.[156:157] == "3" or .[156:157] == "4") |
+		select(.[257:262] == "ustar") | .[:100] |
+		split("\u0000")[0]' 2>/dev/null
+}
+
+# devices: the same of layers whose names are read; a cache keeps the answers
 devices () {
 	while read -r id; do
-		gzip -dc "$graph/$driver-layers/$id.tar-split.gz" 2>/dev/null |
-		    jq -r 'select(.type == 2) | .payload | @base64d |
-			length as $n | range($n % 512; $n; 512) as $at |
-			.[$at:$at + 512] |
-			select(.[156:157] == "3" or .[156:157] == "4") |
-			select(.[257:262] == "ustar") | .[:100] |
-			split("\u0000")[0]' 2>/dev/null
+		answer=$graph/tl-devices/$id
+		[ -e "$answer" ] || {
+			mkdir -p "$graph/tl-devices"
+			devices_of "$id" >"$answer.new"
+			mv "$answer.new" "$answer"
+		}
+		cat "$answer"
 	done | sed 's,^\.*/*,/,' | sort -u
 }
 
