@@ -1,8 +1,11 @@
 /* tl-upload: send a file through the signed URLs of a block. */
 
+#include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -20,6 +23,8 @@
 
 static const char usage[] =
 "usage: tl-upload [-v] [-j N] [-J FILE] [-pS] [-s SPEC] SNAPSHOT <block\n"
+"       tl-upload [-v] [-j N] [-pS] -g -s SPEC SNAPSHOT\n"
+"  -g, --growing       send SNAPSHOT while it is written; stdin says \"whole\"\n"
 "  -j, --jobs N        parts sent at once (4)\n"
 "  -J, --journal FILE  record acknowledged parts there, send only the rest\n"
 "  -p, --progress      print progress on stderr, once a second\n"
@@ -28,6 +33,8 @@ static const char usage[] =
 "  -t, --tries N       tries of each request (8)\n"
 "  -v, --verbose       print each request on stderr\n"
 "  -h, --help  -V, --version\n";
+
+#define OPEN_MS	20	/* how late a file is noticed that was not there */
 
 static volatile sig_atomic_t caught;
 
@@ -90,10 +97,24 @@ result(const struct upload_result *r, bool sum, struct buf *out,
 	return buf_add(out, "\n", 1, f);
 }
 
+/* One that is still to be written may not be there yet. */
+static int
+open_growing(const char *path)
+{
+	struct pollfd p = { STDIN_FILENO, POLLIN, 0 };
+	int fd, said = 0;
+
+	while ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1 &&
+	    errno == ENOENT && said == 0 && caught == 0)
+		said = poll(&p, 1, OPEN_MS);
+	return fd;
+}
+
 int
 main(int argc, char *argv[])
 {
 	static const struct option longs[] = {
+		{ "growing", no_argument, NULL, 'g' },
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "journal", required_argument, NULL, 'J' },
 		{ "progress", no_argument, NULL, 'p' },
@@ -103,7 +124,7 @@ main(int argc, char *argv[])
 		OPT_COMMON, { NULL, 0, NULL, 0 }
 	};
 	struct upload_options opt = { .jobs = JOBS, .tries = TRIES,
-	    .stop = &caught };
+	    .stop = &caught, .grows = -1 };
 	struct buf text = BUF_INIT(BUF_DOC_MAX), out = BUF_INIT(BUF_SMALL_MAX);
 	const char *spec = NULL, *from;
 	struct upload_result res;
@@ -112,9 +133,12 @@ main(int argc, char *argv[])
 	struct fail f;
 	int ch, fd, r;
 
-	while ((ch = getopt_long(argc, argv, "j:J:pSs:t:hVv", longs,
+	while ((ch = getopt_long(argc, argv, "gj:J:pSs:t:hVv", longs,
 	    NULL)) != -1)
 		switch (ch) {
+		case 'g':
+			opt.grows = STDIN_FILENO;
+			break;
 		case 'j':
 			opt.jobs = (unsigned)opt_number("--jobs", optarg, 1,
 			    UPLOAD_JOBS_MAX);
@@ -147,6 +171,11 @@ main(int argc, char *argv[])
 		}
 	if (argc - optind != 1)
 		opt_usage(usage);
+	if (opt.grows != -1 && spec == NULL)
+		errx(EX_USAGE, "--growing: needs --spec, as stdin says when "
+		    "the file is whole");
+	if (opt.grows != -1 && opt.journal != NULL)
+		errx(EX_USAGE, "--growing: no --journal with it");
 
 	from = spec == NULL ? "stdin" : spec;
 	private_hold();
@@ -167,7 +196,10 @@ main(int argc, char *argv[])
 		fail_in(&f, from);
 		opt_fail(&f);
 	}
-	if ((fd = open(argv[optind], O_RDONLY | O_CLOEXEC)) == -1) {
+	signals();
+	fd = opt.grows == -1 ? open(argv[optind], O_RDONLY | O_CLOEXEC) :
+	    open_growing(argv[optind]);
+	if (fd == -1 && (opt.grows == -1 || errno != ENOENT)) {
 		fail_sys(&f, EX_NOINPUT, "%s", argv[optind]);
 		opt_fail(&f);
 	}
@@ -176,11 +208,11 @@ main(int argc, char *argv[])
 	if (opt.verbose)
 		http_verbose(http);
 
-	signals();
 	r = upload_file(http, &block, fd, argv[optind], &opt, &res, &f);
 	http_free(http);
 	buf_free(&text);
-	close(fd);
+	if (fd != -1)
+		close(fd);
 	if (r == -1) {
 		if (caught != 0)
 			f.status = 128 + caught;

@@ -31,6 +31,7 @@ runs () {
 		    'access_key = AKIDEXAMPLE' 'secret_key = not-a-secret' \
 		    >"$page/signer.conf" ;;
 	tl-upload.1)
+		mkdir -p "$page/root"
 		sed 's/p1/proj_1/' "$page/request.json" >"$page/request" ;;
 	esac
 	(cd "$page" && exec python3 "$here/data/examples.py" "$@" \

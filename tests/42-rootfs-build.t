@@ -616,6 +616,50 @@ clean
 is 'SIGTERM in the upload: it is aborted' \
     "$(tl-upload bb.tlsnap <block 2>&1 >/dev/null | grep -c NoSuchUpload)" 1
 
+# While it is packed it is uploaded already; what sends it does not outlive the
+# builder, whichever way that ends.
+mkdir late
+cat >late/tl-ext4 <<END
+#!/bin/sh
+case " \$* " in
+*' pack '*)
+	: >"$T/packing"
+	sleep 986 ;;
+esac
+exec $(command -v tl-ext4) "\$@"
+END
+chmod +x late/tl-ext4
+for signal in TERM KILL; do
+	spec "packing$signal" "$(parent bb)"
+	rm -f packing
+	PATH=$T/late:$PATH tl-rootfs-build --spec spec.json \
+	    --metadata-out metadata.json --storage "$T/storage" >out 2>err &
+	pid=$!
+	# shellcheck disable=SC2016
+	timeout 60 sh -c 'until [ -e packing ]; do sleep 0.01; done'
+	is "SIG$signal in packing: it is being sent" \
+	    "$(pgrep -cf "tl-upload --growing .*$T")" 1
+	kill "-$signal" "$pid"
+	wait "$pid" 2>/dev/null
+	# shellcheck disable=SC2034
+	status=$? name="SIG$signal in packing"
+	i=0
+	while pgrep -f "tl-upload --growing .*$T" >/dev/null &&
+	    [ "$i" -lt 500 ]; do
+		i=$((i + 1))
+		sleep 0.02
+	done
+	is "SIG$signal in packing: the upload is aborted" "$(tl-upload \
+	    bb.tlsnap <block 2>&1 >/dev/null | grep -c NoSuchUpload)" 1
+	[ "$signal" = KILL ] || {
+		exits 143
+		clean
+	}
+done
+pkill -f '^sleep 986'
+rm -rf storage/* .tl-rootfs-build.*
+rmdir "/run/tl-rootfs-build.$pid"
+
 # Registries.
 
 if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then

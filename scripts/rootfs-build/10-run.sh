@@ -94,7 +94,8 @@ esac
 
 # The end, whichever way it comes.
 
-work='' graph='' child='' tee='' said='' uploading='' mounted='' names='' plain='' leaving=''
+work='' graph='' child='' tee='' said='' uploading='' mounted='' names='' plain='' leaving='' uploader=''
+# uploader: what sends the snapshot while it is packed
 # borrowed: a cache that, where it is full, is to be done without; tidy: one that
 # can be left to others; again: a build is to begin again
 borrowed='' tidy='' again=
@@ -142,6 +143,13 @@ finish () {
 	trap - EXIT
 	trap '' HUP INT TERM
 	stop_child
+	# It aborts nothing then: that is done below, or it is used again.
+	[ -z "$uploader" ] || {
+		kill -KILL "-$uploader" 2>/dev/null || :
+		wait "$uploader" 2>/dev/null || :
+	}
+	# Who shows it may still wait for a writer.
+	[ ! -p "$work/fifo" ] || (: <>"$work/fifo") || :
 	[ -z "$tee" ] || kill "$tee" 2>/dev/null || :
 	[ -z "$borrowed" ] || [ "$code" -ne 73 ] || {
 		say "beginning again without the cache"

@@ -57,8 +57,19 @@ elif [ -n "$keep" ]; then
 	[ -z "$lost" ] || say "left out, as no device can be made here:" \
 	    "$(printf %.500s "$lost")"
 fi
+# What is packed is uploaded meanwhile, and nothing of it is an object before all
+# is whole.
+mkfifo "$work/packed"
+shown
+# shellcheck disable=SC2016
+setsid sh -c 'exec tl-upload --growing --progress --sum --spec "$1" "$2" \
+    <"$3" >"$4" 2>"$5"' sh "$keys" "$work/rootfs.tlsnap" "$work/packed" \
+    "$work/uploaded" "$work/fifo" &
+uploader=$!
+# Both ends: whether that one lives or not, this one does not wait, nor end.
+exec 7<>"$work/packed"
 run tl-snapshot "$@" "$mounted" "$disk" "$work/rootfs.tlsnap" \
-    2>"$work/err" || {
+    2>"$work/err" 7<&- || {
 	code=$?
 	why=$(tail -n 1 "$work/err" | sed 's/^tl-[a-z0-9]*: //')
 	# Where there is no room, there is none for that, either.
@@ -68,7 +79,6 @@ run tl-snapshot "$@" "$mounted" "$disk" "$work/rootfs.tlsnap" \
 	esac
 	die "$code" "$why"
 }
-# While it is uploaded.
-put_away 9<&- &
+# While the rest is uploaded.
+put_away 9<&- 7<&- &
 leaving=$!
-

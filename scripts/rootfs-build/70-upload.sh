@@ -2,14 +2,15 @@
 
 size=$(stat -c %s "$work/rootfs.tlsnap")
 say "uploading $size bytes"
-uploading=begun
-# shellcheck disable=SC2016
-logged sh -c 'exec tl-upload --progress --sum --spec "$1" "$2" >"$3"' sh \
-    "$keys" "$work/rootfs.tlsnap" "$work/uploaded" || {
-	code=$?
+uploading=begun child=$uploader uploader='' code=0
+echo whole >&7
+exec 7<&-
+wait "$child" || code=$?
+child=
+all_shown
+[ "$code" -eq 0 ] ||
 	die "$code" "upload: $(tail -n 1 "$work/log" |
 	    sed "s/^tl-upload: //; s,^$keys: ,the spec: ,")"
-}
 
 jq -n --slurpfile up "$work/uploaded" --arg id "$snapshot_id" \
     --arg uri "$snapshot_uri" --argjson size "$size" --argjson disk "$disk" \

@@ -135,7 +135,10 @@ images(const struct span *doc)
 	if (r == 0)
 		said(image_register_body(&as, &source, &out, &f));
 	image_source_free(&source);
-	said(r = block_read(&block, doc, "block", 100, &f));
+	r = block_read(&block, doc, &f);
+	if (r == 0)
+		r = block_fit(&block, "block", 100, &f);
+	said(r);
 	if (r == 0 && !block.single) {
 		MUST(block.nparts >= 1 && block.nparts <= block.nurls);
 		said(block_url(&block, block.nparts - 1, &url, &f));

@@ -107,8 +107,7 @@ headers_read(struct block *b, const struct span *text, struct fail *f)
 }
 
 static int
-single_read(struct block *b, const struct span *text, uint64_t size,
-    struct fail *f)
+single_read(struct block *b, const struct span *text, struct fail *f)
 {
 	struct span url;
 	int r;
@@ -126,14 +125,11 @@ single_read(struct block *b, const struct span *text, uint64_t size,
 	    strcmp(b->method, "POST") != 0)
 		return fail_set(f, EX_DATAERR, "method: must be PUT or POST");
 	b->single = true;
-	b->part_size = size != 0 ? size : 1;
-	b->nparts = 1;
 	return headers_read(b, text, f);
 }
 
 static int
-multipart_read(struct block *b, const struct span *text, const char *name,
-    uint64_t size, struct fail *f)
+multipart_read(struct block *b, const struct span *text, struct fail *f)
 {
 	struct span urls, url;
 	const char *pos = NULL;
@@ -154,7 +150,16 @@ multipart_read(struct block *b, const struct span *text, const char *name,
 		return fail_set(f, EX_OSERR, "out of memory");
 	for (pos = NULL, n = 0; span_next(&urls, &pos, NULL, &url) == 1;)
 		b->urls[n++] = url;
+	return 0;
+}
 
+int
+block_fit(struct block *b, const char *name, uint64_t size, struct fail *f)
+{
+	uint64_t n;
+
+	if (b->single)
+		b->part_size = size != 0 ? size : 1;
 	n = size == 0 ? 1 : (size - 1) / b->part_size + 1;
 	if (n > b->nurls)
 		return fail_set(f, EX_DATAERR, "%s has %" PRIu64 " bytes, %"
@@ -169,8 +174,7 @@ multipart_read(struct block *b, const struct span *text, const char *name,
 }
 
 int
-block_read(struct block *b, const struct span *text, const char *name,
-    uint64_t size, struct fail *f)
+block_read(struct block *b, const struct span *text, struct fail *f)
 {
 	char *kind = NULL, shown[64];
 	int r;
@@ -186,9 +190,9 @@ block_read(struct block *b, const struct span *text, const char *name,
 	}
 	b->part_size = BLOCK_PART_DEFAULT;
 	if (kind == NULL || strcmp(kind, "s3_multipart") == 0)
-		r = multipart_read(b, text, name, size, f);
+		r = multipart_read(b, text, f);
 	else if (strcmp(kind, "single_put") == 0)
-		r = single_read(b, text, size, f);
+		r = single_read(b, text, f);
 	else
 		r = fail_set(f, EX_DATAERR, "kind: %s: must be s3_multipart "
 		    "or single_put", fail_show(shown, sizeof(shown), kind,

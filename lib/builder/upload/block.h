@@ -26,18 +26,20 @@ struct block {
 	char		*headers[BLOCK_HEADERS_MAX];	/* "Name: value" */
 	size_t		 nheaders;
 	uint64_t	 part_size;
-	size_t		 nparts;	/* that the file makes */
+	size_t		 nparts;	/* block_fit(): that the file makes */
 };
 
 #define BLOCK_INIT	{ .complete = BUF_INIT(BUF_SMALL_MAX),		\
 			  .abort = BUF_INIT(BUF_SMALL_MAX) }
 
+/* Read one; the text must outlive it.  EX_DATAERR where it is malformed. */
+int	block_read(struct block *, const struct span *text, struct fail *);
 /*
- * Read one for a file of this name and size; the text must outlive it.
- * EX_DATAERR where it is malformed or has too few URLs.
+ * For a file of this name and size; again, if that has become larger.  EX_DATAERR
+ * where there are too few URLs for it.
  */
-int	block_read(struct block *, const struct span *text, const char *name,
-	    uint64_t size, struct fail *);
+int	block_fit(struct block *, const char *name, uint64_t size,
+	    struct fail *);
 /* The URL of part k, in place of what is in the buf. */
 int	block_url(const struct block *, size_t k, struct buf *, struct fail *);
 void	block_free(struct block *);

@@ -12,13 +12,18 @@
 #include "builder/upload/partsum.h"
 #include "core/clock.h"
 
-#define AHEAD	4		/* parts beyond the highest one asked for */
-#define THREADS_MAX	AHEAD	/* more would have no part to do */
+#define THREADS_MAX	4	/* more would have no part to do */
 #define STEP	(128UL << 10)	/* bytes read at a time: they fit a cache */
+
+/* What was asked for. */
+struct asked {
+	size_t		 k;
+	uint64_t	 at, len;
+};
 
 struct partsum {
 	int		 fd;
-	uint64_t	 size, part, count;
+	uint64_t	 size;		/* of the whole, once it is asked for */
 	pthread_t	 thread[THREADS_MAX + 1];	/* and the whole's */
 	unsigned	 threads;
 	pthread_mutex_t	 lock;
@@ -27,8 +32,9 @@ struct partsum {
 	unsigned char	 whole[PARTSUM_WHOLE_LEN];	/* likewise */
 	/* Under the lock. */
 	bool		*known;		/* by part */
-	uint64_t	 next;		/* the next one that no thread has */
-	uint64_t	 wanted;	/* compute up to here */
+	struct asked	*asked;		/* room for all parts */
+	size_t		 next;		/* the next of them that no thread has */
+	size_t		 nasked;
 	bool		 whole_known;
 	bool		 stop, failed;
 	struct fail	 f;
@@ -66,14 +72,13 @@ read_at(struct partsum *s, unsigned char *p, size_t n, uint64_t at,
 }
 
 static int
-sum_one(struct partsum *s, uint64_t k, unsigned char *buf, struct fail *f)
+sum_one(struct partsum *s, const struct asked *a, unsigned char *buf,
+    struct fail *f)
 {
-	uint64_t at = k * s->part, end = (k + 1) * s->part;
+	uint64_t at = a->at, end = at + a->len;
 	struct md5_ctx md5;
 	size_t n;
 
-	if (end > s->size)
-		end = s->size;
 	md5_init(&md5);
 	for (; at < end; at += n) {
 		n = end - at < STEP ? (size_t)(end - at) : STEP;
@@ -81,22 +86,21 @@ sum_one(struct partsum *s, uint64_t k, unsigned char *buf, struct fail *f)
 			return -1;
 		md5_update(&md5, n, buf);
 	}
-	md5_digest(&md5, PARTSUM_LEN, s->sums[k]);
+	md5_digest(&md5, PARTSUM_LEN, s->sums[a->k]);
 	return 0;
 }
 
-/* The next part to do, or -1: none is left, or none is wanted any more. */
+/* The next part to do, or -1: none is wanted any more. */
 static int
-take(struct partsum *s, uint64_t *k)
+take(struct partsum *s, struct asked *a)
 {
 	int r = -1;
 
 	pthread_mutex_lock(&s->lock);
-	while (s->next < s->count && s->next >= s->wanted && !s->stop &&
-	    !s->failed)
+	while (s->next == s->nasked && !s->stop && !s->failed)
 		pthread_cond_wait(&s->moved, &s->lock);
-	if (s->next < s->count && !s->stop && !s->failed) {
-		*k = s->next++;
+	if (!s->stop && !s->failed) {
+		*a = s->asked[s->next++];
 		r = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -124,16 +128,16 @@ run(void *arg)
 	struct partsum *s = arg;
 	unsigned char *buf = malloc(STEP);
 	struct fail f = { 0 };
-	uint64_t k;
+	struct asked a;
 	int r = 0;
 
 	if (buf == NULL) {
 		r = fail_set(&f, EX_OSERR, "out of memory");
 		done(s, NULL, r, &f);
 	}
-	while (r == 0 && take(s, &k) == 0) {
-		r = sum_one(s, k, buf, &f);
-		done(s, &s->known[k], r, &f);
+	while (r == 0 && take(s, &a) == 0) {
+		r = sum_one(s, &a, buf, &f);
+		done(s, &s->known[a.k], r, &f);
 	}
 	free(buf);
 	return NULL;
@@ -176,73 +180,78 @@ cores(void)
 	return n < THREADS_MAX ? (unsigned)n : THREADS_MAX;
 }
 
-struct partsum *
-partsum_start(int fd, uint64_t size, uint64_t part, bool whole,
-    struct fail *f)
+/* Signals are for the thread that can act on them, which is none of these. */
+static bool
+start(struct partsum *s, void *(*what)(void *))
 {
-	struct partsum *s = calloc(1, sizeof(*s));
 	sigset_t all, old;
-	unsigned n;
-	int r = 0;
+	int r;
 
-	if (s == NULL)
-		goto memory;
-	s->fd = fd;
-	s->size = size;
-	s->part = part;
-	s->count = size == 0 ? 1 : (size - 1) / part + 1;
-	s->wanted = AHEAD;
-	s->sums = calloc(s->count, sizeof(*s->sums));
-	s->known = calloc(s->count, sizeof(*s->known));
-	if (s->sums == NULL || s->known == NULL)
-		goto memory;
-	pthread_mutex_init(&s->lock, NULL);
-	clock_cond_init(&s->moved);
-
-	/* Signals are for the thread that can act on them. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	for (n = cores(); s->threads < n && s->threads < s->count && r == 0;)
-		if ((r = pthread_create(&s->thread[s->threads], NULL, run,
-		    s)) == 0)
-			s->threads++;
-	/* Fewer do it, too. */
-	r = s->threads > 0 ? 0 : -1;
-	if (r == 0 && whole && (r = pthread_create(&s->thread[s->threads],
-	    NULL, run_whole, s)) == 0)
-		s->threads++;
+	r = pthread_create(&s->thread[s->threads], NULL, what, s);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r == 0)
+	s->threads += r == 0;
+	return r == 0;
+}
+
+static int
+lacking(struct fail *f)
+{
+	return fail_set(f, EX_OSERR, "no memory or thread for the checksums");
+}
+
+struct partsum *
+partsum_start(int fd, size_t parts, struct fail *f)
+{
+	struct partsum *s = calloc(1, sizeof(*s));
+	unsigned n = cores();
+
+	if (s == NULL) {
+		lacking(f);
+		return NULL;
+	}
+	s->fd = fd;
+	pthread_mutex_init(&s->lock, NULL);
+	clock_cond_init(&s->moved);
+	s->sums = calloc(parts, sizeof(*s->sums));
+	s->known = calloc(parts, sizeof(*s->known));
+	s->asked = calloc(parts, sizeof(*s->asked));
+	if (s->sums != NULL && s->known != NULL && s->asked != NULL)
+		while (s->threads < n && s->threads < parts && start(s, run))
+			continue;
+	/* Fewer do it, too. */
+	if (s->threads > 0)
 		return s;
-	if (s->threads > 0) {
-		partsum_free(s);
-		s = NULL;
-		goto memory;
-	}
-	pthread_cond_destroy(&s->moved);
-	pthread_mutex_destroy(&s->lock);
-memory:
-	if (s != NULL) {
-		free(s->sums);
-		free(s->known);
-	}
-	free(s);
-	fail_set(f, EX_OSERR, "no memory or thread for the checksums");
+	partsum_free(s);
+	lacking(f);
 	return NULL;
 }
 
+void
+partsum_ask(struct partsum *s, size_t k, uint64_t at, uint64_t len)
+{
+	pthread_mutex_lock(&s->lock);
+	s->asked[s->nasked++] = (struct asked){ k, at, len };
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+}
+
 int
-partsum_get(struct partsum *s, uint64_t k, int wait_ms,
+partsum_ask_whole(struct partsum *s, uint64_t size, struct fail *f)
+{
+	s->size = size;
+	return start(s, run_whole) ? 0 : lacking(f);
+}
+
+int
+partsum_get(struct partsum *s, size_t k, int wait_ms,
     unsigned char md5[PARTSUM_LEN], struct fail *f)
 {
 	int64_t until = clock_ms() + wait_ms;
 	int r = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (k + AHEAD > s->wanted) {
-		s->wanted = k + AHEAD;
-		pthread_cond_broadcast(&s->moved);
-	}
 	while (!s->known[k] && !s->failed && wait_ms > 0 &&
 	    clock_cond_wait(&s->moved, &s->lock, until))
 		;
@@ -291,6 +300,7 @@ partsum_free(struct partsum *s)
 		pthread_join(s->thread[i], NULL);
 	pthread_cond_destroy(&s->moved);
 	pthread_mutex_destroy(&s->lock);
+	free(s->asked);
 	free(s->sums);
 	free(s->known);
 	free(s);

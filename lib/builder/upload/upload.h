@@ -15,8 +15,14 @@
  * the one PUT of a single_put block.
  *
  * The file is read where it stands, twice: once for the Content-MD5 of a part
- * and once to send it, and a third time for a SHA-256 of the whole; memory does not grow with it.  It must not change
- * meanwhile: a store that checks Content-MD5 notices.
+ * and once to send it, and a third time for a SHA-256 of the whole; memory does not
+ * grow with it.  It must not change meanwhile: a store that checks Content-MD5
+ * notices.
+ *
+ * Or it grows meanwhile: it is written from its start to its end, and what is there
+ * stays as it is, but for its first part, which may be written last.  So that one
+ * is sent last, and each other one when it is there.  Where it never came, fd is
+ * -1: a failure, too.
  */
 #define UPLOAD_JOBS_MAX		64
 
@@ -31,6 +37,11 @@ struct upload_options {
 	void		*arg;
 	bool		 verbose;	/* retries on stderr */
 	bool		 sum;		/* the result has a SHA-256 */
+	/*
+	 * The file grows until "whole" and a newline can be read here, and has
+	 * failed if this ends without; no journal then.  -1: it is whole.
+	 */
+	int		 grows;
 };
 
 struct upload_result {

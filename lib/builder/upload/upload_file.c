@@ -55,15 +55,24 @@ prepare(struct upload *u, const struct span *block, struct fail *f)
 	struct stat st;
 	unsigned i;
 
+	if (u->fd == -1) {
+		/* What nothing will come of is aborted. */
+		if (block_read(&u->block, block, f) == -1)
+			return fail_in(f, "upload block");
+		return fail_set(f, EX_NOINPUT, "%s: it was never written",
+		    u->name);
+	}
 	if (fstat(u->fd, &st) == -1)
 		return fail_sys(f, EX_NOINPUT, "%s", u->name);
 	if (!S_ISREG(st.st_mode))
 		return fail_set(f, EX_NOINPUT, "%s: not a regular file",
 		    u->name);
 	u->size = (uint64_t)st.st_size;
-	if (block_read(&u->block, block, u->name, u->size, f) == -1)
+	u->late = u->growing = u->opt->grows != -1;
+	if (block_read(&u->block, block, f) == -1 ||
+	    block_fit(&u->block, u->name, u->size, f) == -1)
 		return fail_in(f, "upload block");
-	u->parts = calloc(u->block.nparts, sizeof(*u->parts));
+	u->parts = calloc(u->block.nurls, sizeof(*u->parts));
 	u->transfers = calloc(u->opt->jobs, sizeof(*u->transfers));
 	if (u->parts == NULL || u->transfers == NULL)
 		return fail_set(f, EX_OSERR, "out of memory");
@@ -83,9 +92,11 @@ prepare(struct upload *u, const struct span *block, struct fail *f)
 			return -1;
 		}
 	}
-	u->sums = partsum_start(u->fd, u->size, u->block.part_size,
-	    u->opt->sum, f);
-	return u->sums == NULL ? -1 : 0;
+	u->sums = partsum_start(u->fd, u->block.nurls, f);
+	if (u->sums == NULL)
+		return -1;
+	return !u->opt->sum || u->growing ? 0 :
+	    partsum_ask_whole(u->sums, u->size, f);
 }
 
 static void
@@ -100,7 +111,7 @@ release(struct upload *u, int over)
 		buf_free(&u->transfers[i].url);
 		http_reply_free(&u->transfers[i].reply);
 	}
-	for (k = 0; u->parts != NULL && k < u->block.nparts; k++)
+	for (k = 0; u->parts != NULL && k < u->block.nurls; k++)
 		free(u->parts[k].etag);
 	free(u->transfers);
 	free(u->parts);
@@ -119,8 +130,9 @@ upload_file(struct http *http, const struct span *block, int fd,
 
 	memset(out, 0, sizeof(*out));
 	if ((r = prepare(&u, block, f)) == 0) {
-		while (u.ndone < u.block.nparts && r == 0)
-			if ((r = upload_stopped(&u, f)) == 0)
+		while ((u.growing || u.ndone < u.block.nparts) && r == 0)
+			if ((r = upload_stopped(&u, f)) == 0 &&
+			    (r = upload_grow(&u, f)) == 0)
 				r = upload_step(&u, f);
 		for (i = 0; i < opt->jobs; i++)
 			http_cancel(http, &u.transfers[i].reply);

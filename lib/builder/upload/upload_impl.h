@@ -6,6 +6,7 @@
  *
  *	upload_file.c	the whole, from the block to the result
  *	upload_parts.c	parts on their way, several at once
+ *	upload_grow.c	a file that is still being written
  *	upload_end.c	the two requests that are no parts
  *	upload_retry.c	how long to wait, and when not to
  */
@@ -20,6 +21,7 @@
 
 #define UPLOAD_ANSWER_MAX	(256UL << 10)	/* XML about one upload */
 #define UPLOAD_TICK_MS		200	/* how late a signal is noticed */
+#define UPLOAD_GROW_MS		20	/* how late more of the file is */
 
 struct upload_part {
 	char		*etag;		/* acknowledged, or claimed */
@@ -48,10 +50,15 @@ struct upload {
 	const struct upload_options *opt;
 	const char		*name;
 	int			 fd;
-	uint64_t		 size;
+	uint64_t		 size;		/* so far, if it grows */
 	struct block		 block;
-	struct upload_part	*parts;
-	size_t			 next, ndone, resumed;
+	bool			 late;		/* the first part goes last */
+	bool			 growing;	/* it is not whole yet */
+	size_t			 nsaid;		/* of the word that says so */
+	struct upload_part	*parts;		/* by number, room for all URLs */
+	size_t			 next;		/* how many were begun */
+	size_t			 asked;		/* how many sums were asked for */
+	size_t			 ndone, resumed;
 	uint64_t		 bytes;		/* acknowledged */
 	struct partsum		*sums;
 	struct journal		*journal;
@@ -66,6 +73,11 @@ int	upload_stopped(const struct upload *, struct fail *);
 int64_t	upload_pause_ms(const struct http_reply *, unsigned tries);
 /* Wait, unless a signal comes. */
 int	upload_sleep_ms(struct upload *, int64_t ms, struct fail *);
+
+/* See what there is of a file that grows. */
+int	upload_grow(struct upload *, struct fail *);
+/* Wait for more of it, so long at the most. */
+void	upload_grow_wait(const struct upload *, int ms);
 
 /* Start what can be started, wait for something to happen. */
 int	upload_step(struct upload *, struct fail *);

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 
 #define HASH_TICK_MS	10		/* how late a finished MD5 is used */
+#define AHEAD		4		/* sums that are asked for */
 
 static ssize_t
 transfer_bytes(void *arg, char *buf, size_t n, struct fail *f)
@@ -56,6 +57,15 @@ transfer_start(struct transfer *t, struct fail *f)
 	return 0;
 }
 
+static uint64_t
+part_len(const struct upload *u, size_t k)
+{
+	uint64_t off = (uint64_t)k * u->block.part_size;
+
+	return u->size - off < u->block.part_size ? u->size - off :
+	    u->block.part_size;
+}
+
 static int
 transfer_begin(struct transfer *t, size_t k, struct fail *f)
 {
@@ -68,8 +78,7 @@ transfer_begin(struct transfer *t, size_t k, struct fail *f)
 		return -1;
 	t->part = k;
 	t->off = (uint64_t)k * u->block.part_size;
-	t->len = u->size - t->off < u->block.part_size ? u->size - t->off :
-	    u->block.part_size;
+	t->len = part_len(u, k);
 	t->tries = 0;
 
 	for (i = 0; i < u->block.nheaders; i++) {
@@ -102,7 +111,6 @@ static int
 acknowledge(struct upload *u, size_t k, const char *etag, struct fail *f)
 {
 	struct upload_part *p = &u->parts[k];
-	uint64_t off = (uint64_t)k * u->block.part_size;
 
 	if (p->etag != etag) {
 		free(p->etag);
@@ -115,8 +123,7 @@ acknowledge(struct upload *u, size_t k, const char *etag, struct fail *f)
 	p->claimed = false;
 	p->done = true;
 	u->ndone++;
-	u->bytes += u->size - off < u->block.part_size ? u->size - off :
-	    u->block.part_size;
+	u->bytes += part_len(u, k);
 	return 0;
 }
 
@@ -166,6 +173,29 @@ transfer_end(struct transfer *t, struct fail *f)
 	return 0;
 }
 
+/* Which part is the i-th to go, if it is there. */
+static bool
+part_at(const struct upload *u, size_t i, size_t *k)
+{
+	if (u->growing) {
+		*k = i + 1;
+		return !u->block.single &&
+		    (i + 2) * u->block.part_size <= u->size;
+	}
+	*k = u->late ? (i + 1) % u->block.nparts : i;
+	return i < u->block.nparts;
+}
+
+static void
+ask_ahead(struct upload *u)
+{
+	size_t k;
+
+	for (; u->asked < u->next + AHEAD && part_at(u, u->asked, &k);
+	    u->asked++)
+		partsum_ask(u->sums, k, k * u->block.part_size, part_len(u, k));
+}
+
 /*
  * Give one that is idle the next part whose sum is known.  1 if it was given
  * one, 0 if there is none now.
@@ -176,22 +206,25 @@ transfer_feed(struct transfer *t, int wait_ms, struct fail *f)
 	struct upload *u = t->up;
 	unsigned char md5[PARTSUM_LEN];
 	struct upload_part *p;
+	size_t k;
 	int r;
 
-	while (u->next < u->block.nparts) {
-		p = &u->parts[u->next];
-		if ((r = partsum_get(u->sums, u->next, wait_ms, md5, f)) == -1)
+	while (part_at(u, u->next, &k)) {
+		ask_ahead(u);
+		p = &u->parts[k];
+		if ((r = partsum_get(u->sums, k, wait_ms, md5, f)) == -1)
 			return fail_in(f, u->name);
 		if (r == 0)
 			return 0;
+		u->next++;
 		if (p->claimed && memcmp(p->md5, md5, sizeof(md5)) == 0) {
-			if (acknowledge(u, u->next++, p->etag, f) == -1)
+			if (acknowledge(u, k, p->etag, f) == -1)
 				return -1;
 			u->resumed++;
 			continue;
 		}
 		memcpy(p->md5, md5, sizeof(md5));
-		return transfer_begin(t, u->next++, f) == -1 ? -1 : 1;
+		return transfer_begin(t, k, f) == -1 ? -1 : 1;
 	}
 	return 0;
 }
@@ -202,7 +235,7 @@ upload_tell(struct upload *u)
 	uint64_t n = u->bytes;
 	unsigned i;
 
-	if (u->opt->progress == NULL)
+	if (u->opt->progress == NULL || u->growing)
 		return;
 	for (i = 0; i < u->opt->jobs; i++)
 		if (u->transfers[i].state == BUSY)
@@ -214,8 +247,9 @@ int
 upload_step(struct upload *u, struct fail *f)
 {
 	struct http_reply *done;
-	int wait = UPLOAD_TICK_MS, r;
+	int wait = u->growing ? UPLOAD_GROW_MS : UPLOAD_TICK_MS, r;
 	unsigned i, busy = 0;
+	size_t k;
 	int64_t now = clock_ms();
 	struct transfer *t;
 
@@ -228,7 +262,7 @@ upload_step(struct upload *u, struct fail *f)
 			wait = (int)(t->after - now);
 		busy += t->state == BUSY;
 	}
-	for (i = 0; i < u->opt->jobs && u->next < u->block.nparts; i++) {
+	for (i = 0; i < u->opt->jobs && part_at(u, u->next, &k); i++) {
 		t = &u->transfers[i];
 		if (t->state != IDLE)
 			continue;
@@ -242,7 +276,9 @@ upload_step(struct upload *u, struct fail *f)
 	}
 	upload_tell(u);
 	if (busy == 0) {
-		if (u->ndone < u->block.nparts && u->next == u->block.nparts)
+		if (u->growing && !part_at(u, u->next, &k))
+			upload_grow_wait(u, wait);
+		else if (u->ndone < u->block.nparts && u->next == u->block.nparts)
 			nanosleep(&(struct timespec){ .tv_nsec =
 			    wait * 1000000L }, NULL);
 		return 0;

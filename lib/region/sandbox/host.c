@@ -13,7 +13,6 @@
 #include "core/mask.h"
 #include "region/runtime/filter.h"
 #include "region/runtime/rootless.h"
-#include "region/sandbox/cache.h"
 #include "region/sandbox/host.h"
 
 void
@@ -95,11 +94,6 @@ host_open(struct host *h, const struct host_options *o, struct fail *f)
 		h->options.cache = absolute(o->cache, f);
 		if (h->options.cache == NULL)
 			goto fail;
-		h->caches = caches_new();
-		if (h->caches == NULL) {
-			fail_set(f, EX_OSERR, "out of memory");
-			goto fail;
-		}
 	}
 	if (o->tools != NULL) {
 		h->options.tools = absolute(o->tools, f);
@@ -137,7 +131,6 @@ fail:
 void
 host_close(struct host *h)
 {
-	caches_free(h->caches);
 	cgroup_leave(&h->cgroups);
 	if (h->lock_fd != -1)
 		close(h->lock_fd);

@@ -41,7 +41,8 @@ struct host {
 	uint32_t		 first, ids;	/* rootless_ids() */
 	/* Private. */
 	_Atomic(const struct serve *) serve;	/* or NULL: no log yet */
-	struct caches		*caches;	/* region/sandbox/cache.h */
+	struct caches		*caches;	/* region/sandbox/cache.h; theirs
+						   who opened this */
 	int			 lock_fd;
 };
 

@@ -107,8 +107,13 @@ sandboxes_open(const struct host_options *o, struct fail *f)
 		free(s);
 		return NULL;
 	}
-	s->releases = releases_open(&s->host, f);
+	s->host.caches = caches_new();
+	if (s->host.caches == NULL)
+		fail_set(f, EX_OSERR, "out of memory");
+	else
+		s->releases = releases_open(&s->host, f);
 	if (s->releases == NULL) {
+		caches_free(s->host.caches);
 		host_close(&s->host);
 		free(s);
 		return NULL;
@@ -145,6 +150,7 @@ sandboxes_close(struct sandboxes *s)
 		sandbox_put(sb);
 	}
 	releases_close(s->releases);
+	caches_free(s->host.caches);
 	host_close(&s->host);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
