@@ -34,7 +34,7 @@ puts () { # the parts that were sent
 }
 until_puts () { # LIST
 	i=0
-	until [ "$(puts)" = "$1" ] || [ "$i" -gt 300 ]; do
+	until [ "$(puts)" = "$1" ] || [ "$i" -gt 1500 ]; do
 		i=$((i + 1))
 		sleep 0.02
 	done
@@ -47,11 +47,11 @@ ends () {
 }
 gone () { # it does not wait for more
 	i=0
-	while kill -0 "$sender" 2>/dev/null && [ "$i" -lt 300 ]; do
+	while kill -0 "$sender" 2>/dev/null && [ "$i" -lt 1500 ]; do
 		i=$((i + 1))
 		sleep 0.02
 	done
-	is "$name: it does not wait" "$((i < 300))" 1
+	is "$name: it does not wait" "$((i < 1500))" 1
 }
 aborted () {
 	is "$name: the upload is aborted" "$(seen '[.[] | select(.method ==

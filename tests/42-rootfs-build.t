@@ -645,7 +645,7 @@ for signal in TERM KILL; do
 	status=$? name="SIG$signal in packing"
 	i=0
 	while pgrep -f "tl-upload --growing .*$T" >/dev/null &&
-	    [ "$i" -lt 500 ]; do
+	    [ "$i" -lt 1500 ]; do
 		i=$((i + 1))
 		sleep 0.02
 	done
