@@ -798,6 +798,16 @@ if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then
 			    "$(tl-snapshot tar "dev$what.tlsnap" |
 			    tar -tvf - | grep -c '^[bc]')" 0
 		done
+		cp Dockerfile saved
+		printf 'FROM scratch\nCOPY f /f\n' >Dockerfile
+		spec devnone
+		rm -f metadata.json
+		try 'devices of nothing' ./userns tl-rootfs-build \
+		    --spec spec.json --metadata-out metadata.json \
+		    --storage "$T/storage"
+		exits 0
+		silent err
+		mv saved Dockerfile
 		spec devroot
 		build 'devices of a base, as root'
 		exits 0

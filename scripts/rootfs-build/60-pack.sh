@@ -13,6 +13,8 @@ devices_of () {
 # devices: the same of layers whose names are read; a cache keeps the answers
 devices () {
 	while read -r id; do
+		# Below what stands on nothing is an empty line.
+		[ -n "$id" ] || continue
 		answer=$graph/tl-devices/$id
 		[ -e "$answer" ] || {
 			mkdir -p "$graph/tl-devices"
