@@ -9,8 +9,8 @@ wait "$child" || code=$?
 child=
 all_shown
 [ "$code" -eq 0 ] ||
-	die "$code" "upload: $(tail -n 1 "$work/log" |
-	    sed "s/^tl-upload: //; s,^$keys: ,the spec: ,")"
+    die "$code" "upload: $(tail -n 1 "$work/log" |
+	sed "s/^tl-upload: //; s,^$keys: ,the spec: ,")"
 
 jq -n --slurpfile up "$work/uploaded" --arg id "$snapshot_id" \
     --arg uri "$snapshot_uri" --argjson size "$size" --argjson disk "$disk" \

@@ -81,9 +81,9 @@ struct ext4_name *ext4_names_find(const struct ext4_names *, const char *);
 void	ext4_names_free(struct ext4_names *);
 
 /*
- * A folder of many names, one that has an index, or one that had none, is written
- * whole: name by name libext2fs looks through all that are there, sums their block
- * twice, and leaves no index.
+ * A folder of many names, a new one, or one that has an index, is written whole:
+ * name by name libext2fs looks through all that are there, sums their block twice,
+ * and leaves no index.
  */
 #define EXT4_DIR_BULK	300		/* names: four blocks or so */
 

@@ -68,7 +68,7 @@ prepare(struct upload *u, const struct span *block, struct fail *f)
 		return fail_set(f, EX_NOINPUT, "%s: not a regular file",
 		    u->name);
 	u->size = (uint64_t)st.st_size;
-	u->late = u->growing = u->opt->grows != -1;
+	u->growing = u->opt->grows != -1;
 	if (block_read(&u->block, block, f) == -1 ||
 	    block_fit(&u->block, u->name, u->size, f) == -1)
 		return fail_in(f, "upload block");

@@ -52,7 +52,6 @@ struct upload {
 	int			 fd;
 	uint64_t		 size;		/* so far, if it grows */
 	struct block		 block;
-	bool			 late;		/* the first part goes last */
 	bool			 growing;	/* it is not whole yet */
 	size_t			 nsaid;		/* of the word that says so */
 	struct upload_part	*parts;		/* by number, room for all URLs */

@@ -173,7 +173,7 @@ transfer_end(struct transfer *t, struct fail *f)
 	return 0;
 }
 
-/* Which part is the i-th to go, if it is there. */
+/* Which part is the i-th to go, if it is there: of one that grew, the first last. */
 static bool
 part_at(const struct upload *u, size_t i, size_t *k)
 {
@@ -182,7 +182,7 @@ part_at(const struct upload *u, size_t i, size_t *k)
 		return !u->block.single &&
 		    (i + 2) * u->block.part_size <= u->size;
 	}
-	*k = u->late ? (i + 1) % u->block.nparts : i;
+	*k = u->opt->grows != -1 ? (i + 1) % u->block.nparts : i;
 	return i < u->block.nparts;
 }
 
