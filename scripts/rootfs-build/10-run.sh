@@ -143,7 +143,7 @@ finish () {
 	trap - EXIT
 	trap '' HUP INT TERM
 	stop_child
-	# It aborts nothing then: that is done below, or it is used again.
+	# At once, so that no part comes behind the abort below.
 	[ -z "$uploader" ] || {
 		kill -KILL "-$uploader" 2>/dev/null || :
 		wait "$uploader" 2>/dev/null || :
