@@ -660,6 +660,33 @@ pkill -f '^sleep 986'
 rm -rf storage/* .tl-rootfs-build.*
 rmdir "/run/tl-rootfs-build.$pid"
 
+# And it is sent while it is packed: packing here does not end before a part is
+# stored.
+cat >late/tl-snapshot <<END
+#!/bin/sh
+$(command -v tl-snapshot) "\$@" || exit
+i=0
+until find "$T/store" -size 5242880c | grep -q . || [ "\$i" -eq 1000 ]; do
+	i=\$((i + 1))
+	sleep 0.02
+done
+find "$T/store" -size 5242880c | wc -l >"$T/sent"
+END
+chmod +x late/tl-snapshot
+rm late/tl-ext4
+head -c 12000000 /dev/urandom >ctx/large
+printf 'FROM scratch\nCOPY large /\n' >Dockerfile
+signed large '"kind":"multipart_put","parts":16,"part_size_bytes":5242880' >block
+spec large "$(jq -c '{upload: .}' block)"
+PATH=$T/late:$PATH build 'an upload beside the packing'
+exits 0
+clean
+is 'an upload beside the packing: a part is stored' "$(cat sent)" 1
+have large
+ok 'an upload beside the packing: the file is there' sh -c \
+    'tl-snapshot cat large.tlsnap large | cmp - ctx/large'
+rm ctx/large
+
 # Registries.
 
 if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then

@@ -47,7 +47,7 @@ jq -cS --arg first "$first" \
 	jq -c 'del(.Labels)' "$work/config" >"$work/inspected"
 	mv "$work/inspected" "$work/config"
 }
-set -- pack ${verbose:+"$verbose"} --config "$work/config" \
+set -- pack --growing ${verbose:+"$verbose"} --config "$work/config" \
     ${discard:+"--discard=$discard"}
 if [ -n "$has_parent_image" ]; then
 	set -- "$@" --parent-raw "$work/parent.raw" \
