@@ -624,7 +624,8 @@ cat >late/tl-ext4 <<END
 case " \$* " in
 *' pack '*)
 	: >"$T/packing"
-	sleep 986 ;;
+	sleep 986
+	exit 1 ;;
 esac
 exec $(command -v tl-ext4) "\$@"
 END
@@ -657,23 +658,27 @@ for signal in TERM KILL; do
 	}
 done
 pkill -f '^sleep 986'
+timeout 60 sh -c 'while pgrep -f "[t]l-snapshot pack .*$1" >/dev/null; do
+    sleep 0.02; done' sh "$T"
 rm -rf storage/* .tl-rootfs-build.*
 rmdir "/run/tl-rootfs-build.$pid"
 
 # And it is sent while it is packed: packing here does not end before a part is
 # stored.
-cat >late/tl-snapshot <<END
+cat >late/tl-ext4 <<END
 #!/bin/sh
-$(command -v tl-snapshot) "\$@" || exit
-i=0
-until find "$T/store" -size 5242880c | grep -q . || [ "\$i" -eq 1000 ]; do
-	i=\$((i + 1))
-	sleep 0.02
-done
-find "$T/store" -size 5242880c | wc -l >"$T/sent"
+$(command -v tl-ext4) "\$@" || exit
+case " \$* " in
+*' pack '*)
+	i=0
+	until find "$T/store" -size 5242880c | grep -q . || [ "\$i" -eq 500 ]
+	do
+		i=\$((i + 1))
+		sleep 0.02
+	done
+	find "$T/store" -size 5242880c | wc -l >"$T/sent" ;;
+esac
 END
-chmod +x late/tl-snapshot
-rm late/tl-ext4
 head -c 12000000 /dev/urandom >ctx/large
 printf 'FROM scratch\nCOPY large /\n' >Dockerfile
 signed large '"kind":"multipart_put","parts":16,"part_size_bytes":5242880' >block
