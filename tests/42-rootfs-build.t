@@ -658,6 +658,7 @@ for signal in TERM KILL; do
 	}
 done
 pkill -f '^sleep 986'
+# shellcheck disable=SC2016
 timeout 60 sh -c 'while pgrep -f "[t]l-snapshot pack .*$1" >/dev/null; do
     sleep 0.02; done' sh "$T"
 rm -rf storage/* .tl-rootfs-build.*
