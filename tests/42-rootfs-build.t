@@ -691,6 +691,15 @@ is 'an upload beside the packing: a part is stored' "$(cat sent)" 1
 have large
 ok 'an upload beside the packing: the file is there' sh -c \
     'tl-snapshot cat large.tlsnap large | cmp - ctx/large'
+signed gone '"kind":"multipart_put","parts":16,"part_size_bytes":5242880' >block
+spec gone "$(jq -c '{upload: .}' block)"
+curl -fsS -X DELETE "$(jq -r .upload.abortUrl spec.json)"
+build 'an upload that is refused beside the packing'
+exits 69
+ok "$name: that is said" grep -q \
+    '^tl-rootfs-build: upload: part .*: the store refused (404 NoSuchUpload)' err
+ok "$name: no metadata" test ! -e metadata.json
+clean
 rm ctx/large
 
 # Registries.
