@@ -24,19 +24,21 @@ sleeping () {
 	done
 }
 
+# A RUN that sleeps at its end: buildah may lose what is printed just before one
+# is over, where a machine is busy.
 cat >Dockerfile <<'END'
 ARG GLOBAL=g
 FROM busybox AS tools
 ARG V=1
 ENV TOOL=$V
-RUN echo tool >/tool; echo ran tool
+RUN echo tool >/tool; echo ran tool; sleep 0.2
 FROM tools AS more
-RUN echo "$TOOL.$V" >/more; echo ran more
+RUN echo "$TOOL.$V" >/more; echo ran more; sleep 0.2
 FROM busybox
 ARG GLOBAL
 ENV A=a
 WORKDIR /work
-RUN echo "$A $GLOBAL" >env; echo ran env
+RUN echo "$A $GLOBAL" >env; echo ran env; sleep 0.2
 COPY app /app
 COPY --from=more /more /tool /got/
 COPY <<END2 /text
@@ -44,7 +46,7 @@ text
 END2
 SHELL ["/bin/sh", "-ec"]
 USER 7:8
-RUN --mount=type=bind,from=tools,target=/mnt cat /mnt/tool /got/more; id -u; echo ran last
+RUN --mount=type=bind,from=tools,target=/mnt cat /mnt/tool /got/more; id -u; echo ran last; sleep 0.2
 VOLUME /v
 WORKDIR /end/of
 CMD ["x"]
@@ -70,7 +72,7 @@ ok 'the image is the same, still' cmp plain.tlsnap warm.tlsnap
 is 'each stage says so' "$(grep -c '^--> Using cache$' built)" 3
 # shellcheck disable=SC2016
 is 'steps have their numbers and lines' "$(grep -o '^\[3/3\] STEP 5/.*' built)" \
-    '[3/3] STEP 5/13: RUN echo "$A $GLOBAL" >env; echo ran env (Dockerfile:12)'
+    '[3/3] STEP 5/13: RUN echo "$A $GLOBAL" >env; echo ran env; sleep 0.2 (Dockerfile:12)'
 grep 'STEP.*:' built | grep -v ': FROM' | sort >steps
 spec now '{"noCache": true}'
 build 'without any' --cache "$T/cache"
@@ -99,12 +101,12 @@ cached 'a time that no file is to be newer than' 'tool more env end ' \
 cat >Dockerfile <<'END'
 FROM busybox
 COPY app /app
-RUN echo ran app
+RUN echo ran app; sleep 0.2
 COPY link /link
-RUN echo ran link
+RUN echo ran link; sleep 0.2
 COPY a*p /glob
-RUN echo ran glob
-RUN --mount=type=bind,target=/mnt echo ran mount
+RUN echo ran glob; sleep 0.2
+RUN --mount=type=bind,target=/mnt echo ran mount; sleep 0.2
 END
 cached 'contexts' 'app link glob mount '
 touch -d @5 ctx/app/f
@@ -125,7 +127,7 @@ echo app/new >ctx/.dockerignore
 cached 'what is left out' 'app link glob mount '
 
 # What nobody can tell from what it was.
-printf 'FROM busybox\nRUN echo ran before\nADD %s /x\nRUN echo ran behind\n' \
+printf 'FROM busybox\nRUN echo ran before; sleep 0.2\nADD %s /x\nRUN echo ran behind; sleep 0.2\n' \
     "$(download bb | jq -r .url)" >Dockerfile
 cached 'a URL' 'before behind '
 cached 'a URL again' 'behind '
@@ -145,14 +147,14 @@ object bb bb.tlsnap
 cached 'another base' 'before behind '
 
 # Failures.
-printf 'FROM busybox\nRUN echo ran one\nRUN echo ran two; exit 3\n' >Dockerfile
+printf 'FROM busybox\nRUN echo ran one; sleep 0.2\nRUN echo ran two; sleep 0.2; exit 3\n' >Dockerfile
 spec now
 build 'a step that fails' --cache "$T/cache"
 exits 65
-says 'Dockerfile:3: the build failed in STEP 3/3: RUN echo ran two; exit 3'
+says 'Dockerfile:3: the build failed in STEP 3/3: RUN echo ran two; sleep 0.2; exit 3'
 sed -i 's/exit 3/exit 0/' Dockerfile
 cached 'what was before it is there' 'two '
-printf 'FROM busybox\nRUN echo ran one; true\nRUN echo ran two\nRUN sleep 987\n' \
+printf 'FROM busybox\nRUN echo ran one; sleep 0.2; true\nRUN echo ran two; sleep 0.2\nRUN sleep 987\n' \
     >Dockerfile
 sleeping
 cp -r Dockerfile saved
@@ -189,7 +191,7 @@ build 'little room' --cache "$T/cache" --cache-mb 1
 exits 0
 cached 'has nothing' 'one two '
 dd if=/dev/urandom of=ctx/big bs=1M count=6 2>/dev/null
-printf 'FROM busybox\nCOPY big /\nRUN echo ran one\n' >Dockerfile
+printf 'FROM busybox\nCOPY big /\nRUN echo ran one; sleep 0.2\n' >Dockerfile
 spec now
 mkdir full
 # shellcheck disable=SC2016

@@ -11,11 +11,13 @@ region --cache
 [ -d "$TL_REGION_DIR/cache" ] || skip 'no loop devices here'
 mkdir ctx
 echo one >ctx/f
+# A RUN that sleeps at its end: buildah may lose what is printed just before one
+# is over, where a machine is busy.
 cat >ctx/Dockerfile <<'END'
 FROM busybox
-RUN echo ran one; echo x >/x; chown 5:6 /x; chmod 4750 /x
+RUN echo ran one; echo x >/x; chown 5:6 /x; chmod 4750 /x; sleep 0.2
 COPY f /f
-RUN echo ran two; cat /f >/got
+RUN echo ran two; cat /f >/got; sleep 0.2
 END
 # build WHAT STEPS [OPTION...]: these run
 build () {
@@ -52,9 +54,9 @@ echo x >ctx/a/x
 ln -s x ctx/a/link
 cat >ctx/Dockerfile <<'END'
 FROM busybox
-RUN echo ran one; echo x >/x; chown 5:6 /x; chmod 4750 /x
+RUN echo ran one; echo x >/x; chown 5:6 /x; chmod 4750 /x; sleep 0.2
 COPY f /f
-RUN echo ran two; cat /f >/got
+RUN echo ran two; cat /f >/got; sleep 0.2
 COPY . /all
 END
 # sends WHAT little|all: of its context; the file alone is 3 MB
